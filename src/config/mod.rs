@@ -1,0 +1,3 @@
+//! `cameras.yaml` and the environment, parsed into a validated [`model`].
+
+pub mod model;

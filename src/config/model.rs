@@ -1,0 +1,122 @@
+//! The validated configuration: what the rest of the agent sees. Values here are known to be good.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::domain::ids::{CameraId, Location};
+use crate::domain::source::Source;
+
+/// A whole, valid configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub location: Location,
+    pub store: StoreConfig,
+    pub http: Option<HttpConfig>,
+    /// Where runs write their segments; `None`: a tmpfs if there is one (see `engine::spool`).
+    pub spool: Option<PathBuf>,
+    /// The ffmpeg to run; `None`: the one in PATH.
+    pub ffmpeg: Option<PathBuf>,
+    /// All cameras of the file, in its order, also those that are disabled or of another use case.
+    pub cameras: Vec<Camera>,
+}
+
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Clone)]
+pub struct Camera {
+    pub id: CameraId,
+    pub name: String,
+    pub source: Source,
+    pub use_case: String,
+    pub enabled: bool,
+    pub settings: Settings,
+}
+
+/// The use case that this agent serves; cameras of other use cases are left alone.
+pub const LIVE_STREAM: &str = "live_stream";
+
+impl Camera {
+    /// Runs when no `--camera` picks cameras.
+    pub fn runs_by_default(&self) -> bool {
+        self.enabled && self.use_case == LIVE_STREAM
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Pixels, even; the height follows the camera's aspect. A smaller camera is not enlarged.
+    pub target_width: u32,
+    /// Frames per second.
+    pub target_fps: u32,
+    pub segment_duration: Duration,
+    /// The rolling window: how many segments the playlist names.
+    pub segments_to_keep: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            target_width: 854,
+            target_fps: 15,
+            segment_duration: Duration::from_secs(2),
+            segments_to_keep: 5,
+        }
+    }
+}
+
+impl Settings {
+    /// Frames per GOP: one GOP is one segment. Validation made sure that the product is whole.
+    pub fn gop_frames(&self) -> u32 {
+        (f64::from(self.target_fps) * self.segment_duration.as_secs_f64()).round() as u32
+    }
+}
+
+#[derive(Debug, Clone)]
+pub enum StoreConfig {
+    S3(S3Config),
+    Supabase(SupabaseConfig),
+    File(FileConfig),
+}
+
+#[derive(Debug, Clone)]
+pub struct S3Config {
+    pub bucket: String,
+    /// `None`: AWS itself.
+    pub endpoint: Option<Url>,
+    /// `None`: from the AWS chain; `us-east-1` for custom endpoints without one.
+    pub region: Option<String>,
+    /// `None`: the standard AWS chain (environment, profile, web identity, instance).
+    pub credentials: Option<S3Credentials>,
+    /// Where viewers read, if not at the endpoint (R2 custom domain, CloudFront, Garage's web port).
+    pub public_base_url: Option<Url>,
+}
+
+#[derive(Debug, Clone)]
+pub struct S3Credentials {
+    pub access_key_id: String,
+    pub secret_access_key: SecretString,
+    pub session_token: Option<SecretString>,
+}
+
+#[derive(Debug, Clone)]
+pub struct SupabaseConfig {
+    /// The project's URL, e.g. `https://abc.supabase.co`; `/storage/v1` is added.
+    pub url: Url,
+    pub bucket: String,
+    /// A legacy JWT (`eyJ…`) or an `sb_secret_…` key.
+    pub key: SecretString,
+    pub public_base_url: Option<Url>,
+}
+
+#[derive(Debug, Clone)]
+pub struct FileConfig {
+    pub root: PathBuf,
+    pub public_base_url: Option<Url>,
+}

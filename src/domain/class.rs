@@ -1,0 +1,39 @@
+//! What kind of object it is: decides its content type and how long caches may keep it.
+
+/// An object's class, with the HTTP headers that belong to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectClass {
+    /// Rewritten at every segment.
+    Playlist,
+    /// An MPEG-TS segment: its name is never reused, so caches may keep it for ever.
+    Segment,
+    /// The scratch object of `edge-agent check`.
+    Probe,
+}
+
+impl ObjectClass {
+    /// By file name, for servers of files; `None` for names that are not the agent's.
+    pub fn of_name(name: &str) -> Option<Self> {
+        match name.rsplit_once('.')?.1 {
+            "m3u8" => Some(Self::Playlist),
+            "ts" => Some(Self::Segment),
+            _ => None,
+        }
+    }
+
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Playlist => "application/vnd.apple.mpegurl",
+            Self::Segment => "video/mp2t",
+            Self::Probe => "text/plain",
+        }
+    }
+
+    pub fn cache_control(self) -> &'static str {
+        match self {
+            // `max-age=1` would not do: a store may append `stale-while-revalidate` to it.
+            Self::Playlist | Self::Probe => "no-cache, no-store, must-revalidate",
+            Self::Segment => "public, max-age=31536000, immutable",
+        }
+    }
+}

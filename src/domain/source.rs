@@ -1,0 +1,154 @@
+//! Where a camera's pictures come from. A URL with credentials prints without them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use url::Url;
+
+/// What the engine reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Rtsp(RtspUrl),
+    /// `test://`: a built-in pattern with a running clock and a beep.
+    TestPattern,
+    /// `file:///clip.mp4`: a recorded clip, looped in real time.
+    Clip(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rtsp(url) => url.fmt(f),
+            Self::TestPattern => f.write_str("test://"),
+            Self::Clip(path) => write!(f, "file://{}", path.display()),
+        }
+    }
+}
+
+/// An `rtsp://` or `rtsps://` URL. `Display` and `Debug` hide user, password and query values.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RtspUrl(Url);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    // The URL itself is left out: it may hold a password.
+    #[error("is not a URL ({0}); percent-encode special characters of the password, e.g. `@` as `%40`")]
+    NotAUrl(url::ParseError),
+    #[error("has the scheme `{0}`; use rtsp://, rtsps://, test:// or file:///path")]
+    Scheme(String),
+    #[error("names no host")]
+    NoHost,
+    #[error("has a character that no camera URL has: {0:?}")]
+    Character(char),
+    #[error("must be an absolute path, e.g. file:///srv/clip.mp4")]
+    NotAPath,
+}
+
+impl std::str::FromStr for Source {
+    type Err = SourceError;
+
+    fn from_str(s: &str) -> Result<Self, SourceError> {
+        // A newline or a quote would break out of the script that ffmpeg reads.
+        if let Some(bad) = s.chars().find(|c| c.is_control() || *c == '\'') {
+            return Err(SourceError::Character(bad));
+        }
+        if s == "test://" || s == "test:" {
+            return Ok(Self::TestPattern);
+        }
+        let url = Url::parse(s).map_err(SourceError::NotAUrl)?;
+        match url.scheme() {
+            "rtsp" | "rtsps" if url.host_str().is_none_or(str::is_empty) => Err(SourceError::NoHost),
+            "rtsp" | "rtsps" => Ok(Self::Rtsp(RtspUrl(url))),
+            "file" => url.to_file_path().map(Self::Clip).map_err(|()| SourceError::NotAPath),
+            "test" => Ok(Self::TestPattern),
+            other => Err(SourceError::Scheme(other.to_owned())),
+        }
+    }
+}
+
+impl RtspUrl {
+    /// The whole URL with its secrets: for ffmpeg alone, never for a log or argv.
+    pub fn reveal(&self) -> &str {
+        self.0.as_str()
+    }
+
+    pub fn is_tls(&self) -> bool {
+        self.0.scheme() == "rtsps"
+    }
+
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// 554, or 322 for rtsps (RFC 7826), unless the URL says otherwise.
+    pub fn port(&self) -> u16 {
+        self.0.port().unwrap_or(if self.is_tls() { 322 } else { 554 })
+    }
+}
+
+impl fmt::Display for RtspUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secret = !self.0.username().is_empty() || self.0.password().is_some();
+        write!(f, "{}://{}{}", self.0.scheme(), if secret { "***@" } else { "" }, self.host())?;
+        if let Some(port) = self.0.port() {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(self.0.path())?;
+        // Cheap cameras take the password as a query parameter.
+        if self.0.query().is_some() { f.write_str("?***") } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for RtspUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RtspUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rtsp(s: &str) -> RtspUrl {
+        match s.parse() {
+            Ok(Source::Rtsp(url)) => url,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let url = rtsp("rtsp://admin:p%40ss@10.0.0.9:8554/h264?user=admin&password=hunter2");
+        for text in [url.to_string(), format!("{url:?}")] {
+            assert!(
+                !text.contains("p%40ss") && !text.contains("hunter2") && !text.contains("admin"),
+                "{text}"
+            );
+        }
+        assert_eq!(url.to_string(), "rtsp://***@10.0.0.9:8554/h264?***");
+        assert_eq!(url.reveal(), "rtsp://admin:p%40ss@10.0.0.9:8554/h264?user=admin&password=hunter2");
+        assert_eq!((url.host(), url.port()), ("10.0.0.9", 8554));
+        assert_eq!(rtsp("rtsp://cam/1").to_string(), "rtsp://cam/1");
+    }
+
+    #[test]
+    fn bad_sources_are_named_without_their_secrets() {
+        for bad in [
+            "rtsp://u:hunter2@",
+            "http://u:hunter2@h/",
+            "rtsp://u:hunter2@h:99999/x",
+            "rtsp://u:hunter2@h/\nfile x",
+            "rtsp://u:hunt'er2@h/",
+        ] {
+            let error = bad.parse::<Source>().unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_test_pattern_and_clips_are_sources_too() {
+        assert_eq!("test://".parse(), Ok(Source::TestPattern));
+        assert_eq!("file:///srv/a.mp4".parse(), Ok(Source::Clip("/srv/a.mp4".into())));
+        assert!("clip.mp4".parse::<Source>().is_err());
+    }
+}

@@ -1,0 +1,55 @@
+//! The remote object store: one trait, three real backends, one contract suite (`tests/store_contract.rs`).
+//!
+//! A store makes one attempt per call and knows no playlist; `camera::publisher` alone retries.
+//! May use: `domain`, `config::model`.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::domain::class::ObjectClass;
+use crate::domain::key::ObjectKey;
+
+/// A flat store of named objects.
+///
+/// Every call is one attempt with one timeout and one answer. Implementations are cheap to call from
+/// many tasks at once; two calls for one key are never under way together (the caller sees to it).
+/// No error text ever holds a secret or a signed query.
+#[async_trait]
+pub trait ObjectStore: Send + Sync + Debug {
+    /// Stores `body` whole under `key`, replacing what was there; a reader sees the old or the new
+    /// bytes, never a mixture. When it returns `Ok`, readers can fetch it. Sends Content-Length, and the
+    /// content type and Cache-Control of `class`.
+    async fn put(&self, key: &ObjectKey, body: Bytes, class: ObjectClass) -> Result<(), StoreError>;
+
+    /// The object's bytes as last stored, past any CDN.
+    async fn get(&self, key: &ObjectKey) -> Result<Bytes, StoreError>;
+
+    /// Removes the objects; one that is absent counts as removed. Any number of keys.
+    async fn delete(&self, keys: &[ObjectKey]) -> Result<(), StoreError>;
+
+    /// All objects whose key starts with `prefix`, which ends in `/`. Objects in folders below it may be
+    /// left out (the agent has none).
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectKey>, StoreError>;
+}
+
+/// What the caller can do about it, not where it came from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No answer, or a fault of the server's: try again with backoff. The call may have taken effect.
+    #[error("storage is unavailable: {reason}")]
+    Unavailable { reason: String },
+    /// Too many requests: try again no sooner than `retry_after`.
+    #[error("storage asks to slow down: {reason}")]
+    Throttled { reason: String, retry_after: Option<Duration> },
+    /// Credentials or permissions: a person must act; try again rarely.
+    #[error("storage refuses access: {reason}")]
+    Denied { reason: String },
+    #[error("no such object")]
+    NotFound,
+    /// This very request can never succeed (bad name, too large, no such bucket).
+    #[error("storage rejects the request: {reason}")]
+    Rejected { reason: String },
+}
