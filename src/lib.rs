@@ -11,6 +11,10 @@
 //! * [`agent`]: the composition root.
 //! * [`sys`], [`telemetry`], [`clock`]: processes and signals, logging, the only callers of `now()`.
 
+pub mod camera;
+pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod engine;
 pub mod store;
+pub mod sys;

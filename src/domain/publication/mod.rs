@@ -141,7 +141,7 @@ const LATE_LANDING: Duration = Duration::from_secs(60);
 impl Publication {
     pub fn new(plan: Plan, seed: u64) -> Self {
         let mut seeds = Dice::new(seed);
-        let mut dice = || Dice::new(seeds.next());
+        let mut dice = || Dice::new(seeds.roll());
         let coalesce = Duration::from_millis(250) * u32::try_from(plan.target_duration_s.min(8)).unwrap_or(8);
         let gate = |dice| Gate::new(plan.uploads.most_pause, dice);
         Self {

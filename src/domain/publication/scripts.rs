@@ -211,7 +211,8 @@ impl World {
         for (i, entry) in new.entries.iter().enumerate() {
             assert_eq!(entry.msn.0, new.media_sequence + i as u64);
             assert!(self.objects.contains(&entry.key), "names {} which is not stored", entry.key);
-            let first = Seen { msn: entry.msn.0, duration: entry.duration, longest: S * 0, left_at: None };
+            let first =
+                Seen { msn: entry.msn.0, duration: entry.duration, longest: Duration::ZERO, left_at: None };
             let seen = self.seen.entry(entry.key.clone()).or_insert(first);
             assert_eq!(seen.msn, entry.msn.0, "{} was renumbered", entry.key);
             assert!(seen.left_at.is_none(), "{} came back", entry.key);
