@@ -1,0 +1,144 @@
+//! Supabase Storage by its REST API, hosted or one's own.
+
+mod wire;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE};
+use reqwest::{Client, Method, RequestBuilder, redirect};
+use serde_json::json;
+use url::Url;
+
+use super::answer::nothing_to_find;
+use super::open::Limits;
+use super::{ObjectStore, StoreError};
+use crate::config::model::SupabaseConfig;
+use crate::domain::class::ObjectClass;
+use crate::domain::key::ObjectKey;
+use wire::{Credentials, Listed, Reply};
+
+/// Not a browser's: secret keys are refused for those.
+const USER_AGENT: &str = concat!("edge-agent/", env!("CARGO_PKG_VERSION"));
+
+/// See the module.
+pub struct SupabaseStore {
+    client: Client,
+    /// `{project}/storage/v1`.
+    base: Url,
+    bucket: String,
+    credentials: Credentials,
+    limits: Limits,
+}
+
+impl SupabaseStore {
+    /// Does not talk to the store yet.
+    pub fn new(config: &SupabaseConfig) -> Result<Self, StoreError> {
+        Self::with_limits(config, Limits::default())
+    }
+
+    pub fn with_limits(config: &SupabaseConfig, limits: Limits) -> Result<Self, StoreError> {
+        let client = Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(limits.connect)
+            .timeout(limits.attempt)
+            // One connection per request under way, closed when that fails: on a shared one that died
+            // silently every retry would wait in vain.
+            .http1_only()
+            // Followed, a redirect would carry the key to a stranger.
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(|error| wire::unsent(&error))?;
+        let base = wire::under(&config.url, ["storage", "v1"])?;
+        let credentials = Credentials::new(&config.key)?;
+        Ok(Self { client, base, bucket: config.bucket.clone(), credentials, limits })
+    }
+
+    fn request<'a>(
+        &self,
+        method: Method,
+        path: impl IntoIterator<Item = &'a str>,
+    ) -> Result<RequestBuilder, StoreError> {
+        let url = wire::under(&self.base, path)?;
+        Ok(self.request_url(method, url))
+    }
+
+    fn request_url(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url).headers(self.credentials.headers())
+    }
+
+    fn object_path<'a>(&'a self, key: &'a ObjectKey) -> impl Iterator<Item = &'a str> {
+        ["object", &self.bucket].into_iter().chain(key.as_str().split('/'))
+    }
+
+    async fn page(&self, prefix: &str, offset: usize) -> Result<Vec<Listed>, StoreError> {
+        // Sorted, so that pages fit together.
+        let query = json!({
+            "prefix": prefix, "limit": self.limits.page, "offset": offset,
+            "sortBy": { "column": "name", "order": "asc" },
+        });
+        let request = self.request(Method::POST, ["object", "list", &self.bucket])?.json(&query);
+        Reply::of(request).await?.json().map_err(nothing_to_find)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for SupabaseStore {
+    async fn put(&self, key: &ObjectKey, body: Bytes, class: ObjectClass) -> Result<(), StoreError> {
+        let request = self
+            .request(Method::POST, self.object_path(key))?
+            .header("x-upsert", "true")
+            .header(CONTENT_TYPE, class.content_type())
+            .header(CACHE_CONTROL, class.cache_control())
+            .body(body);
+        let _: wire::Stored = Reply::of(request).await?.json().map_err(nothing_to_find)?;
+        Ok(())
+    }
+
+    async fn get(&self, key: &ObjectKey) -> Result<Bytes, StoreError> {
+        // The hosted service's CDN may keep an overwritten object for a minute, unless it is asked with a
+        // query that it has not seen.
+        let nonce =
+            getrandom::u64().map_err(|error| StoreError::Unavailable { reason: error.to_string() })?;
+        let mut url = wire::under(&self.base, self.object_path(key))?;
+        url.set_query(Some(&format!("cacheNonce={nonce:x}")));
+        Reply::of(self.request_url(Method::GET, url)).await?.bytes()
+    }
+
+    async fn delete(&self, keys: &[ObjectKey]) -> Result<(), StoreError> {
+        for batch in keys.chunks(self.limits.batch) {
+            let names: Vec<&str> = batch.iter().map(ObjectKey::as_str).collect();
+            let request = self.request(Method::DELETE, ["object", &self.bucket])?;
+            let reply = Reply::of(request.json(&json!({ "prefixes": names }))).await?;
+            // The rows that were there; absent ones are left out.
+            let _: Vec<serde::de::IgnoredAny> = reply.json().map_err(nothing_to_find)?;
+        }
+        Ok(())
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectKey>, StoreError> {
+        let (mut keys, mut offset) = (Vec::new(), 0);
+        loop {
+            let page = self.page(prefix, offset).await?;
+            let full = page.len() >= self.limits.page;
+            offset += page.len();
+            let objects = page.into_iter().filter(Listed::is_object);
+            keys.extend(objects.map(|object| ObjectKey::new(format!("{prefix}{}", object.name))));
+            if !full {
+                return Ok(keys);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SupabaseStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.base.host_str().unwrap_or_default();
+        f.debug_struct("SupabaseStore")
+            .field("host", &host)
+            .field("bucket", &self.bucket)
+            .finish_non_exhaustive()
+    }
+}
