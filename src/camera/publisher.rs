@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::status::StatusSender;
 use super::trouble::Trouble;
@@ -114,7 +115,7 @@ impl Publisher {
         let now = clock::now();
         while let Some(action) = self.publication.poll(now) {
             let calls = self.calls.clone();
-            self.tasks.spawn(async move { calls.carry_out(action).await });
+            self.tasks.spawn(async move { calls.carry_out(action).await }.in_current_span());
         }
     }
 

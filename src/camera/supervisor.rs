@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::publisher::Publisher;
 use super::status::{LastExit, StatusSender};
@@ -74,7 +75,7 @@ impl Supervisor {
         // The publisher never waits for the store before it takes the next segment: this does not fill up.
         let (segments, inbox) = mpsc::channel(16);
         let mut publishing = JoinSet::new();
-        publishing.spawn(publisher.publish(inbox, abort.clone()));
+        publishing.spawn(publisher.publish(inbox, abort.clone()).in_current_span());
         self.lifecycle.handle(clock::now(), Input::Start);
         tokio::select! {
             biased;

@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStderr};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::process::StderrLines;
 use super::stderr::LastWords;
@@ -63,7 +64,7 @@ impl FfmpegRun {
             events: events_out,
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn(driver.drive(bell, halts_in));
+        tasks.spawn(driver.drive(bell, halts_in).in_current_span());
         Self { events, halts, _driver: tasks }
     }
 }
