@@ -1,0 +1,62 @@
+// When to give the stream another try. Pure: time is an argument.
+
+/** Exponential backoff between attempts. */
+export class Backoff {
+  private attempts = 0;
+
+  constructor(
+    private readonly firstMs: number,
+    private readonly maxMs: number,
+  ) {}
+
+  next(): number {
+    return Math.min(this.maxMs, this.firstMs * 2 ** Math.min(this.attempts++, 20));
+  }
+
+  reset(): void {
+    this.attempts = 0;
+  }
+}
+
+const FIRST_PATIENCE_MS = 12_000;
+const LAST_PATIENCE_MS = 60_000;
+/** A picture that moved this long was no accident. */
+const STABLE_MS = 30_000;
+
+/**
+ * The last rung: whatever hls.js and the browser believe, a picture that does not move gets a new pipeline.
+ */
+export class Watchdog {
+  private readonly patience = new Backoff(FIRST_PATIENCE_MS, LAST_PATIENCE_MS);
+  private limitMs: number;
+  private quietSinceMs: number;
+  private movingSinceMs: number | null = null;
+
+  constructor(nowMs: number) {
+    this.quietSinceMs = nowMs;
+    this.limitMs = this.patience.next();
+  }
+
+  /** `moved`: the picture moved since the last call, or nobody expects it to (paused, hidden). */
+  shouldReopen(nowMs: number, moved: boolean): boolean {
+    if (moved) {
+      this.quietSinceMs = nowMs;
+      this.movingSinceMs ??= nowMs;
+      if (nowMs - this.movingSinceMs >= STABLE_MS) {
+        this.patience.reset();
+        this.limitMs = this.patience.next();
+        this.movingSinceMs = nowMs;
+      }
+      return false;
+    }
+    if (nowMs - this.quietSinceMs < this.limitMs) {
+      // A still moment between two frames does not end a stable run; a long one does.
+      if (nowMs - this.quietSinceMs > 2000) this.movingSinceMs = null;
+      return false;
+    }
+    this.quietSinceMs = nowMs;
+    this.movingSinceMs = null;
+    this.limitMs = this.patience.next();
+    return true;
+  }
+}

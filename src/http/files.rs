@@ -1,0 +1,138 @@
+//! The `file` store's folder as a bucket would show it: no listing, no other files than the agent's.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+use tower_http::services::ServeDir;
+
+use super::beneath::Beneath;
+use crate::domain::class::ObjectClass;
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3600);
+
+pub(super) fn service(root: PathBuf) -> Router {
+    // ServeDir answers conditional and range requests; `gate` decides what it gets to see.
+    let files = ServeDir::with_backend("", Beneath::new(root))
+        .append_index_html_on_directories(false)
+        .ignore_multi_range_requests(true);
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers(AllowHeaders::any())
+        .expose_headers([header::ETAG, header::CONTENT_LENGTH, header::CONTENT_RANGE, header::DATE])
+        .max_age(PREFLIGHT_MAX_AGE)
+        // The answer is the same for every origin.
+        .vary([]);
+    Router::new().fallback_service(files).layer(middleware::from_fn(gate)).layer(cors)
+}
+
+async fn gate(mut request: Request, next: Next) -> Response {
+    let Some(class) = class_of(request.uri().path()) else {
+        return not_found();
+    };
+    drop_odd_range(&mut request);
+    let mut response = answer(request, next).await;
+    let status = response.status();
+    let headers = response.headers_mut();
+    match status {
+        StatusCode::NOT_FOUND => return not_found(),
+        StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED => {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(class.cache_control()));
+        }
+        _ => {
+            headers.insert(header::CACHE_CONTROL, NO_STORE);
+        }
+    }
+    if status.is_success() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(class.content_type()));
+    }
+    response
+}
+
+/// A suffix longer than the object means all of it (RFC 9110 14.1.2); ServeDir says 416.
+async fn answer(request: Request, next: Next) -> Response {
+    let range = request.headers().get(header::RANGE);
+    let suffix = range.and_then(|range| range.as_bytes().get(6..)?.strip_prefix(b"-"));
+    if !suffix.is_some_and(|digits| digits.iter().any(|digit| (b'1'..=b'9').contains(digit))) {
+        return next.run(request).await;
+    }
+    let mut whole = Request::new(Body::empty());
+    whole.uri_mut().clone_from(request.uri());
+    let response = next.clone().run(request).await;
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE { next.run(whole).await } else { response }
+}
+
+/// What is missing now may be there in a moment: no cache shall keep that.
+fn not_found() -> Response {
+    (StatusCode::NOT_FOUND, [(header::CACHE_CONTROL, NO_STORE)]).into_response()
+}
+
+/// The class of the object that this path names; `None` for what no object key can be.
+///
+/// Keys have nothing that needs percent-encoding, so a `%` is either a detour or an attack.
+fn class_of(path: &str) -> Option<ObjectClass> {
+    let key = path.strip_prefix('/').unwrap_or(path);
+    let plain = |name: &str| {
+        !name.is_empty()
+            && !name.starts_with('.')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+    };
+    if !key.split('/').all(plain) {
+        return None;
+    }
+    ObjectClass::of_name(key.rsplit('/').next()?)
+}
+
+/// A range that must be ignored (RFC 9110 14.2): on HEAD, of another unit, or tied to a version by If-Range,
+/// which is answered with the whole.
+fn drop_odd_range(request: &mut Request) {
+    let bytes =
+        |value: &HeaderValue| value.as_bytes().get(..6).is_some_and(|b| b.eq_ignore_ascii_case(b"bytes="));
+    let headers = request.headers();
+    let keep = request.method() == Method::GET
+        && !headers.contains_key(header::IF_RANGE)
+        && headers.get(header::RANGE).is_some_and(bytes);
+    if !keep {
+        request.headers_mut().remove(header::RANGE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_object_keys_have_a_class() {
+        assert_eq!(class_of("/location_1/cam_floor/stream.m3u8"), Some(ObjectClass::Playlist));
+        assert_eq!(class_of("/l/c/segment_0_000001.ts"), Some(ObjectClass::Segment));
+        for path in [
+            "/",
+            "",
+            "/l/",
+            "/l/c/",
+            "/l/c/.stream.m3u8",
+            "/.l/stream.m3u8",
+            "/../stream.m3u8",
+            "/l/../stream.m3u8",
+            "/l/%2e%2e/stream.m3u8",
+            "/l/..%2fstream.m3u8",
+            "/l//stream.m3u8",
+            "//etc/stream.m3u8",
+            "/l/c\\stream.m3u8",
+            "/l/stream.m3u8%00.ts",
+            "/l/cameras.yaml",
+            "/l/stream",
+            "/l/stream.m3u8.tmp",
+        ] {
+            assert_eq!(class_of(path), None, "{path}");
+        }
+    }
+}

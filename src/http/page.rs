@@ -1,0 +1,77 @@
+//! The player page, built by `player/` and carried in the binary.
+
+use axum::Router;
+use axum::extract::{Path, Request};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+#[derive(RustEmbed)]
+#[folder = "player/dist"]
+struct Dist;
+
+/// `blob:` is how MediaSource reaches the <video>; playlist and segments may lie in any bucket (`?src=`).
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; \
+    style-src 'self'; img-src 'self'; media-src blob: http: https:; connect-src 'self' http: https:; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+
+pub(super) fn router() -> Router {
+    Router::new()
+        .route("/", get(async |headers: HeaderMap| embedded("index.html", &headers)))
+        .route("/assets/{name}", get(asset))
+        .layer(middleware::from_fn(guard))
+}
+
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    embedded(&format!("assets/{name}"), &headers)
+}
+
+fn embedded(path: &str, headers: &HeaderMap) -> Response {
+    // rust-embed matches whole names of what was there at build time: nothing to climb out of.
+    let Some(file) = Dist::get(path) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let etag = etag_of(&file);
+    // The names stay the same from version to version: a browser may keep them, but must ask.
+    let validators = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, "no-cache")];
+    if is_known(headers, &etag) {
+        return (StatusCode::NOT_MODIFIED, validators).into_response();
+    }
+    (validators, [(header::CONTENT_TYPE, content_type(path))], file.data).into_response()
+}
+
+fn etag_of(file: &EmbeddedFile) -> String {
+    let hash = file.metadata.sha256_hash();
+    let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}\"")
+}
+
+/// If-None-Match, by weak comparison (RFC 9110 13.1.2).
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|list| {
+        list.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    })
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}
+
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in
+        [(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY), (header::REFERRER_POLICY, "no-referrer")]
+    {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,156 @@
+//! The listener and its connections: how many, how slow, and how they end.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
+
+use super::site::{Site, router};
+
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    #[error("cannot listen on {addr}: another program already does; stop it or choose another `http.listen`")]
+    InUse { addr: SocketAddr },
+    #[error("cannot listen on {addr}: ports below 1024 need privileges; choose another `http.listen`")]
+    Denied { addr: SocketAddr },
+    #[error("cannot listen on {addr}: this machine has no such address; choose another `http.listen`")]
+    NoSuchAddress { addr: SocketAddr },
+    #[error("cannot listen on {addr}")]
+    Listen { addr: SocketAddr, source: io::Error },
+}
+
+impl HttpError {
+    fn listen(addr: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { addr },
+            io::ErrorKind::PermissionDenied => Self::Denied { addr },
+            io::ErrorKind::AddrNotAvailable => Self::NoSuchAddress { addr },
+            _ => Self::Listen { addr, source },
+        }
+    }
+}
+
+/// What one client may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Open at once; further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// For a whole request head; also how long a connection may idle between two requests.
+    pub head: Duration,
+    /// For a client that stopped taking bytes.
+    pub stall: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 512, head: Duration::from_secs(20), stall: Duration::from_secs(20) }
+    }
+}
+
+/// A listener that has its port but answers nobody yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    addr: SocketAddr,
+    limits: Limits,
+}
+
+/// Takes the address, so that an occupied port is known before anything else starts. Port 0: any free one.
+pub async fn bind(addr: SocketAddr) -> Result<Bound, HttpError> {
+    let listener = TcpListener::bind(addr).await.map_err(|source| HttpError::listen(addr, source))?;
+    let addr = listener.local_addr().map_err(|source| HttpError::listen(addr, source))?;
+    Ok(Bound { listener, addr, limits: Limits::default() })
+}
+
+impl Bound {
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Serves until `shutdown` completes; then idle connections are closed, answers under way may be finished
+    /// within `grace`, and what is left is cut off.
+    pub async fn serve(self, site: Site, shutdown: impl Future<Output = ()>, grace: Duration) {
+        let Self { listener, limits, .. } = self;
+        let slots = Arc::new(Semaphore::new(limits.connections));
+        let graceful = GracefulShutdown::new();
+        let router = router(site);
+        let mut connections = JoinSet::new();
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                Some(_) = connections.join_next() => {}
+                (stream, slot) = accept(&listener, &slots) => {
+                    let router = router.clone();
+                    connections.spawn(converse(stream, router, limits, graceful.watcher(), slot));
+                }
+            }
+        }
+        drop(listener);
+        if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+            tracing::debug!(connections = connections.len(), "http clients were cut off");
+        }
+        connections.shutdown().await;
+    }
+}
+
+/// How long to wait when the process is out of file descriptors, say.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Cancel-safe: a slot that was taken is given back.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    let slot = Arc::clone(slots).acquire_owned().await.expect("nobody closes the semaphore");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, slot),
+            Err(error) if is_clients_fault(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept http connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_clients_fault(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+async fn converse(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    watcher: Watcher,
+    _slot: OwnedSemaphorePermit,
+) {
+    // A playlist is one small packet: no waiting for more.
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.stall));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::trace!(%error, "an http connection broke off");
+    }
+}

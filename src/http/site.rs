@@ -1,0 +1,64 @@
+//! What the server shows, and under which address.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use super::{files, page};
+
+/// Where [`Site::files`] appear: key `location_1/cam/stream.m3u8` is at `/streams/location_1/cam/stream.m3u8`.
+pub const STREAMS_PATH: &str = "/streams";
+
+/// Everything that the server shows.
+#[derive(Debug, Clone, Default)]
+pub struct Site {
+    pub cameras: Vec<CameraLink>,
+    /// The `file` store's folder; `None` when the streams lie elsewhere.
+    pub files: Option<FilesAt>,
+}
+
+/// One entry of `/api/cameras.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CameraLink {
+    pub id: String,
+    pub name: String,
+    /// Absolute, or a path on this server.
+    pub playlist_url: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct FilesAt {
+    /// Need not exist yet.
+    pub root: PathBuf,
+}
+
+pub(super) fn router(site: Site) -> Router {
+    let mut router = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/api/cameras.json", get(cameras).with_state(site.cameras.into()))
+        .merge(page::router());
+    if let Some(FilesAt { root }) = site.files {
+        router = router.nest_service(STREAMS_PATH, files::service(root));
+    }
+    router.layer(SetResponseHeaderLayer::overriding(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ))
+}
+
+const NOT_STORED: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
+
+async fn healthz() -> impl IntoResponse {
+    ([NOT_STORED], "ok")
+}
+
+async fn cameras(State(cameras): State<Arc<[CameraLink]>>) -> Response {
+    ([NOT_STORED], Json(&*cameras)).into_response()
+}

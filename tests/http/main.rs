@@ -1,0 +1,93 @@
+//! The built-in web server, over real sockets.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests own their tasks through the fixture and measure real time"
+)]
+
+mod files;
+mod files_races;
+mod life;
+mod page;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use edge_agent::http::{self, CameraLink, FilesAt, Limits, Site};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Long enough for a busy machine, short enough to notice a hang.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running server with a folder of files.
+struct Server {
+    root: TempDir,
+    addr: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+    client: reqwest::Client,
+}
+
+impl Server {
+    async fn start() -> Self {
+        Self::with(Limits::default(), Duration::from_secs(5)).await
+    }
+
+    async fn with(limits: Limits, grace: Duration) -> Self {
+        let root = TempDir::new().unwrap();
+        let bound = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap().with_limits(limits);
+        let addr = bound.local_addr();
+        let (stop, stopped) = oneshot::channel();
+        let site = Site {
+            cameras: vec![CameraLink {
+                id: "cam_floor".into(),
+                name: "Floor \"Camera\" <1>".into(),
+                playlist_url: "/streams/location_1/cam_floor/stream.m3u8".into(),
+            }],
+            files: Some(FilesAt { root: root.path().to_owned() }),
+        };
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(bound.serve(site, shutdown, grace));
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        Self { root, addr, stop, task, client }
+    }
+
+    fn write(&self, key: &str, body: impl AsRef<[u8]>) {
+        write(self.root.path(), key, body);
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addr)
+    }
+
+    fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.get(self.url(path))
+    }
+
+    /// Sends the request as it is written, without a client that tidies up its path.
+    async fn raw(&self, request_line: &str) -> String {
+        let mut stream = TcpStream::connect(self.addr).await.unwrap();
+        let head = format!("{request_line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+fn write(root: &Path, key: &str, body: impl AsRef<[u8]>) {
+    let path = root.join(key);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, body).unwrap();
+}
+
+/// A header's text; empty when it is absent.
+fn header<'a>(response: &'a reqwest::Response, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
