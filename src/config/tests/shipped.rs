@@ -56,11 +56,12 @@ fn the_plain_list_is_the_one_that_existing_users_have() {
 /// A commented-out variant that does not load when a user takes the `#` away would be a trap.
 #[test]
 fn commented_variants_of_the_plain_list_load() {
-    let text: String = EXAMPLES[0]
-        .1
-        .lines()
-        .map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n")
-        .collect();
+    let (active, variants) = EXAMPLES[0].1.split_once("\n#-").expect("a variant");
+    let mut text = format!("{active}\n-");
+    for line in variants.lines() {
+        let is_variant = line.starts_with("#-") || line.starts_with("#  ");
+        text += &format!("{}\n", if is_variant { &line[1..] } else { line });
+    }
     let loaded = good(&text, &env());
     assert!(loaded.config.cameras.len() + loaded.config.others.len() >= 3, "{:?}", loaded.config);
 }
