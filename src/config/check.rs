@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+use crate::domain::ids::{Location, NameError};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UrlError {
     #[error("is not a URL ({0})")]
@@ -85,6 +87,21 @@ pub(super) fn region(name: &str) -> Result<String, &'static str> {
     } else {
         Err("is not a region's name; use e.g. eu-central-1, or auto for R2")
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LocationError {
+    #[error("has a `/` at an end or two in a row; write folders as shops/berlin-3")]
+    EmptyFolder,
+    #[error(transparent)]
+    Name(NameError),
+}
+
+pub(super) fn location(text: &str) -> Result<Location, LocationError> {
+    text.parse().map_err(|error| match error {
+        NameError::Empty => LocationError::EmptyFolder,
+        error => LocationError::Name(error),
+    })
 }
 
 pub(super) fn absolute_path(text: &str) -> Result<PathBuf, &'static str> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::camera::{self, AnyCamera};
-use super::check::{absolute_path, program};
+use super::check::{self, absolute_path, program};
 use super::model::{Camera, Config, HttpConfig, OtherCamera, Settings, StoreConfig};
 use super::node::{Kind, Node};
 use super::read::{Field, Reader, Section, Spot, kind};
@@ -24,6 +24,11 @@ pub(super) fn read(reader: &mut Reader<'_>, root: Option<&Node>) -> Option<Confi
         Some(node @ Node { kind: Kind::List(_), .. }) => list(reader, node),
         Some(node @ Node { kind: Kind::Map(_), .. }) => {
             let section = reader.section(&Field { spot: top, node })?;
+            if section.has("rtsp_url") && !section.has("cameras") {
+                let mend = "put `- ` before its first key and indent the others as far";
+                reader.fault(&section.spot, format!("the file is a single camera, not a list; {mend}"));
+                return None;
+            }
             full(reader, &section)
         }
         Some(node) if !node.is_null() => {
@@ -76,7 +81,7 @@ fn full(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Config> {
 
 fn location(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Location> {
     if section.has("location") {
-        reader.parsed(section, "location", str::parse).map(|location| location.value)
+        reader.parsed(section, "location", check::location).map(|location| location.value)
     } else {
         storage_env::location(reader)
     }

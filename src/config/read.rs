@@ -1,5 +1,6 @@
 //! Walking the tree: sections, lists and what is wrong with them. Values are read in [`super::value`].
 
+use std::collections::HashMap;
 use std::env::VarError;
 use std::path::Path;
 
@@ -139,11 +140,11 @@ impl<'a> Reader<'a> {
     }
 
     fn refuse_repeated(&mut self, spot: &Spot, entries: &[Entry]) {
-        for (i, entry) in entries.iter().enumerate() {
-            if let Some(first) = entries[..i].iter().find(|first| first.key == entry.key) {
-                let at = Spot { path: join(&spot.path, &shorten(&entry.key)), line: entry.line };
-                self.fault(&at, format!("is given twice, first in line {}; keep one", first.line));
-            }
+        let mut lines = HashMap::with_capacity(entries.len());
+        for entry in entries {
+            let Some(first) = lines.insert(&entry.key, entry.line) else { continue };
+            let at = Spot { path: join(&spot.path, &shorten(&entry.key)), line: entry.line };
+            self.fault(&at, format!("is given twice, first in line {first}; keep one"));
         }
     }
 

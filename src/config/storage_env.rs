@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use url::Url;
 
-use super::check::{absolute_path, region, s3_bucket, supabase_bucket, supabase_url, web_url};
+use super::check::{self, absolute_path, region, s3_bucket, supabase_bucket, supabase_url, web_url};
 use super::model::{FileConfig, S3Config, StoreConfig, SupabaseConfig};
 use super::read::{Reader, Spot};
 use super::storage::{PUBLISHABLE, SUPABASE_BUCKET, is_publishable};
@@ -24,7 +24,7 @@ const DEFAULT_LOCATION: &str = "location_1";
 /// `None` only if there was a fault.
 pub(super) fn location(reader: &mut Reader<'_>) -> Option<Location> {
     let text = reader.var(LOCATION).unwrap_or_else(|| DEFAULT_LOCATION.into());
-    good(reader, LOCATION, text.parse())
+    good(reader, LOCATION, check::location(&text))
 }
 
 /// `None` only if there was a fault. `spot` is where the file could name the storage.
@@ -60,7 +60,7 @@ pub(super) fn storage(reader: &mut Reader<'_>, spot: &Spot) -> Option<StoreConfi
                 spot,
                 format!(
                     "is not configured; set {SUPABASE_URL} and {SUPABASE_KEY}, or \
-                     {STORAGE}=s3://bucket?endpoint=…&region=… or file:///path, or add a `storage` section"
+                     {STORAGE}=s3://bucket?endpoint=…&region=… or file:///path, or a `storage` section in the full form"
                 ),
             );
             None
@@ -124,7 +124,8 @@ fn s3(reader: &mut Reader<'_>, url: &Url) -> Option<StoreConfig> {
         reader.env_fault(STORAGE, format!("has a path behind the bucket; folders belong in {LOCATION}"));
         return None;
     }
-    let bucket = good(reader, STORAGE, s3_bucket(url.host_str().unwrap_or_default()));
+    let bucket = s3_bucket(url.host_str().unwrap_or_default()).map_err(|e| format!("its bucket {e}"));
+    let bucket = good(reader, STORAGE, bucket);
     let [endpoint, region_name, public] = parameters(reader, url, ["endpoint", "region", "public_base_url"])?;
     let endpoint = parameter(reader, "endpoint", endpoint, web_url)?;
     let region = parameter(reader, "region", region_name, region)?;

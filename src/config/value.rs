@@ -23,14 +23,15 @@ impl Expanded<'_> {
         self.text != self.written.text
     }
 
-    /// `15`, not `"15"`: what may be a number or a truth value.
+    /// What may be a number or a truth value: `15`, not `"15"`, but also `"${FPS}"`, which YAML wants
+    /// quoted inside `{…}`.
     fn untyped(&self) -> Option<&str> {
-        self.written.plain.then_some(self.text.as_str())
+        (self.written.plain || self.has_variables()).then_some(self.text.as_str())
     }
 
     /// "without quotes", where they are what is wrong.
     fn unquoted(&self) -> &'static str {
-        if self.written.plain { "" } else { " without quotes" }
+        if self.untyped().is_some() { "" } else { " without quotes" }
     }
 
     fn shown(&self) -> String {
@@ -53,7 +54,7 @@ impl Reader<'_> {
             return None;
         };
         if written.is_null() {
-            self.fault(&field.spot, format!("has no value; use {wanted}, or leave the key out"));
+            self.fault(&field.spot, format!("has no value; use {wanted}"));
             return None;
         }
         match expand(&written.text, |name| self.env.var(name)) {
@@ -67,14 +68,14 @@ impl Reader<'_> {
 
     pub fn text(&mut self, section: &Section<'_>, key: &str) -> Option<Given<Text>> {
         let field = section.get(key)?;
-        let scalar = self.scalar(&field, "text")?;
+        let scalar = self.scalar(&field, "some text")?;
         let literal = !scalar.has_variables();
         if literal && (scalar.written.is_number() || scalar.written.boolean().is_some()) {
             self.fault(&field.spot, format!("is {}; put it in quotes to make it text", kind(field.node)));
             return None;
         }
         if scalar.text.is_empty() {
-            self.fault(&field.spot, "is empty");
+            self.fault(&field.spot, "is empty; use some text");
             return None;
         }
         Some(Given { value: Text { value: scalar.text, literal }, spot: field.spot })
@@ -107,7 +108,7 @@ impl Reader<'_> {
     pub fn boolean(&mut self, section: &Section<'_>, key: &str) -> Option<bool> {
         let field = section.get(key)?;
         let scalar = self.scalar(&field, "true or false")?;
-        let truth = Scalar { text: scalar.text.clone(), plain: scalar.written.plain }.boolean();
+        let truth = Scalar { text: scalar.text.clone(), plain: scalar.untyped().is_some() }.boolean();
         if truth.is_none() {
             self.fault(&field.spot, format!("is {}; use true or false{}", scalar.shown(), scalar.unquoted()));
         }

@@ -26,15 +26,35 @@ pub(super) struct Flaw {
 pub(super) fn parse(text: &str) -> Result<Option<Node>, Flaw> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     refuse_control_characters(text)?;
+    let builder = Builder { last_line: line_count(text), ..Builder::default() };
+    builder.run(text).map_err(|flaw| locate(text, flaw))
+}
+
+/// Moves a flaw to where a person would look for it.
+fn locate(text: &str, mut flaw: Flaw) -> Flaw {
+    // What is missing at the end is reported one line behind it.
     let last = line_count(text);
-    Builder::default().run(text).map_err(|mut flaw| {
-        // The parser reports what is missing at the end one line behind it.
+    if !(1..=last).contains(&flaw.line) {
         flaw.line = flaw.line.clamp(1, last);
-        if indented_by_tab(text, flaw.line) {
-            flaw.problem.push_str("; indent with spaces, not tabs");
-        }
-        flaw
-    })
+        flaw.column = 1 + line(text, flaw.line).chars().count();
+    }
+    // A tab may be found while the line above it is being read.
+    if let Some(tab) = [flaw.line, flaw.line + 1].into_iter().find(|n| indented_by_tab(line(text, *n))) {
+        (flaw.line, flaw.column) = (tab, 1);
+        flaw.problem.push_str("; indent with spaces, not tabs");
+    }
+    if flaw.problem.contains("flow") && line(text, flaw.line).contains("${") {
+        flaw.problem.push_str("; inside `{…}` and `[…]` a `${NAME}` must be in quotes");
+    }
+    flaw
+}
+
+fn line(text: &str, number: usize) -> &str {
+    text.lines().nth(number - 1).unwrap_or_default()
+}
+
+fn indented_by_tab(line: &str) -> bool {
+    line[..line.len() - line.trim_start().len()].contains('\t')
 }
 
 /// Lines as the YAML parser counts them.
@@ -52,13 +72,9 @@ fn refuse_control_characters(text: &str) -> Result<(), Flaw> {
     Err(Flaw { line, column, problem: format!("has the control character {bad:?}; remove it") })
 }
 
-fn indented_by_tab(text: &str, line: usize) -> bool {
-    let line = text.lines().nth(line - 1).unwrap_or_default();
-    line[..line.len() - line.trim_start().len()].contains('\t')
-}
-
 #[derive(Default)]
 struct Builder {
+    last_line: usize,
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
@@ -84,7 +100,8 @@ impl Builder {
         let mut parser = Parser::new_from_str(text);
         while let Some(step) = parser.next_event() {
             let (event, span) = step.map_err(|e| scan_flaw(&e))?;
-            let line = span.start.line();
+            // An empty value at the end of the file stands one line behind it.
+            let line = span.start.line().min(self.last_line);
             self.take(event, line).map_err(|problem| Flaw { line, column: span.start.col() + 1, problem })?;
         }
         Ok(self.root)
@@ -225,7 +242,8 @@ mod tests {
     #[test]
     fn nesting_and_aliases_are_bounded() {
         assert!(flaw(&"- ".repeat(200_000)).contains("deeper than 32"));
-        assert!(flaw(&"[".repeat(200_000)).contains("deeper than 32"));
+        assert!(flaw(&"[".repeat(40)).contains("deeper than 32"));
+        assert!(flaw(&"[".repeat(200_000)).contains("recursion limit exceeded"));
         assert!(flaw(&"{a: ".repeat(40)).contains("deeper than 32"));
         let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for (name, of) in ["b", "c", "d", "e", "f", "g"].iter().zip(["a", "b", "c", "d", "e", "f"]) {
