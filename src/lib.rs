@@ -13,6 +13,7 @@
 
 pub mod agent;
 pub mod camera;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;

@@ -27,8 +27,9 @@ pub struct FfmpegCommand {
     pub script: Option<Script>,
 }
 
-/// Stands for the pipe's number, which is known only when it is made.
-pub const SCRIPT_INPUT: &str = "pipe:SCRIPT";
+/// Stands for the pipe, whose number is known only when it is made. By its path: with an input named `pipe:N`
+/// ffmpeg would not listen on its standard input, and 7.0 would ignore SIGTERM too.
+pub const SCRIPT_INPUT: &str = "/dev/fd/SCRIPT";
 
 /// An ffconcat script; `Debug` hides it.
 #[derive(Clone)]
@@ -70,6 +71,15 @@ pub fn command(spec: &StreamSpec, ffmpeg: &Capabilities, folder: &Path) -> Ffmpe
     FfmpegCommand { program: ffmpeg.path.clone(), args, script }
 }
 
+/// Reads one frame and throws it away: is the camera there, and what does it send?
+pub fn reach_command(source: &Source, ffmpeg: &Capabilities) -> FfmpegCommand {
+    let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+info"]);
+    let (input, script) = input(source, ffmpeg);
+    args.extend(input);
+    args.extend(strings(&["-map", "0:v:0", "-frames:v", "1", "-f", "null", "-"]));
+    FfmpegCommand { program: ffmpeg.path.clone(), args, script }
+}
+
 fn input(source: &Source, ffmpeg: &Capabilities) -> (Vec<String>, Option<Script>) {
     match source {
         Source::Rtsp(url) => {
@@ -88,7 +98,7 @@ fn input(source: &Source, ffmpeg: &Capabilities) -> (Vec<String>, Option<Script>
 }
 
 fn protocols(url: &RtspUrl) -> &'static str {
-    if url.is_tls() { "pipe,fd,rtp,rtsp,rtsps,tcp,tls,udp" } else { "pipe,fd,rtp,rtsp,tcp,udp" }
+    if url.is_tls() { "file,rtp,rtsp,rtsps,tcp,tls,udp" } else { "file,rtp,rtsp,tcp,udp" }
 }
 
 fn script(url: &str, ffmpeg: &Capabilities) -> String {
@@ -183,7 +193,7 @@ mod tests {
         assert_eq!(
             built.args.join(" "),
             "-hide_banner -nostats -loglevel repeat+level+warning \
-             -f concat -safe 0 -protocol_whitelist pipe,fd,rtp,rtsp,tcp,udp -i pipe:SCRIPT \
+             -f concat -safe 0 -protocol_whitelist file,rtp,rtsp,tcp,udp -i /dev/fd/SCRIPT \
              -map 0:v:0 -map 0:a:0? -vf fps=15,scale=trunc(min(854\\,iw)/2)*2:-2 \
              -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 30 -keyint_min 30 -sc_threshold 0 \
              -c:a aac -b:a 128k -ac 2 -max_interleave_delta 1000000 -f hls -hls_time 1.800 -hls_list_size 16 \

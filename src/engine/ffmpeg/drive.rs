@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use nix::sys::signal::Signal;
 use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStderr};
+use tokio::process::{Child, ChildStderr, ChildStdin};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -55,6 +55,7 @@ impl FfmpegRun {
         };
         let driver = Driver {
             started: clock::now(),
+            stdin: child.stdin.take(),
             child,
             stderr,
             words: LastWords::default(),
@@ -92,6 +93,8 @@ impl Run for FfmpegRun {
 struct Driver {
     started: Instant,
     child: Child,
+    /// Not left in `child`: waiting for it would close this.
+    stdin: Option<ChildStdin>,
     stderr: StderrLines<ChildStderr>,
     words: LastWords,
     /// We asked it to end.
@@ -126,7 +129,7 @@ impl Driver {
         self.halted = true;
         match how {
             Halt::Ask => {
-                if let Some(stdin) = &mut self.child.stdin {
+                if let Some(stdin) = &mut self.stdin {
                     // One byte into an empty pipe; a broken one means that it is ending already.
                     let _ = stdin.write_all(b"q").await;
                 }

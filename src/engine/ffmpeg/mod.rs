@@ -4,6 +4,7 @@ pub mod argv;
 pub mod capabilities;
 mod drive;
 mod process;
+pub mod reach;
 pub mod stderr;
 
 use std::path::PathBuf;

@@ -17,7 +17,7 @@ pub(super) async fn start(workshop: &Workshop, command: &FfmpegCommand) -> Resul
     let pipe = command.script.as_ref().map(script_pipe).transpose().map_err(failed)?;
     let mut process = Command::new(&command.program);
     process.args(command.args.iter().map(|arg| match (&pipe, arg.as_str()) {
-        (Some(pipe), SCRIPT_INPUT) => format!("pipe:{}", pipe.as_raw_fd()),
+        (Some(pipe), SCRIPT_INPUT) => format!("/dev/fd/{}", pipe.as_raw_fd()),
         (_, arg) => arg.to_owned(),
     }));
     // Standard input is how ffmpeg is asked to finish (`q`).

@@ -129,7 +129,7 @@ fn remove_runs(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes the folder for this user alone; refuses one that another user put there (`/dev/shm` is everybody's).
-fn private_folder(path: &Path) -> Result<(), SpoolError> {
+pub fn private_folder(path: &Path) -> Result<(), SpoolError> {
     let io = |source| SpoolError::Io { path: path.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
     let owner = fs::symlink_metadata(path).map_err(io)?;

@@ -1,0 +1,148 @@
+//! `edge-agent demo`: the whole pipeline with nothing but ffmpeg.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::run::until_stopped;
+use super::{DemoArgs, Outcome, say, start_logging};
+use crate::agent::{Agent, playlist_url};
+use crate::camera::status::CameraStatus;
+use crate::clock;
+use crate::config::model::{Camera, Config, FileConfig, HttpConfig, LIVE_STREAM, Settings, StoreConfig};
+use crate::domain::source::Source;
+use crate::sys::signals::StopSignals;
+
+/// How often the status line changes; without a terminal, how often it is printed.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+const STATUS_LINES_EVERY: u32 = 10;
+
+pub(super) async fn demo(args: DemoArgs) -> Outcome {
+    start_logging(&args.log);
+    let folder = tempdir()?;
+    let config = config(&args, &folder)?;
+    let camera = &config.cameras[0];
+    let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
+    let agent = Agent::start(&config, &[camera]).await?;
+    let http = agent.http_addr();
+    say("edge-agent demo: a test pattern through ffmpeg, a folder as the bucket, and a browser.");
+    say("");
+    say(&format!("    http://{}/", http.unwrap_or(args.listen)));
+    say("");
+    if let Some(url) = playlist_url(&config, camera, http) {
+        say(&format!("Playlist: {url}"));
+    }
+    say("Ctrl-C ends it and leaves nothing behind.");
+    let why = tokio::select! {
+        why = until_stopped(&agent, &mut signals, args.run_for) => why,
+        () = report(&agent) => "never",
+    };
+    if std::io::stdout().is_terminal() {
+        say("");
+    }
+    tracing::debug!(why, "stopping");
+    agent.stop(async { _ = signals.next().await }).await;
+    drop(folder);
+    say("Stopped; nothing is left behind.");
+    Ok(())
+}
+
+fn config(args: &DemoArgs, folder: &Folder) -> anyhow::Result<Config> {
+    let camera = Camera {
+        id: "demo".parse()?,
+        name: "Test pattern".into(),
+        source: Source::TestPattern,
+        use_case: LIVE_STREAM.into(),
+        enabled: true,
+        settings: Settings::default(),
+    };
+    Ok(Config {
+        location: "demo".parse()?,
+        store: StoreConfig::File(FileConfig { root: folder.0.join("bucket"), public_base_url: None }),
+        http: Some(HttpConfig { listen: args.listen }),
+        spool: Some(folder.0.join("spool")),
+        ffmpeg: None,
+        cameras: vec![camera],
+        others: Vec::new(),
+    })
+}
+
+/// The temporary folder; dropping it removes it.
+struct Folder(std::path::PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn tempdir() -> anyhow::Result<Folder> {
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    // In memory where that can be: a demo should not wear a memory card.
+    let root = crate::engine::spool::root::default_root();
+    let base = root.parent().context("the spool has no parent")?;
+    remove_leftovers(base);
+    let path = base.join(format!("{FOLDER}{}-{:x}", std::process::id(), clock::wall_ms()));
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(&path)
+        .with_context(|| format!("no temporary folder {}", path.display()))?;
+    Ok(Folder(path))
+}
+
+const FOLDER: &str = "edge-agent-demo-";
+
+/// Folders of demos that were killed with -9.
+fn remove_leftovers(base: &std::path::Path) {
+    for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(FOLDER)?.split('-').next());
+        let dead = pid.is_some_and(|pid| !std::path::Path::new("/proc").join(pid).exists());
+        if dead {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// One line when it plays, then a calm status line.
+async fn report(agent: &Agent) {
+    let mut interval = tokio::time::interval(STATUS_EVERY);
+    let started = clock::now();
+    let mut playable = false;
+    for ticks in 0u32.. {
+        interval.tick().await;
+        let Some(status) = agent.statuses().first().map(|status| status.borrow().clone()) else { return };
+        if !playable && status.playlist_stored.is_some() {
+            playable = true;
+            let after = clock::now().saturating_duration_since(started);
+            say(&format!("Playable after {:.1} s: open the page.", after.as_secs_f64()));
+        }
+        show(&status_line(&status), ticks);
+    }
+}
+
+fn status_line(status: &CameraStatus) -> String {
+    let age = status.playlist_stored.map(|at| clock::now().saturating_duration_since(at).as_secs_f64());
+    match age {
+        None => "waiting for the first segment".to_owned(),
+        Some(age) => format!(
+            "live: {} segments published ({} kB), newest {age:.0} s ago, {} restarts",
+            status.progress.segments_published,
+            status.progress.bytes_published / 1000,
+            status.restarts
+        ),
+    }
+}
+
+fn show(line: &str, ticks: u32) {
+    let mut stdout = std::io::stdout().lock();
+    if stdout.is_terminal() {
+        let _ = write!(stdout, "\r\x1b[K{line}");
+        let _ = stdout.flush();
+    } else if ticks > 0 && ticks.is_multiple_of(STATUS_LINES_EVERY) {
+        let _ = writeln!(stdout, "{line}");
+    }
+}
