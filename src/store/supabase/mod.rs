@@ -59,20 +59,16 @@ impl SupabaseStore {
         Ok(Self { client, base, bucket: config.bucket.clone(), credentials, limits })
     }
 
-    fn request<'a>(&self, method: Method, path: impl IntoIterator<Item = &'a str>) -> RequestBuilder {
-        self.request_url(method, self.url(path))
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url).headers(self.credentials.headers())
     }
 
     fn url<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Url {
         join(self.base.clone(), path).expect("the base took a path before")
     }
 
-    fn request_url(&self, method: Method, url: Url) -> RequestBuilder {
-        self.client.request(method, url).headers(self.credentials.headers())
-    }
-
-    fn object_path<'a>(&'a self, key: &'a ObjectKey) -> impl Iterator<Item = &'a str> {
-        ["object", &self.bucket].into_iter().chain(key.as_str().split('/'))
+    fn object_url(&self, key: &ObjectKey) -> Url {
+        self.url(["object", &self.bucket].into_iter().chain(key.as_str().split('/')))
     }
 
     async fn page(&self, prefix: &str, offset: usize) -> Result<Vec<Listed>, StoreError> {
@@ -81,7 +77,7 @@ impl SupabaseStore {
             "prefix": prefix, "limit": self.limits.page, "offset": offset,
             "sortBy": { "column": "name", "order": "asc" },
         });
-        let request = self.request(Method::POST, ["object", "list", &self.bucket]).json(&query);
+        let request = self.request(Method::POST, self.url(["object", "list", &self.bucket])).json(&query);
         Reply::of(request).await?.json().map_err(nothing_to_find)
     }
 }
@@ -90,7 +86,7 @@ impl SupabaseStore {
 impl ObjectStore for SupabaseStore {
     async fn put(&self, key: &ObjectKey, body: Bytes, class: ObjectClass) -> Result<(), StoreError> {
         let request = self
-            .request(Method::POST, self.object_path(key))
+            .request(Method::POST, self.object_url(key))
             .header("x-upsert", "true")
             .header(CONTENT_TYPE, class.content_type())
             .header(CACHE_CONTROL, class.cache_control())
@@ -106,15 +102,15 @@ impl ObjectStore for SupabaseStore {
         // query that it has not seen.
         let nonce =
             getrandom::u64().map_err(|error| StoreError::Unavailable { reason: error.to_string() })?;
-        let mut url = self.url(self.object_path(key));
+        let mut url = self.object_url(key);
         url.set_query(Some(&format!("cacheNonce={nonce:x}")));
-        Reply::of(self.request_url(Method::GET, url)).await?.bytes()
+        Reply::of(self.request(Method::GET, url)).await?.bytes()
     }
 
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), StoreError> {
         for batch in keys.chunks(self.limits.batch) {
             let names: Vec<&str> = batch.iter().map(ObjectKey::as_str).collect();
-            let request = self.request(Method::DELETE, ["object", &self.bucket]);
+            let request = self.request(Method::DELETE, self.url(["object", &self.bucket]));
             let reply = Reply::of(request.json(&json!({ "prefixes": names }))).await?;
             // The rows that were there; absent ones are left out.
             let _: Vec<serde::de::IgnoredAny> = reply.json().map_err(nothing_to_find)?;
