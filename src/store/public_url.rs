@@ -17,7 +17,7 @@ pub fn public_url(config: &StoreConfig, key: &ObjectKey) -> Option<Url> {
 
 fn s3_base(config: &S3Config) -> Option<Url> {
     if let Some(endpoint) = &config.endpoint {
-        return join(without_user(endpoint.clone())?, [config.bucket.as_str()]);
+        return join(bare(endpoint), [config.bucket.as_str()]);
     }
     let host = match config.region.as_deref() {
         Some(region) if region.starts_with("cn-") => format!("s3.{region}.amazonaws.com.cn"),
@@ -34,19 +34,24 @@ fn s3_base(config: &S3Config) -> Option<Url> {
 
 fn supabase_base(config: &SupabaseConfig) -> Option<Url> {
     let path = ["storage", "v1", "object", "public", config.bucket.as_str()];
-    join(without_user(config.url.clone())?, path)
+    join(bare(&config.url), path)
 }
 
 /// Percent-encodes what a path segment can't hold; a query of the base stays.
-fn join<'a>(mut base: Url, segments: impl IntoIterator<Item = &'a str>) -> Option<Url> {
+pub(super) fn join<'a>(mut base: Url, segments: impl IntoIterator<Item = &'a str>) -> Option<Url> {
     base.path_segments_mut().ok()?.pop_if_empty().extend(segments);
     Some(base)
 }
 
-fn without_user(mut url: Url) -> Option<Url> {
-    url.set_username("").ok()?;
-    url.set_password(None).ok()?;
-    Some(url)
+/// Scheme, host, port and path alone. A user in it is none of a store's kind of credentials.
+pub(super) fn bare(url: &Url) -> Url {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // These fail only for URLs that can't have a user.
+    url.set_username("").ok();
+    url.set_password(None).ok();
+    url
 }
 
 #[cfg(test)]

@@ -2,3 +2,6 @@
 #![allow(dead_code, reason = "every test binary compiles all of it and uses its share")]
 
 pub mod minio;
+pub mod s3s_server;
+pub mod scripted_http;
+pub mod supabase_server;

@@ -13,6 +13,7 @@ use url::Url;
 use crate::config::model::{S3Config, S3Credentials};
 use crate::store::StoreError;
 use crate::store::open::Limits;
+use crate::store::public_url::bare;
 
 /// What stores that have no regions call theirs.
 const CUSTOM_REGION: &str = "us-east-1";
@@ -73,11 +74,9 @@ fn fixed(credentials: &S3Credentials) -> Credentials {
 
 /// With a path it must end in `/`: the SDK would join `/s3` and `bucket` to `/s3bucket`.
 fn endpoint_url(endpoint: &Url) -> String {
-    let mut url = endpoint.clone();
-    url.set_query(None);
-    url.set_fragment(None);
+    let mut url = bare(endpoint);
     if !url.path().ends_with('/') {
-        url.set_path(&format!("{}/", endpoint.path()));
+        url.set_path(&format!("{}/", url.path()));
     }
     url.into()
 }
@@ -101,7 +100,7 @@ mod tests {
         let normal = |url: &str| endpoint_url(&Url::parse(url).unwrap());
         assert_eq!(normal("http://h:9000"), "http://h:9000/");
         assert_eq!(normal("https://h/storage/v1/s3"), "https://h/storage/v1/s3/");
-        assert_eq!(normal("https://h/storage/v1/s3/?x#y"), "https://h/storage/v1/s3/");
+        assert_eq!(normal("https://u:p@h/storage/v1/s3/?x#y"), "https://h/storage/v1/s3/");
     }
 
     #[test]

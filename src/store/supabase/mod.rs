@@ -2,17 +2,19 @@
 
 mod wire;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE};
+use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Client, Method, RequestBuilder, redirect};
 use serde_json::json;
 use url::Url;
 
 use super::answer::nothing_to_find;
 use super::open::Limits;
+use super::public_url::{bare, join};
 use super::{ObjectStore, StoreError};
 use crate::config::model::SupabaseConfig;
 use crate::domain::class::ObjectClass;
@@ -51,26 +53,22 @@ impl SupabaseStore {
             .retry(reqwest::retry::never())
             .build()
             .map_err(|error| wire::unsent(&error))?;
-        let base = wire::under(&config.url, ["storage", "v1"])?;
+        let no_base = || StoreError::Rejected { reason: "its URL is no http(s) URL".to_owned() };
+        let base = join(bare(&config.url), ["storage", "v1"]).ok_or_else(no_base)?;
         let credentials = Credentials::new(&config.key)?;
         Ok(Self { client, base, bucket: config.bucket.clone(), credentials, limits })
     }
 
-    fn request<'a>(
-        &self,
-        method: Method,
-        path: impl IntoIterator<Item = &'a str>,
-    ) -> Result<RequestBuilder, StoreError> {
-        let url = wire::under(&self.base, path)?;
-        Ok(self.request_url(method, url))
-    }
-
-    fn request_url(&self, method: Method, url: Url) -> RequestBuilder {
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.client.request(method, url).headers(self.credentials.headers())
     }
 
-    fn object_path<'a>(&'a self, key: &'a ObjectKey) -> impl Iterator<Item = &'a str> {
-        ["object", &self.bucket].into_iter().chain(key.as_str().split('/'))
+    fn url<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Url {
+        join(self.base.clone(), path).expect("the base took a path before")
+    }
+
+    fn object_url(&self, key: &ObjectKey) -> Url {
+        self.url(["object", &self.bucket].into_iter().chain(key.as_str().split('/')))
     }
 
     async fn page(&self, prefix: &str, offset: usize) -> Result<Vec<Listed>, StoreError> {
@@ -79,7 +77,7 @@ impl SupabaseStore {
             "prefix": prefix, "limit": self.limits.page, "offset": offset,
             "sortBy": { "column": "name", "order": "asc" },
         });
-        let request = self.request(Method::POST, ["object", "list", &self.bucket])?.json(&query);
+        let request = self.request(Method::POST, self.url(["object", "list", &self.bucket])).json(&query);
         Reply::of(request).await?.json().map_err(nothing_to_find)
     }
 }
@@ -88,10 +86,12 @@ impl SupabaseStore {
 impl ObjectStore for SupabaseStore {
     async fn put(&self, key: &ObjectKey, body: Bytes, class: ObjectClass) -> Result<(), StoreError> {
         let request = self
-            .request(Method::POST, self.object_path(key))?
+            .request(Method::POST, self.object_url(key))
             .header("x-upsert", "true")
             .header(CONTENT_TYPE, class.content_type())
             .header(CACHE_CONTROL, class.cache_control())
+            // For an empty body reqwest would leave it out.
+            .header(CONTENT_LENGTH, body.len())
             .body(body);
         let _: wire::Stored = Reply::of(request).await?.json().map_err(nothing_to_find)?;
         Ok(())
@@ -102,15 +102,15 @@ impl ObjectStore for SupabaseStore {
         // query that it has not seen.
         let nonce =
             getrandom::u64().map_err(|error| StoreError::Unavailable { reason: error.to_string() })?;
-        let mut url = wire::under(&self.base, self.object_path(key))?;
+        let mut url = self.object_url(key);
         url.set_query(Some(&format!("cacheNonce={nonce:x}")));
-        Reply::of(self.request_url(Method::GET, url)).await?.bytes()
+        Reply::of(self.request(Method::GET, url)).await?.bytes()
     }
 
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), StoreError> {
         for batch in keys.chunks(self.limits.batch) {
             let names: Vec<&str> = batch.iter().map(ObjectKey::as_str).collect();
-            let request = self.request(Method::DELETE, ["object", &self.bucket])?;
+            let request = self.request(Method::DELETE, self.url(["object", &self.bucket]));
             let reply = Reply::of(request.json(&json!({ "prefixes": names }))).await?;
             // The rows that were there; absent ones are left out.
             let _: Vec<serde::de::IgnoredAny> = reply.json().map_err(nothing_to_find)?;
@@ -119,17 +119,21 @@ impl ObjectStore for SupabaseStore {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectKey>, StoreError> {
-        let (mut keys, mut offset) = (Vec::new(), 0);
+        let mut rows = BTreeMap::new();
+        let mut offset = 0;
         loop {
             let page = self.page(prefix, offset).await?;
-            let full = page.len() >= self.limits.page;
             offset += page.len();
-            let objects = page.into_iter().filter(Listed::is_object);
-            keys.extend(objects.map(|object| ObjectKey::new(format!("{prefix}{}", object.name))));
-            if !full {
-                return Ok(keys);
+            let known = rows.len();
+            rows.extend(page.into_iter().map(|row| (row.name, row.id)));
+            // A page may be shorter than asked for, so only one with nothing new is the last.
+            if rows.len() == known {
+                break;
             }
         }
+        // Folders have no id.
+        let objects = rows.into_iter().filter(|(_, id)| id.is_some());
+        Ok(objects.map(|(name, _)| ObjectKey::new(format!("{prefix}{name}"))).collect())
     }
 }
 

@@ -8,7 +8,6 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use url::Url;
 
 use crate::store::StoreError;
 use crate::store::answer::{Answer, retry_after};
@@ -40,15 +39,6 @@ fn secret_header(text: &str) -> Result<HeaderValue, StoreError> {
     let mut value = HeaderValue::from_str(text).map_err(refused)?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-pub(super) fn under<'a>(base: &Url, path: impl IntoIterator<Item = &'a str>) -> Result<Url, StoreError> {
-    let mut url = base.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    let no_base = |()| StoreError::Rejected { reason: "the URL is no http(s) URL".to_owned() };
-    url.path_segments_mut().map_err(no_base)?.pop_if_empty().extend(path);
-    Ok(url)
 }
 
 /// A whole answer.
@@ -108,14 +98,7 @@ pub(super) struct Stored {
 #[derive(Deserialize)]
 pub(super) struct Listed {
     pub name: String,
-    id: Option<String>,
-}
-
-impl Listed {
-    /// Folders have no id.
-    pub fn is_object(&self) -> bool {
-        self.id.is_some()
-    }
+    pub id: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
