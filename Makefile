@@ -33,7 +33,7 @@ player: setup-run ## the page and its player, into player/dist, which the agent 
 	npm --prefix player run build
 
 deny: ## licences, bans and sources of the dependencies
-	cargo deny --offline check bans licenses sources
+	cargo deny check bans licenses sources
 
 advisories: ## known vulnerabilities; their database is on the network
 	@if timeout 60 cargo deny fetch db 2>/dev/null; then cargo deny check advisories; \
