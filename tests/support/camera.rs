@@ -90,7 +90,8 @@ pub fn url(port: u16) -> String {
     format!("rtsp://127.0.0.1:{port}/cam1")
 }
 
-const MEND: &str = "the test camera needs GStreamer's RTSP server for Debian's Python; run packaging/setup.sh test";
+const MEND: &str =
+    "the test camera needs GStreamer's RTSP server for Debian's Python; run packaging/setup.sh test";
 
 fn arguments(opts: &CameraOpts) -> Vec<String> {
     let (width, height) = opts.size;

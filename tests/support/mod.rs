@@ -1,4 +1,12 @@
 //! Real parts that several test binaries use. Each binary uses some of it.
 #![allow(dead_code, reason = "every test binary compiles all of it and uses its share")]
 
+pub mod agent;
+pub mod camera;
+pub mod frames;
+pub mod legal;
+pub mod m3u8;
 pub mod minio;
+pub mod scratch;
+pub mod viewer;
+pub mod wait;
