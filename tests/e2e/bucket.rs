@@ -20,11 +20,11 @@ pub async fn segments(client: &Client, folder: &str) -> Vec<String> {
     names.filter(|name| name.ends_with(".ts")).map(str::to_owned).collect()
 }
 
-/// Lists a folder every second and remembers the fullest listing.
+/// Lists a folder every second.
 #[derive(Debug)]
 pub struct Watch {
     stop: CancellationToken,
-    task: JoinHandle<(u32, Vec<String>)>,
+    task: JoinHandle<Vec<Vec<String>>>,
 }
 
 impl Watch {
@@ -33,25 +33,21 @@ impl Watch {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let watching = async move {
-            let (mut listings, mut fullest) = (0, Vec::new());
+            let mut listings = Vec::new();
             let mut ticks = interval(LIST_EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while stopped.run_until_cancelled(ticks.tick()).await.is_some() {
-                let now = segments(&client, &folder).await;
-                listings += 1;
-                if now.len() > fullest.len() {
-                    fullest = now;
-                }
+                listings.push(segments(&client, &folder).await);
             }
-            (listings, fullest)
+            listings
         };
         #[expect(clippy::disallowed_methods, reason = "owned here and joined in stop")]
         let task = tokio::spawn(watching);
         Self { stop, task }
     }
 
-    /// How many listings there were, and the fullest.
-    pub async fn stop(self) -> (u32, Vec<String>) {
+    /// All listings.
+    pub async fn stop(self) -> Vec<Vec<String>> {
         self.stop.cancel();
         self.task.await.expect("the listing does not panic")
     }
