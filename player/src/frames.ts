@@ -13,8 +13,8 @@ export class FrameCounter {
 
   get count(): number {
     if (this.handle !== null) return this.presented;
-    const quality = this.video.getVideoPlaybackQuality?.();
-    return quality ? quality.totalVideoFrames - quality.droppedVideoFrames : 0;
+    const { totalVideoFrames, droppedVideoFrames } = this.video.getVideoPlaybackQuality();
+    return totalVideoFrames - droppedVideoFrames;
   }
 
   stop(): void {

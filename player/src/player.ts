@@ -95,7 +95,7 @@ export class Player {
       state: this.status.kind,
       label: this.status.label,
       framesPresented: this.frames.count,
-      framesDropped: video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0,
+      framesDropped: video.getVideoPlaybackQuality().droppedVideoFrames,
       currentTime: video.currentTime,
       playbackRate: video.playbackRate,
       latency: shownLatency(latencies),
