@@ -1,6 +1,7 @@
 //! `edge-agent demo`: the whole pipeline with nothing but ffmpeg.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,6 +13,7 @@ use crate::camera::status::CameraStatus;
 use crate::clock;
 use crate::config::model::{Camera, Config, FileConfig, HttpConfig, LIVE_STREAM, Settings, StoreConfig};
 use crate::domain::source::Source;
+use crate::http::HttpError;
 use crate::sys::signals::StopSignals;
 
 /// How often the status line changes; without a terminal, how often it is printed.
@@ -21,14 +23,13 @@ const STATUS_LINES_EVERY: u32 = 10;
 pub(super) async fn demo(args: DemoArgs) -> Outcome {
     start_logging(&args.log);
     let folder = tempdir()?;
-    let config = config(&args, &folder)?;
-    let camera = &config.cameras[0];
     let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
-    let agent = Agent::start(&config, &[camera]).await?;
+    let (agent, config) = start(args.listen, &folder).await?;
+    let camera = &config.cameras[0];
     let http = agent.http_addr();
     say("edge-agent demo: a test pattern through ffmpeg, a folder as the bucket, and a browser.");
     say("");
-    say(&format!("    http://{}/", http.unwrap_or(args.listen)));
+    say(&format!("    http://{}/", http.unwrap_or(USUAL_ADDRESS)));
     say("");
     if let Some(url) = playlist_url(&config, camera, http) {
         say(&format!("Playlist: {url}"));
@@ -48,7 +49,22 @@ pub(super) async fn demo(args: DemoArgs) -> Outcome {
     Ok(())
 }
 
-fn config(args: &DemoArgs, folder: &Folder) -> anyhow::Result<Config> {
+const USUAL_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// At the wanted address; if none is wanted and the usual one is taken, at a free port.
+async fn start(wanted: Option<SocketAddr>, folder: &Folder) -> anyhow::Result<(Agent, Config)> {
+    let mut config = config(wanted.unwrap_or(USUAL_ADDRESS), folder)?;
+    match Agent::start(&config, &[&config.cameras[0]]).await {
+        Err(error) if wanted.is_none() && matches!(error.downcast_ref(), Some(HttpError::InUse { .. })) => {
+            config.http = Some(HttpConfig { listen: SocketAddr::new(USUAL_ADDRESS.ip(), 0) });
+            let agent = Agent::start(&config, &[&config.cameras[0]]).await?;
+            Ok((agent, config))
+        }
+        started => Ok((started?, config)),
+    }
+}
+
+fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
     let camera = Camera {
         id: "demo".parse()?,
         name: "Test pattern".into(),
@@ -60,7 +76,7 @@ fn config(args: &DemoArgs, folder: &Folder) -> anyhow::Result<Config> {
     Ok(Config {
         location: "demo".parse()?,
         store: StoreConfig::File(FileConfig { root: folder.0.join("bucket"), public_base_url: None }),
-        http: Some(HttpConfig { listen: args.listen }),
+        http: Some(HttpConfig { listen }),
         spool: Some(folder.0.join("spool")),
         ffmpeg: None,
         cameras: vec![camera],

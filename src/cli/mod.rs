@@ -92,9 +92,9 @@ struct CameraArgs {
 
 #[derive(Debug, Args)]
 struct DemoArgs {
-    /// Where the page is served
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    listen: std::net::SocketAddr,
+    /// Where the page is served [default: 127.0.0.1:8080, or another port if that one is taken]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<std::net::SocketAddr>,
     /// Stop after this time, e.g. 30s
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     run_for: Option<Duration>,
