@@ -21,7 +21,8 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 const STATUS_LINES_EVERY: u32 = 10;
 
 pub(super) async fn demo(args: DemoArgs) -> Outcome {
-    start_logging(&args.log);
+    // Calm: the status line says what happens.
+    start_logging(&args.log, tracing::Level::WARN);
     let folder = tempdir()?;
     let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
     let (agent, config) = start(args.listen, &folder).await?;
@@ -125,32 +126,29 @@ fn remove_leftovers(base: &std::path::Path) {
 
 /// One line when it plays, then a calm status line.
 async fn report(agent: &Agent) {
-    let mut interval = tokio::time::interval(STATUS_EVERY);
+    let Some(mut status) = agent.statuses().first().cloned() else { return };
     let started = clock::now();
-    let mut playable = false;
+    // It fails only when the camera's task has ended, and then there is nothing to tell.
+    let _ = status.wait_for(|status| status.playlist_stored.is_some()).await;
+    let after = clock::now().saturating_duration_since(started);
+    say(&format!("Playable after {:.1} s: open the page.", after.as_secs_f64()));
+    let mut interval = tokio::time::interval(STATUS_EVERY);
     for ticks in 0u32.. {
         interval.tick().await;
-        let Some(status) = agent.statuses().first().map(|status| status.borrow().clone()) else { return };
-        if !playable && status.playlist_stored.is_some() {
-            playable = true;
-            let after = clock::now().saturating_duration_since(started);
-            say(&format!("Playable after {:.1} s: open the page.", after.as_secs_f64()));
-        }
-        show(&status_line(&status), ticks);
+        let line = status_line(&status.borrow());
+        show(&line, ticks);
     }
 }
 
 fn status_line(status: &CameraStatus) -> String {
-    let age = status.playlist_stored.map(|at| clock::now().saturating_duration_since(at).as_secs_f64());
-    match age {
-        None => "waiting for the first segment".to_owned(),
-        Some(age) => format!(
-            "live: {} segments published ({} kB), newest {age:.0} s ago, {} restarts",
-            status.progress.segments_published,
-            status.progress.bytes_published / 1000,
-            status.restarts
-        ),
-    }
+    let newest = status.last_segment.map(|at| clock::now().saturating_duration_since(at)).unwrap_or_default();
+    format!(
+        "{} segments published ({:.1} MB), the newest {} s ago, {} restarts",
+        status.progress.segments_published,
+        status.progress.bytes_published as f64 / 1e6,
+        newest.as_secs(),
+        status.restarts
+    )
 }
 
 fn show(line: &str, ticks: u32) {
