@@ -140,7 +140,7 @@ async fn a_silent_engine_is_replaced_and_the_seam_is_marked() {
     let scene = Scene::new([Act::Segments(3), Act::Live]);
     pass(40 * S).await;
     let status = scene.status.borrow().clone();
-    assert_eq!((status.restarts, status.last_exit.unwrap().cause), (1, Cause::Stalled.in_words()));
+    assert_eq!((status.restarts, status.last_exit.unwrap().cause), (1, Cause::Stalled));
     assert_eq!(scene.engine.halts(), [Halt::Terminate]);
     let playlist = scene.playlist().unwrap();
     assert_eq!(playlist.discontinuity_sequence, 1, "the seam was listed and has left the window");
