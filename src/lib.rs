@@ -11,7 +11,14 @@
 //! * [`agent`]: the composition root.
 //! * [`sys`], [`telemetry`], [`clock`]: processes and signals, logging, the only callers of `now()`.
 
+pub mod agent;
+pub mod camera;
+pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod engine;
 pub mod http;
 pub mod store;
+pub mod sys;
+pub mod telemetry;

@@ -1,3 +1,37 @@
 //! `cameras.yaml` and the environment, parsed into a validated [`model`].
+//!
+//! ```text
+//! text ── yaml ──> node ── file ─┬─ camera ── settings
+//!                                └─ storage / storage_env ──> model::Config, or every fault at once
+//! ```
+//!
+//! The tree is walked by hand instead of by serde, because all faults are reported together, each with
+//! its line and field. The process is seen through [`Env`] alone, so that all of it is testable.
+//! May use: `domain`. Only `yaml` names the YAML crate, only `env` touches the process.
 
+mod camera;
+mod check;
+mod env;
+mod expand;
+mod fault;
+mod file;
+mod load;
 pub mod model;
+mod node;
+mod read;
+mod secret;
+mod select;
+mod settings;
+mod storage;
+mod storage_env;
+mod suggest;
+mod value;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use env::{Env, ProcessEnv};
+pub use fault::{Fault, Faults, Place};
+pub use load::{Loaded, NotFound, find, load, parse};
+pub use select::{SelectError, select};

@@ -20,8 +20,17 @@ pub struct Config {
     pub spool: Option<PathBuf>,
     /// The ffmpeg to run; `None`: the one in PATH.
     pub ffmpeg: Option<PathBuf>,
-    /// All cameras of the file, in its order, also those that are disabled or of another use case.
+    /// The `live_stream` cameras of the file, in its order, also those that are disabled.
     pub cameras: Vec<Camera>,
+    /// Cameras of other use cases: left alone, so known by little more than their names.
+    pub others: Vec<OtherCamera>,
+}
+
+/// A camera that other software serves. Its source and settings may be of kinds unknown here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherCamera {
+    pub id: CameraId,
+    pub use_case: String,
 }
 
 #[derive(Debug, Clone)]

@@ -1,8 +1,32 @@
 //! The decisions of the agent, pure: no I/O, no clock, no task, no log. Time and dice are arguments.
 //!
-//! May use: `std` (no `fs`, `net`, `process`, `thread`), `bytes`, `url`, `thiserror`, itself.
+//! May use: `std` (no `fs`, `net`, `process`, `thread`), `bytes`, `url`, `humantime`, `thiserror`, itself.
+//!
+//! The machines here ([`publication::Publication`], [`lifecycle::Lifecycle`]) share one contract: `handle` takes
+//! what happened, `poll` gives the next action until it gives `None`, and `deadline` says when to poll again if
+//! nothing happens. A drained machine never has a deadline in the past.
 
+pub mod backoff;
 pub mod class;
+pub mod dice;
+pub mod gate;
 pub mod ids;
 pub mod key;
+pub mod lifecycle;
+pub mod playlist;
+pub mod publication;
+pub mod retired;
+pub mod segment;
 pub mod source;
+pub mod timeline;
+pub mod uploads;
+pub mod window;
+
+#[cfg(test)]
+pub(crate) mod test_time {
+    /// Machines only compare instants: any one will do to count from.
+    #[expect(clippy::disallowed_methods, reason = "an Instant can't be made in any other way")]
+    pub(crate) fn start() -> std::time::Instant {
+        std::time::Instant::now()
+    }
+}

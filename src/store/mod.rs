@@ -3,8 +3,20 @@
 //! A store makes one attempt per call and knows no playlist; `camera::publisher` alone retries.
 //! May use: `domain`, `config::model`.
 
+mod answer;
+pub mod fs;
+pub mod memory;
+mod open;
+mod public_url;
+mod reason;
+pub mod s3;
+pub mod supabase;
+
 use std::fmt::Debug;
 use std::time::Duration;
+
+pub use open::{Limits, open};
+pub use public_url::public_url;
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -1,0 +1,53 @@
+# The project's commands. `make demo` and `make test` install what they need (packaging/setup.sh).
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# Where setup.sh puts the tools that it builds.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(or $(GOBIN),$(or $(GOPATH),$(HOME)/go)/bin):/usr/local/go/bin
+
+.PHONY: help demo build test lint check player deny advisories bench clean setup-run setup-test
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+demo: player ## a test picture in the browser: no camera, bucket or configuration needed
+	cargo build --release
+	@cargo run --quiet --release -- demo
+
+build: player ## the agent, at target/release/edge-agent
+	cargo build --release
+
+test: setup-test lint deny advisories ## everything: format, lints, licences, unit, contract and end-to-end tests
+	npm --prefix player test
+	cargo test --no-fail-fast
+
+lint: player ## format, clippy, documentation, the player's types
+	npm --prefix player run check
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+check: lint ## the same as lint
+
+player: setup-run ## the page and its player, into player/dist, which the agent embeds
+	npm --prefix player run build
+
+deny: ## licences, bans and sources of the dependencies
+	cargo deny check bans licenses sources
+
+advisories: ## known vulnerabilities; their database is on the network
+	@if timeout 60 cargo deny fetch db 2>/dev/null; then cargo deny check advisories; \
+	else echo "advisories: NOT CHECKED, the advisory database is out of reach"; fi
+
+bench: player ## publishing overhead and the agent's own CPU and memory
+	cargo bench
+
+setup-run:
+	@packaging/setup.sh run
+
+setup-test:
+	@packaging/setup.sh test
+
+clean: ## build results and installed npm packages
+	cargo clean
+	rm -rf player/dist player/node_modules tests/browser/node_modules artifacts

@@ -1,0 +1,12 @@
+//! The drivers: they carry out what `domain` decides. One supervisor and one publisher per camera; nothing is
+//! shared across cameras but the store and the engine's workshop.
+//!
+//! A driver is a loop: drain the machine's actions into tasks, wait for the first thing to happen, tell the
+//! machine. May use: `domain`, `engine`, `store`, `clock`, `config::model`.
+
+pub mod publisher;
+pub mod status;
+pub mod supervisor;
+#[cfg(test)]
+mod tests;
+mod trouble;

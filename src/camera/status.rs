@@ -1,0 +1,57 @@
+//! What a camera's drivers tell the rest of the agent.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::domain::ids::{CameraId, RunId};
+use crate::domain::lifecycle::{Cause, Phase};
+use crate::domain::publication::Progress;
+
+#[derive(Debug, Clone)]
+pub struct CameraStatus {
+    pub id: CameraId,
+    pub phase: Phase,
+    pub run: Option<RunId>,
+    pub progress: Progress,
+    /// Segments that the engine made and nobody could fetch from the spool in time.
+    pub segments_missed: u64,
+    pub restarts: u64,
+    pub last_exit: Option<LastExit>,
+    pub last_segment: Option<Instant>,
+    /// When the store last confirmed a playlist.
+    pub playlist_stored: Option<Instant>,
+    /// The supervisor's last sign of life.
+    pub beat: Instant,
+}
+
+/// How the last run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastExit {
+    pub cause: Cause,
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    /// The last lines that the engine said, without secrets.
+    pub last_words: Vec<String>,
+    pub ran_for: Duration,
+}
+
+impl CameraStatus {
+    pub fn new(id: CameraId, now: Instant) -> Self {
+        Self {
+            id,
+            phase: Phase::Idle,
+            run: None,
+            progress: Progress::default(),
+            segments_missed: 0,
+            restarts: 0,
+            last_exit: None,
+            last_segment: None,
+            playlist_stored: None,
+            beat: now,
+        }
+    }
+}
+
+/// Where a camera's two drivers write its status.
+pub type StatusSender = std::sync::Arc<watch::Sender<CameraStatus>>;

@@ -1,0 +1,148 @@
+//! `edge-agent check`: is everything there that a stream needs? Each fail comes with its mend.
+
+mod storage;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::sys::statvfs::statvfs;
+
+use super::{CheckArgs, Failure, Outcome, load, say};
+use crate::config;
+use crate::config::model::{Camera, Config};
+use crate::domain::lifecycle::Cause;
+use crate::engine::ffmpeg::Workshop;
+use crate::engine::ffmpeg::capabilities::{self, Capabilities};
+use crate::engine::ffmpeg::reach::{ReachError, reach};
+use crate::engine::spool::root::{default_root, is_tmpfs, private_folder};
+use crate::engine::spool::watch::SpoolWatch;
+use crate::sys::child::Spawner;
+
+/// The list as it is printed, and whether anything failed.
+#[derive(Debug, Default)]
+struct Report {
+    failed: usize,
+}
+
+impl Report {
+    fn pass(&mut self, what: &str, how: impl AsRef<str>) {
+        say(&format!("ok    {what}: {}", how.as_ref()));
+    }
+
+    fn warn(&mut self, what: &str, why: impl AsRef<str>, mend: impl AsRef<str>) {
+        say(&format!("warn  {what}: {}\n      mend: {}", why.as_ref(), mend.as_ref()));
+    }
+
+    fn fail(&mut self, what: &str, why: impl AsRef<str>, mend: impl AsRef<str>) {
+        self.failed += 1;
+        say(&format!("FAIL  {what}: {}\n      mend: {}", why.as_ref(), mend.as_ref()));
+    }
+
+    fn skip(&mut self, what: &str, why: &str) {
+        say(&format!("skip  {what}: {why}"));
+    }
+}
+
+pub(super) async fn check(args: CheckArgs) -> Outcome {
+    let loaded = load(&args.config)?;
+    let config = loaded.config;
+    let cameras = config::select(&config, &args.cameras).map_err(|e| Failure::Config(e.to_string()))?;
+    let mut report = Report::default();
+    for warning in &loaded.warnings {
+        report.warn("configuration", warning.to_string(), "see docs/configuration.md");
+    }
+    report.pass("configuration", format!("{} cameras to run", cameras.len()));
+    let ffmpeg = check_ffmpeg(&config, &mut report).await;
+    let root = config.spool.clone().unwrap_or_else(default_root);
+    check_spool(&root, &mut report);
+    if args.offline {
+        report.skip("storage and cameras", "--offline");
+    } else {
+        storage::check(&config, &mut report).await;
+        if let Some(ffmpeg) = ffmpeg {
+            check_cameras(&cameras, ffmpeg, &mut report).await?;
+        }
+    }
+    match report.failed {
+        0 => Ok(()),
+        failed => {
+            say(&format!("{failed} failed"));
+            Err(Failure::Other(None))
+        }
+    }
+}
+
+async fn check_ffmpeg(config: &Config, report: &mut Report) -> Option<Capabilities> {
+    match capabilities::detect(config.ffmpeg.as_deref()).await {
+        Ok(found) => {
+            let encoders = found.h264_encoders.join(" ");
+            report.pass(
+                "ffmpeg",
+                format!("{} ({}; H.264 encoders: {encoders})", found.version, found.path.display()),
+            );
+            Some(found)
+        }
+        Err(error) => {
+            report.fail("ffmpeg", error.to_string(), "apt-get install ffmpeg, or set `ffmpeg:` to its path");
+            None
+        }
+    }
+}
+
+/// What one camera's spool may take at most: its backlog and what ffmpeg is writing.
+const SPOOL_PER_CAMERA_MB: u64 = 80;
+
+#[allow(clippy::unnecessary_cast, reason = "these are u32 on 32-bit ARM")]
+fn check_spool(root: &Path, report: &mut Report) {
+    if let Err(error) = private_folder(root) {
+        return report.fail("spool", error.to_string(), "set `spool:` to a folder that this user can write");
+    }
+    let free_mb =
+        statvfs(root).map_or(0, |fs| fs.blocks_available() as u64 * fs.fragment_size() as u64 / 1_000_000);
+    let kind = if is_tmpfs(root) { "in memory" } else { "on disk" };
+    let how = format!("{} ({kind}, {free_mb} MB free)", root.display());
+    if free_mb < SPOOL_PER_CAMERA_MB {
+        return report.fail("spool", how, format!("make room: {SPOOL_PER_CAMERA_MB} MB for each camera"));
+    }
+    if is_tmpfs(root) {
+        report.pass("spool", how);
+    } else {
+        report.warn("spool", how, "set `spool:` to a tmpfs (e.g. below /dev/shm), to spare a memory card");
+    }
+}
+
+async fn check_cameras(
+    cameras: &[&Camera],
+    capabilities: Capabilities,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let workshop = Arc::new(Workshop {
+        capabilities,
+        spawner: Spawner::start()?,
+        watch: SpoolWatch::new(),
+        spool_root: default_root(),
+    });
+    for camera in cameras {
+        let what = format!("camera {}", camera.id);
+        match reach(&workshop, &camera.source).await {
+            Ok(reached) => report.pass(&what, format!("{}: {}", camera.source, reached.streams.join("; "))),
+            Err(error) => report.fail(&what, format!("{}: {error}", camera.source), mend(&error)),
+        }
+    }
+    Ok(())
+}
+
+fn mend(error: &ReachError) -> &'static str {
+    let ReachError::Failed { cause, .. } = error else {
+        return "look at the camera's own page, and at its stream settings";
+    };
+    match cause {
+        Cause::Auth => "put the camera's user and password into rtsp_url; percent-encode special characters",
+        Cause::NotFound => "look up the stream's path in the camera's manual and put it into rtsp_url",
+        Cause::Unreachable => {
+            "check the host and port in rtsp_url, the cable, and that RTSP is on in the camera"
+        }
+        Cause::Disconnected => "the camera may have too many viewers: close other connections, or restart it",
+        _ => "look at the camera's stream settings: it should send H.264, H.265 or MJPEG",
+    }
+}

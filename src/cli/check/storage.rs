@@ -1,0 +1,128 @@
+//! The storage as the agent and the viewers use it: put, get, list, public read, delete.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Report;
+use crate::clock;
+use crate::config::model::{Config, StoreConfig};
+use crate::domain::class::ObjectClass;
+use crate::domain::key::ObjectKey;
+use crate::store::{self, ObjectStore, StoreError};
+
+/// The round trip of one scratch object.
+pub(super) async fn check(config: &Config, report: &mut Report) {
+    let store = match store::open(&config.store).await {
+        Ok(store) => store,
+        Err(error) => return report.fail("storage", error.to_string(), mend(&config.store, &error)),
+    };
+    let folder = format!("{}/edge-agent-check-{:x}/", config.location, clock::wall_ms());
+    let key = ObjectKey::new(format!("{folder}probe.txt"));
+    let body = Bytes::from(format!("edge-agent check {folder}"));
+    let mut fail = |report: &mut Report, what: &str, error: &StoreError| {
+        report.fail(&format!("storage {what}"), error.to_string(), mend(&config.store, error));
+    };
+    if let Err(error) = store.put(&key, body.clone(), ObjectClass::Probe).await {
+        return fail(report, "put", &error);
+    }
+    report.pass("storage put", key.as_str());
+    match store.get(&key).await {
+        Ok(read) if read == body => report.pass("storage get", "the bytes come back"),
+        Ok(_) => {
+            report.fail("storage get", "other bytes come back", "is another agent's check running right now?")
+        }
+        Err(error) => fail(report, "get", &error),
+    }
+    match store.list(&folder).await {
+        Ok(keys) if keys == [key.clone()] => report.pass("storage list", "the object is listed"),
+        Ok(keys) => report.fail(
+            "storage list",
+            format!("{} objects are listed instead of 1", keys.len()),
+            "the storage lists stale data: the start-up sweep may leave objects behind",
+        ),
+        Err(error) => fail(report, "list", &error),
+    }
+    public_read(config, &key, &body, report).await;
+    delete(&*store, &key, &mut fail, report).await;
+}
+
+async fn delete(
+    store: &dyn ObjectStore,
+    key: &ObjectKey,
+    fail: &mut impl FnMut(&mut Report, &str, &StoreError),
+    report: &mut Report,
+) {
+    if let Err(error) = store.delete(std::slice::from_ref(key)).await {
+        return fail(report, "delete", &error);
+    }
+    match store.get(key).await {
+        Err(StoreError::NotFound) => report.pass("storage delete", "the object is gone"),
+        Ok(_) => report.fail(
+            "storage delete",
+            "the object is still there",
+            "grant deletion to the key; on B2, let the bucket drop hidden versions after a day",
+        ),
+        Err(error) => fail(report, "get after delete", &error),
+    }
+}
+
+const PUBLIC_PATIENCE: Duration = Duration::from_secs(10);
+
+/// As a browser on another site would read it.
+async fn public_read(config: &Config, key: &ObjectKey, body: &Bytes, report: &mut Report) {
+    const WHAT: &str = "public read";
+    let Some(url) = store::public_url(&config.store, key) else {
+        return report
+            .skip(WHAT, "the folder has no `public_base_url`; `http.listen` serves it on this machine");
+    };
+    let read = async {
+        let client = reqwest::Client::builder().timeout(PUBLIC_PATIENCE).build()?;
+        let answer = client.get(url.clone()).header("origin", "https://viewer.example").send().await?;
+        let cors = answer.headers().contains_key("access-control-allow-origin");
+        Ok::<_, reqwest::Error>((answer.status(), cors, answer.bytes().await?))
+    };
+    match read.await {
+        Err(error) => report.fail(WHAT, format!("{url}: {}", error.without_url()), "check `public_base_url`"),
+        Ok((status, _, _)) if !status.is_success() => {
+            report.fail(WHAT, format!("{url} answers {status}"), public_mend(&config.store));
+        }
+        Ok((_, _, read)) if read != *body => {
+            report.fail(WHAT, format!("{url} answers other bytes"), "check that `public_base_url` shows this very bucket");
+        }
+        Ok((_, false, _)) => report.warn(
+            WHAT,
+            format!("{url} answers without CORS headers"),
+            "allow GET and HEAD from any origin in the bucket's CORS rules, or pages on other sites can't play it",
+        ),
+        Ok((_, true, _)) => report.pass(WHAT, url.as_str()),
+    }
+}
+
+fn public_mend(store: &StoreConfig) -> &'static str {
+    match store {
+        StoreConfig::Supabase(_) => "make the bucket public (Storage > bucket > Edit bucket > Public bucket)",
+        StoreConfig::S3(_) => {
+            "let everybody s3:GetObject in the bucket's policy, or set `public_base_url` (R2, CDN)"
+        }
+        StoreConfig::File(_) => "check that the web server shows this folder at `public_base_url`",
+    }
+}
+
+fn mend(store: &StoreConfig, error: &StoreError) -> &'static str {
+    match (error, store) {
+        (StoreError::Denied { .. }, StoreConfig::Supabase(_)) => {
+            "check SUPABASE_KEY (the service role or an sb_secret_ key) and that the bucket exists"
+        }
+        (StoreError::Denied { .. }, StoreConfig::S3(_)) => {
+            "check the credentials, that the bucket exists, and that they may put, get, list and delete in it"
+        }
+        (StoreError::Denied { .. }, StoreConfig::File(_)) => "let this user write to the folder",
+        (StoreError::Unavailable { .. } | StoreError::Throttled { .. }, _) => {
+            "check the endpoint or URL, the network, and that the service is up; then try again"
+        }
+        (StoreError::NotFound | StoreError::Rejected { .. }, _) => {
+            "check the bucket's name, the endpoint and the region"
+        }
+    }
+}

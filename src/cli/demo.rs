@@ -1,0 +1,162 @@
+//! `edge-agent demo`: the whole pipeline with nothing but ffmpeg.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::run::until_stopped;
+use super::{DemoArgs, Outcome, say, start_logging};
+use crate::agent::{Agent, playlist_url};
+use crate::camera::status::CameraStatus;
+use crate::clock;
+use crate::config::model::{Camera, Config, FileConfig, HttpConfig, LIVE_STREAM, Settings, StoreConfig};
+use crate::domain::source::Source;
+use crate::http::HttpError;
+use crate::sys::signals::StopSignals;
+
+/// How often the status line changes; without a terminal, how often it is printed.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+const STATUS_LINES_EVERY: u32 = 10;
+
+pub(super) async fn demo(args: DemoArgs) -> Outcome {
+    // Calm: the status line says what happens.
+    start_logging(&args.log, tracing::Level::WARN);
+    let folder = tempdir()?;
+    let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
+    let (agent, config) = start(args.listen, &folder).await?;
+    let camera = &config.cameras[0];
+    let http = agent.http_addr();
+    say("edge-agent demo: a test pattern through ffmpeg, a folder as the bucket, and a browser.");
+    say("");
+    say(&format!("    http://{}/", http.unwrap_or(USUAL_ADDRESS)));
+    say("");
+    if let Some(url) = playlist_url(&config, camera, http) {
+        say(&format!("Playlist: {url}"));
+    }
+    say("Ctrl-C ends it and leaves nothing behind.");
+    let why = tokio::select! {
+        why = until_stopped(&agent, &mut signals, args.run_for) => why,
+        () = report(&agent) => "never",
+    };
+    if std::io::stdout().is_terminal() {
+        say("");
+    }
+    tracing::debug!(why, "stopping");
+    agent.stop(async { _ = signals.next().await }).await;
+    drop(folder);
+    say("Stopped; nothing is left behind.");
+    Ok(())
+}
+
+const USUAL_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// At the wanted address; if none is wanted and the usual one is taken, at a free port.
+async fn start(wanted: Option<SocketAddr>, folder: &Folder) -> anyhow::Result<(Agent, Config)> {
+    let mut config = config(wanted.unwrap_or(USUAL_ADDRESS), folder)?;
+    match Agent::start(&config, &[&config.cameras[0]]).await {
+        Err(error) if wanted.is_none() && matches!(error.downcast_ref(), Some(HttpError::InUse { .. })) => {
+            config.http = Some(HttpConfig { listen: SocketAddr::new(USUAL_ADDRESS.ip(), 0) });
+            let agent = Agent::start(&config, &[&config.cameras[0]]).await?;
+            Ok((agent, config))
+        }
+        started => Ok((started?, config)),
+    }
+}
+
+fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
+    let camera = Camera {
+        id: "demo".parse()?,
+        name: "Test pattern".into(),
+        source: Source::TestPattern,
+        use_case: LIVE_STREAM.into(),
+        enabled: true,
+        settings: Settings::default(),
+    };
+    Ok(Config {
+        location: "demo".parse()?,
+        store: StoreConfig::File(FileConfig { root: folder.0.join("bucket"), public_base_url: None }),
+        http: Some(HttpConfig { listen }),
+        spool: Some(folder.0.join("spool")),
+        ffmpeg: None,
+        cameras: vec![camera],
+        others: Vec::new(),
+    })
+}
+
+/// The temporary folder; dropping it removes it.
+struct Folder(std::path::PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn tempdir() -> anyhow::Result<Folder> {
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    // In memory where that can be: a demo should not wear a memory card.
+    let root = crate::engine::spool::root::default_root();
+    let base = root.parent().context("the spool has no parent")?;
+    remove_leftovers(base);
+    let path = base.join(format!("{FOLDER}{}-{:x}", std::process::id(), clock::wall_ms()));
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(&path)
+        .with_context(|| format!("no temporary folder {}", path.display()))?;
+    Ok(Folder(path))
+}
+
+const FOLDER: &str = "edge-agent-demo-";
+
+/// Folders of demos that were killed with -9.
+fn remove_leftovers(base: &std::path::Path) {
+    for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(FOLDER)?.split('-').next());
+        let dead = pid.is_some_and(|pid| !std::path::Path::new("/proc").join(pid).exists());
+        if dead {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// One line when it plays, then a calm status line.
+async fn report(agent: &Agent) {
+    let Some(mut status) = agent.statuses().first().cloned() else { return };
+    let started = clock::now();
+    // It fails only when the camera's task has ended, and then there is nothing to tell.
+    let _ = status.wait_for(|status| status.playlist_stored.is_some()).await;
+    let after = clock::now().saturating_duration_since(started);
+    say(&format!("Playable after {:.1} s: open the page.", after.as_secs_f64()));
+    let mut interval = tokio::time::interval(STATUS_EVERY);
+    for ticks in 0u32.. {
+        interval.tick().await;
+        let line = status_line(&status.borrow());
+        show(&line, ticks);
+    }
+}
+
+fn status_line(status: &CameraStatus) -> String {
+    let newest = status.last_segment.map(|at| clock::now().saturating_duration_since(at)).unwrap_or_default();
+    format!(
+        "{} segments published ({:.1} MB), the newest {} s ago, {} restarts",
+        status.progress.segments_published,
+        status.progress.bytes_published as f64 / 1e6,
+        newest.as_secs(),
+        status.restarts
+    )
+}
+
+fn show(line: &str, ticks: u32) {
+    let mut stdout = std::io::stdout().lock();
+    if stdout.is_terminal() {
+        let _ = write!(stdout, "\r\x1b[K{line}");
+        let _ = stdout.flush();
+    } else if ticks > 0 && ticks.is_multiple_of(STATUS_LINES_EVERY) {
+        let _ = writeln!(stdout, "{line}");
+    }
+}

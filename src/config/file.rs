@@ -1,0 +1,168 @@
+//! The document as a whole, in either of its two shapes.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::camera::{self, AnyCamera};
+use super::check::{self, absolute_path, program};
+use super::model::{Camera, Config, HttpConfig, OtherCamera, Settings, StoreConfig};
+use super::node::{Kind, Node};
+use super::read::{Field, Reader, Section, Spot, kind};
+use super::{settings, storage, storage_env};
+use crate::domain::ids::{CameraId, Location};
+
+pub(super) const KEYS: &[&str] = &["location", "storage", "http", "spool", "ffmpeg", "defaults", "cameras"];
+pub(super) const HTTP_KEYS: &[&str] = &["listen"];
+pub(super) const DEFAULTS_KEYS: &[&str] = &["settings"];
+
+const NO_CAMERA: &str = "is empty; add a camera: `- id: cam_1` with its `rtsp_url` below";
+
+/// `None` only if there was a fault.
+pub(super) fn read(reader: &mut Reader<'_>, root: Option<&Node>) -> Option<Config> {
+    let top = Spot { path: String::new(), line: root.map_or(1, |root| root.line) };
+    match root {
+        Some(node @ Node { kind: Kind::List(_), .. }) => list(reader, node),
+        Some(node @ Node { kind: Kind::Map(_), .. }) => {
+            let section = reader.section(&Field { spot: top, node })?;
+            if section.has("rtsp_url") && !section.has("cameras") {
+                let mend = "put `- ` before its first key and indent the others as far";
+                reader.fault(&section.spot, format!("the file is a single camera, not a list; {mend}"));
+                return None;
+            }
+            full(reader, &section)
+        }
+        Some(node) if !node.is_null() => {
+            let shapes = "a list of cameras (`- id: …`) or the full form (`cameras:` and more)";
+            reader.fault(&top, format!("the file is {}; it must be {shapes}", kind(node)));
+            None
+        }
+        _ => {
+            reader.fault(&Spot { path: "cameras".into(), ..top }, NO_CAMERA);
+            None
+        }
+    }
+}
+
+/// The plain list: everything else is the environment's.
+fn list(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
+    let spot = |path: &str| Spot { path: path.into(), line: 1 };
+    let location = storage_env::location(reader);
+    let store = storage_env::storage(reader, &spot("storage"));
+    let field = Field { spot: Spot { path: "cameras".into(), line: node.line }, node };
+    let (cameras, others) = cameras(reader, &field, &Settings::default());
+    Some(Config {
+        location: location?,
+        store: store?,
+        http: None,
+        spool: None,
+        ffmpeg: None,
+        cameras,
+        others,
+    })
+}
+
+fn full(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Config> {
+    reader.refuse_unknown(section, KEYS, None);
+    let location = location(reader, section);
+    let store = store(reader, section);
+    let http = section.get("http").and_then(|field| http(reader, &field));
+    let spool = reader.parsed(section, "spool", absolute_path).map(|spool| spool.value);
+    let ffmpeg = reader.parsed(section, "ffmpeg", program).map(|ffmpeg| ffmpeg.value);
+    let defaults = defaults(reader, section);
+    let (cameras, others) = match section.get("cameras") {
+        Some(field) => cameras(reader, &field, &defaults),
+        None => {
+            reader.require(section, "cameras", "list the cameras: `cameras:` and `- id: …` below");
+            Default::default()
+        }
+    };
+    Some(Config { location: location?, store: store?, http, spool, ffmpeg, cameras, others })
+}
+
+fn location(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Location> {
+    if section.has("location") {
+        reader.parsed(section, "location", check::location).map(|location| location.value)
+    } else {
+        storage_env::location(reader)
+    }
+}
+
+fn store(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<StoreConfig> {
+    match section.get("storage") {
+        Some(field) if field.node.is_null() => {
+            reader.fault(&field.spot, "is empty; fill it in, or remove it to take the environment's");
+            None
+        }
+        Some(field) => {
+            let section = reader.section(&field)?;
+            storage::read(reader, &section)
+        }
+        None => storage_env::storage(reader, &section.spot_of("storage")),
+    }
+}
+
+fn http(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpConfig> {
+    let section = reader.section(field)?;
+    reader.refuse_unknown(&section, HTTP_KEYS, None);
+    reader.require(&section, "listen", "give an address, e.g. 127.0.0.1:8080");
+    let address = |text: &str| {
+        text.parse::<SocketAddr>().map_err(|_| "is not an IP address with a port; use e.g. 127.0.0.1:8080")
+    };
+    let listen = reader.parsed(&section, "listen", address)?;
+    Some(HttpConfig { listen: listen.value })
+}
+
+fn defaults(reader: &mut Reader<'_>, section: &Section<'_>) -> Settings {
+    let built_in = Settings::default();
+    let Some(section) = section.get("defaults").and_then(|field| reader.section(&field)) else {
+        return built_in;
+    };
+    reader.refuse_unknown(&section, DEFAULTS_KEYS, Some(("settings", settings::KEYS)));
+    settings::read(reader, section.get("settings"), &built_in)
+}
+
+fn cameras(reader: &mut Reader<'_>, field: &Field<'_>, base: &Settings) -> (Vec<Camera>, Vec<OtherCamera>) {
+    let items = reader.list(field).unwrap_or_default();
+    if items.is_empty() && (field.node.is_null() || matches!(field.node.kind, Kind::List(_))) {
+        reader.fault(&field.spot, NO_CAMERA);
+    }
+    let (mut cameras, mut others) = (Vec::new(), Vec::new());
+    let mut ids = Ids::default();
+    for item in &items {
+        if item.node.is_null() {
+            reader.fault(&item.spot, NO_CAMERA);
+        }
+        let Some(section) = reader.section(item) else { continue };
+        let id = camera::id(reader, &section).map(|id| {
+            ids.note(reader, &id.value, &id.spot);
+            id.value
+        });
+        match camera::read(reader, &section, id, base) {
+            Some(AnyCamera::Ours(camera)) => cameras.push(camera),
+            Some(AnyCamera::Other(other)) => others.push(other),
+            None => {}
+        }
+    }
+    (cameras, others)
+}
+
+/// The ids so far. Cameras of all use cases share them: they may share the bucket, too.
+#[derive(Default)]
+struct Ids(HashMap<String, (CameraId, Spot)>);
+
+impl Ids {
+    fn note(&mut self, reader: &mut Reader<'_>, id: &CameraId, spot: &Spot) {
+        let folded = id.as_str().to_ascii_lowercase();
+        let Some((earlier, first)) = self.0.get(&folded) else {
+            self.0.insert(folded, (id.clone(), spot.clone()));
+            return;
+        };
+        let whose = format!("{} in line {}", first.path, first.line);
+        if earlier == id {
+            reader.fault(spot, format!("`{id}` is also {whose}; give every camera an id of its own"));
+        } else {
+            let danger = "some file systems would put both into one folder";
+            reader.warn(spot, format!("`{id}` differs from {whose} in capitals only; {danger}"));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Good files of both shapes.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::config::model::{Config, OtherCamera, S3Config, Settings, StoreConfig, SupabaseConfig};
+
+const CAMERA: &str = "- {id: cam, rtsp_url: test://}\n";
+
+fn supabase(config: &Config) -> &SupabaseConfig {
+    match &config.store {
+        StoreConfig::Supabase(supabase) => supabase,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn s3(config: &Config) -> &S3Config {
+    match &config.store {
+        StoreConfig::S3(s3) => s3,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn storage(lines: &str, env: &Stub) -> Loaded {
+    good(&format!("cameras: [{{id: cam, rtsp_url: test://}}]\nstorage:\n{lines}"), env)
+}
+
+#[test]
+fn a_plain_list_takes_its_storage_from_supabase_variables() {
+    let config = good(CAMERA, &Stub::supabase()).config;
+    assert_eq!(config.location.as_str(), "location_1");
+    let storage = supabase(&config);
+    assert_eq!((storage.url.as_str(), &*storage.bucket), ("https://abc.supabase.co/", "streams"));
+    assert_eq!(storage.key.expose_secret(), "eyJkey");
+
+    let env = Stub::supabase().var("EDGE_AGENT_BUCKET", "video").var("EDGE_AGENT_LOCATION", "shops/berlin-3");
+    let config = good(CAMERA, &env).config;
+    assert_eq!((config.location.as_str(), &*supabase(&config).bucket), ("shops/berlin-3", "video"));
+}
+
+#[test]
+fn a_plain_list_takes_its_storage_from_a_url() {
+    let url = "s3://streams?endpoint=http%3A%2F%2F127.0.0.1%3A9000&region=auto&public_base_url=https://cdn.example/v";
+    let config = good(CAMERA, &Stub::default().var("EDGE_AGENT_STORAGE", url)).config;
+    let storage = s3(&config);
+    assert_eq!(storage.bucket, "streams");
+    assert_eq!(storage.endpoint.as_ref().map(|url| url.as_str()), Some("http://127.0.0.1:9000/"));
+    assert_eq!(storage.region.as_deref(), Some("auto"));
+    assert_eq!(storage.public_base_url.as_ref().map(|url| url.as_str()), Some("https://cdn.example/v"));
+    assert!(storage.credentials.is_none());
+
+    for url in ["file:///srv/my%20streams", "file://localhost/srv/my streams"] {
+        let config = good(CAMERA, &Stub::default().var("EDGE_AGENT_STORAGE", url)).config;
+        let StoreConfig::File(file) = config.store else { panic!("{:?}", config.store) };
+        assert_eq!(file.root, Path::new("/srv/my streams"));
+    }
+}
+
+#[test]
+fn supabase_variables_win_and_say_so() {
+    let env = Stub::supabase().var("EDGE_AGENT_STORAGE", "file:///srv");
+    supabase(&good(CAMERA, &env).config);
+    assert_eq!(
+        warnings_in(CAMERA, &env),
+        ["environment: EDGE_AGENT_STORAGE: is ignored beside SUPABASE_URL and SUPABASE_KEY; \
+          unset the one that is not meant"]
+    );
+    let half = Stub::default().var("SUPABASE_URL", "https://a.co").var("EDGE_AGENT_STORAGE", "file:///srv");
+    let env = half.var("EDGE_AGENT_BUCKET", "video");
+    assert_eq!(
+        warnings_in(CAMERA, &env),
+        [
+            "environment: SUPABASE_URL: is ignored: the storage is EDGE_AGENT_STORAGE's",
+            "environment: EDGE_AGENT_BUCKET: is ignored: EDGE_AGENT_STORAGE says where to write",
+        ]
+    );
+}
+
+#[test]
+fn the_full_form_falls_back_to_the_environment_part_by_part() {
+    let env = Stub::supabase().var("EDGE_AGENT_LOCATION", "shop_9");
+    let config = good("cameras: [{id: cam, rtsp_url: test://}]\n", &env).config;
+    assert_eq!(config.location.as_str(), "shop_9");
+    supabase(&config);
+    assert!(config.http.is_none() && config.spool.is_none() && config.ffmpeg.is_none());
+
+    let text = "
+location: shop_1
+storage: {type: file, root: /srv/streams, public_base_url: 'https://video.example'}
+http: {listen: 127.0.0.1:8080}
+spool: /run/edge-agent
+ffmpeg: ffmpeg7
+defaults: {settings: {target_fps: 25, segments_to_keep: 10}}
+cameras:
+  - id: a
+    rtsp_url: rtsp://u:${PASSWORD}@10.0.0.9:8554/1
+    settings: {target_fps: 30}
+  - {id: b, rtsp_url: 'file:///srv/clip.mp4', name: Gate, enabled: false}
+";
+    let config = good(text, &env.var("PASSWORD", "p%40ss")).config;
+    assert_eq!(config.location.as_str(), "shop_1");
+    assert_eq!(config.http.map(|http| http.listen.to_string()).as_deref(), Some("127.0.0.1:8080"));
+    assert_eq!(config.spool.as_deref(), Some(Path::new("/run/edge-agent")));
+    assert_eq!(config.ffmpeg.as_deref(), Some(Path::new("ffmpeg7")));
+    let [a, b] = &config.cameras[..] else { panic!("{:?}", config.cameras) };
+    assert_eq!((&*a.name, a.enabled, a.source.to_string()), ("a", true, "rtsp://***@10.0.0.9:8554/1".into()));
+    assert_eq!((&*b.name, b.enabled, b.runs_by_default()), ("Gate", false, false));
+    assert_eq!((a.settings.target_fps, a.settings.segments_to_keep), (30, 10));
+    assert_eq!(b.settings, Settings { target_fps: 25, segments_to_keep: 10, ..Settings::default() });
+}
+
+#[test]
+fn durations_are_numbers_of_seconds_or_have_a_unit() {
+    for (written, millis, fps) in [
+        ("2", 2000, 15),
+        ("0.4", 400, 15),
+        ("2s", 2000, 15),
+        ("'500ms'", 500, 20),
+        ("'${SECONDS}'", 6000, 15),
+        ("1m", 60000, 1),
+    ] {
+        let text = format!(
+            "- {{id: a, rtsp_url: test://, settings: {{segment_duration: {written}, target_fps: {fps}}}}}\n"
+        );
+        let config = good(&text, &Stub::supabase().var("SECONDS", "6")).config;
+        let settings = &config.cameras[0].settings;
+        assert_eq!(settings.segment_duration, Duration::from_millis(millis), "{written}");
+        assert_eq!(u64::from(settings.gop_frames()) * 1000, millis * fps, "{written}");
+    }
+    // A third of a second has no end; six decimals are close enough for any frame rate.
+    let third = "- {id: a, rtsp_url: test://, settings: {segment_duration: 0.33333333, target_fps: 15}}\n";
+    assert_eq!(good(third, &Stub::supabase()).config.cameras[0].settings.gop_frames(), 5);
+}
+
+#[test]
+fn cameras_of_other_use_cases_are_left_alone() {
+    let text = "
+- {id: counter, use_case: people_counting, rtsp_url: '${UNSET}', model: yolo, settings: {threshold: 0.4, target_fps: many}}
+- {id: live, use_case: livestream, rtsp_url: test://}
+- {id: cam, rtsp_url: test://, use_case: live_stream}
+";
+    let loaded = good(text, &Stub::supabase());
+    let ids: Vec<_> = loaded.config.cameras.iter().map(|camera| camera.id.as_str()).collect();
+    assert_eq!(ids, ["cam"]);
+    let other = |id: &str, use_case: &str| OtherCamera { id: id.parse().unwrap(), use_case: use_case.into() };
+    assert_eq!(loaded.config.others, [other("counter", "people_counting"), other("live", "livestream")]);
+    assert_eq!(
+        warnings_in(text, &Stub::supabase()),
+        [
+            "cameras.yaml:3: cameras[1].use_case: is not `live_stream`, so this camera is left alone; is that a typo?"
+        ]
+    );
+}
+
+#[test]
+fn ids_that_differ_in_capitals_only_are_a_warning() {
+    let text = "- {id: cam, rtsp_url: test://}\n- {id: Cam, rtsp_url: test://}\n";
+    assert_eq!(
+        warnings_in(text, &Stub::supabase()),
+        ["cameras.yaml:2: cameras[1].id: `Cam` differs from cameras[0].id in line 1 in capitals only; \
+          some file systems would put both into one folder"]
+    );
+}
+
+#[test]
+fn secrets_come_from_variables_and_files() {
+    let env = Stub::default()
+        .var("SECRET", "12345")
+        .file("conf/id_secret", "s3cret\r\n")
+        .file("/run/token", "t0ken");
+    let keys = "  type: s3\n  bucket: streams\n  access_key_id: AKIA\n";
+    let of = |more: &str| {
+        let loaded = storage(&format!("{keys}{more}"), &env);
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        let debug = format!("{loaded:?}");
+        assert!(!debug.contains("12345") && !debug.contains("s3cret") && !debug.contains("t0ken"), "{debug}");
+        s3(&loaded.config).credentials.clone().expect("given")
+    };
+    assert_eq!(of("  secret_access_key: ${SECRET}\n").secret_access_key.expose_secret(), "12345");
+    let with_token = of("  secret_access_key: ${SECRET}\n  session_token_file: /run/token\n");
+    assert_eq!(with_token.session_token.expect("given").expose_secret(), "t0ken");
+
+    // A relative path starts at the configuration's folder.
+    let text = format!("cameras: {CAMERA}storage:\n{keys}  secret_access_key_file: id_secret\n")
+        .replace("cameras: -", "cameras:\n -");
+    let loaded = parse("conf/cameras.yaml", &text, &env).unwrap();
+    assert_eq!(
+        s3(&loaded.config).credentials.as_ref().expect("given").secret_access_key.expose_secret(),
+        "s3cret"
+    );
+}
+
+#[test]
+fn a_secret_written_out_and_a_doubled_bucket_are_warnings() {
+    let text = "cameras: [{id: cam, rtsp_url: test://}]
+storage:
+  type: s3
+  bucket: streams
+  endpoint: https://abc.r2.cloudflarestorage.com/streams
+  access_key_id: AKIA
+  secret_access_key: hunter2
+";
+    assert_eq!(
+        warnings_in(text, &Stub::default()),
+        [
+            "cameras.yaml:5: storage.endpoint: ends in the bucket's name, which is added by itself; leave it out",
+            "cameras.yaml:7: storage.secret_access_key: holds the secret itself, for all who can read this file; \
+             use ${NAME} or `secret_access_key_file`",
+        ]
+    );
+}
+
+#[test]
+fn anchors_and_quoting_work_as_in_yaml() {
+    let text = "- &first\n  id: 'a'\n  rtsp_url: \"test://\"\n  settings: &s {target_fps: 20}\n- id: b\n  name: !!str 12\n  rtsp_url: test://\n  settings: *s\n";
+    let config = good(text, &Stub::supabase()).config;
+    assert_eq!(config.cameras[1].name, "12");
+    assert_eq!(config.cameras[1].settings.target_fps, 20);
+    assert_eq!(good("\u{feff}- {id: a, rtsp_url: test://}\r\n", &Stub::supabase()).config.cameras.len(), 1);
+    let escaped = "- {id: a, rtsp_url: test://, name: 'costs $5 and $${X}'}\n";
+    assert_eq!(good(escaped, &Stub::supabase()).config.cameras[0].name, "costs $5 and ${X}");
+}

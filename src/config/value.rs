@@ -1,0 +1,177 @@
+//! Reading single values: text, numbers, truth, durations.
+//!
+//! Numbers and truth values are shown in faults as the file has them (`${NAME}` stays `${NAME}`); text
+//! is never shown, since it may be a secret.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::expand::expand;
+use super::node::{Kind, Scalar};
+use super::read::{Field, Given, Reader, Section, kind};
+
+/// A scalar with its variables in place.
+struct Expanded<'n> {
+    text: String,
+    /// As the file has it.
+    written: &'n Scalar,
+}
+
+impl Expanded<'_> {
+    fn has_variables(&self) -> bool {
+        self.text != self.written.text
+    }
+
+    /// What may be a number or a truth value: `15`, not `"15"`, but also `"${FPS}"`, which YAML wants
+    /// quoted inside `{…}`.
+    fn untyped(&self) -> Option<&str> {
+        (self.written.plain || self.has_variables()).then_some(self.text.as_str())
+    }
+
+    /// "without quotes", where they are what is wrong.
+    fn unquoted(&self) -> &'static str {
+        if self.untyped().is_some() { "" } else { " without quotes" }
+    }
+
+    fn shown(&self) -> String {
+        let text: String = self.written.text.chars().take(40).collect();
+        if self.written.plain { text.escape_debug().to_string() } else { format!("the text {text:?}") }
+    }
+}
+
+/// Text of the file.
+pub(super) struct Text {
+    pub value: String,
+    /// Written out in the file rather than taken from the environment.
+    pub literal: bool,
+}
+
+impl Reader<'_> {
+    fn scalar<'n>(&mut self, field: &Field<'n>, wanted: &str) -> Option<Expanded<'n>> {
+        let Kind::Scalar(written) = &field.node.kind else {
+            self.fault(&field.spot, format!("is {}; use {wanted}", kind(field.node)));
+            return None;
+        };
+        if written.is_null() {
+            self.fault(&field.spot, format!("has no value; use {wanted}"));
+            return None;
+        }
+        match expand(&written.text, |name| self.env.var(name)) {
+            Ok(text) => Some(Expanded { text: text.into_owned(), written }),
+            Err(error) => {
+                self.fault(&field.spot, error.to_string());
+                None
+            }
+        }
+    }
+
+    pub fn text(&mut self, section: &Section<'_>, key: &str) -> Option<Given<Text>> {
+        let field = section.get(key)?;
+        let scalar = self.scalar(&field, "some text")?;
+        let literal = !scalar.has_variables();
+        if literal && (scalar.written.is_number() || scalar.written.boolean().is_some()) {
+            self.fault(&field.spot, format!("is {}; put it in quotes to make it text", kind(field.node)));
+            return None;
+        }
+        if scalar.text.is_empty() {
+            self.fault(&field.spot, "is empty; use some text");
+            return None;
+        }
+        Some(Given { value: Text { value: scalar.text, literal }, spot: field.spot })
+    }
+
+    /// Text that means something: `parse`'s error is the fault, so it must not show the text.
+    pub fn parsed<T, E: Display>(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Given<T>> {
+        let text = self.text(section, key)?;
+        match parse(&text.value.value) {
+            Ok(value) => Some(Given { value, spot: text.spot }),
+            Err(error) => {
+                self.fault(&text.spot, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Reports a key that must be there; a present one is reported by whoever reads it.
+    pub fn require(&mut self, section: &Section<'_>, key: &str, mend: &str) {
+        if !section.has(key) {
+            self.fault(&section.spot_of(key), format!("is missing; {mend}"));
+        }
+    }
+
+    pub fn boolean(&mut self, section: &Section<'_>, key: &str) -> Option<bool> {
+        let field = section.get(key)?;
+        let scalar = self.scalar(&field, "true or false")?;
+        let truth = Scalar { text: scalar.text.clone(), plain: scalar.untyped().is_some() }.boolean();
+        if truth.is_none() {
+            self.fault(&field.spot, format!("is {}; use true or false{}", scalar.shown(), scalar.unquoted()));
+        }
+        truth
+    }
+
+    pub fn integer(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        range: RangeInclusive<u32>,
+    ) -> Option<Given<u32>> {
+        let wanted = format!("{} to {}", range.start(), range.end());
+        let field = section.get(key)?;
+        let scalar = self.scalar(&field, &wanted)?;
+        let number = scalar.untyped().and_then(|text| text.parse().ok()).filter(|n| range.contains(n));
+        let Some(value) = number else {
+            let mend = match scalar.untyped() {
+                Some(text) if is_integer(text) => wanted,
+                _ => format!("a whole number{}, {wanted}", scalar.unquoted()),
+            };
+            self.fault(&field.spot, format!("is {}; use {mend}", scalar.shown()));
+            return None;
+        };
+        Some(Given { value, spot: field.spot })
+    }
+
+    /// A number of seconds, or text with a unit (`500ms`).
+    pub fn duration(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Given<Duration>> {
+        let wanted = format!("{} to {} seconds", range.start().as_secs_f64(), range.end().as_secs_f64());
+        let field = section.get(key)?;
+        let scalar = self.scalar(&field, &wanted)?;
+        let value = seconds(&scalar).or_else(|| humantime::parse_duration(&scalar.text).ok());
+        let Some(value) = value else {
+            let mend = format!("use {wanted}, as a number{} or with a unit (2s, 500ms)", scalar.unquoted());
+            self.fault(&field.spot, format!("is {}; {mend}", scalar.shown()));
+            return None;
+        };
+        if !range.contains(&value) {
+            self.fault(&field.spot, format!("is {}; use {wanted}", scalar.shown()));
+            return None;
+        }
+        Some(Given { value, spot: field.spot })
+    }
+}
+
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn seconds(scalar: &Expanded<'_>) -> Option<Duration> {
+    let text = scalar.untyped().filter(|text| text.contains(|c: char| c.is_ascii_digit()))?;
+    let seconds = text.parse::<f64>().ok()?;
+    // What a Duration can't hold is out of every range, too.
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(if seconds < 0.0 {
+        Duration::ZERO
+    } else {
+        Duration::MAX
+    }))
+}

@@ -1,0 +1,119 @@
+//! When a kind of store call may be tried again.
+
+use std::time::{Duration, Instant};
+
+use super::backoff::Backoff;
+use super::dice::Dice;
+
+/// What a failed store call means for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// Try again with backoff, no sooner than `after`.
+    Retry { after: Option<Duration> },
+    /// A person must act first: try again rarely.
+    Rare,
+    /// This very request can never succeed.
+    Never,
+}
+
+/// Open while calls succeed; after a failure closed until a backoff has passed.
+#[derive(Debug)]
+pub struct Gate {
+    quick: Backoff,
+    rare: Backoff,
+    failures: u32,
+    retry_at: Option<Instant>,
+    dice: Dice,
+}
+
+impl Gate {
+    /// `most`: the longest pause for [`Failure::Retry`]; a stream is back that soon after an outage.
+    pub fn new(most: Duration, dice: Dice) -> Self {
+        Self {
+            quick: Backoff { first: Duration::from_millis(250).min(most), most },
+            rare: Backoff { first: Duration::from_secs(5), most: Duration::from_secs(30) },
+            failures: 0,
+            retry_at: None,
+            dice,
+        }
+    }
+
+    pub fn is_open(&self, now: Instant) -> bool {
+        self.retry_at.is_none_or(|at| now >= at)
+    }
+
+    /// The last call failed: the next one is a probe, and should go alone.
+    pub fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// When a closed gate opens.
+    pub fn opens_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    pub fn succeeded(&mut self) {
+        self.failures = 0;
+        self.retry_at = None;
+    }
+
+    /// Calls that were under way together and fail together count once.
+    pub fn failed(&mut self, now: Instant, failure: Failure) {
+        if self.retry_at.is_some_and(|at| now < at) {
+            return;
+        }
+        self.failures = self.failures.saturating_add(1);
+        let unit = self.dice.unit();
+        let delay = match failure {
+            Failure::Retry { after } => self.quick.delay(self.failures, unit).max(after.unwrap_or_default()),
+            Failure::Rare | Failure::Never => self.rare.delay(self.failures, unit),
+        };
+        // A server that says "retry after a day" must not silence a camera for a day.
+        self.retry_at = Some(now + delay.min(Duration::from_secs(300)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::test_time::start;
+
+    fn gate() -> Gate {
+        Gate::new(Duration::from_secs(2), Dice::new(1))
+    }
+
+    #[test]
+    fn a_failure_closes_it_for_a_bounded_while_and_a_success_forgets() {
+        let (mut gate, mut now) = (gate(), start());
+        assert!(gate.is_open(now));
+        for _ in 0..20 {
+            gate.failed(now, Failure::Retry { after: None });
+            assert!(!gate.is_open(now));
+            let at = gate.opens_at().unwrap();
+            assert!(at - now <= Duration::from_secs(2));
+            now = at;
+            assert!(gate.is_open(now));
+        }
+        gate.succeeded();
+        assert!(gate.is_open(now) && !gate.is_failing());
+    }
+
+    #[test]
+    fn failures_of_one_burst_count_once() {
+        let (mut gate, now) = (gate(), start());
+        gate.failed(now, Failure::Retry { after: None });
+        let at = gate.opens_at();
+        gate.failed(now, Failure::Retry { after: None });
+        assert_eq!(gate.opens_at(), at);
+    }
+
+    #[test]
+    fn the_server_may_ask_for_longer_but_not_for_ever() {
+        let (mut gate, now) = (gate(), start());
+        gate.failed(now, Failure::Retry { after: Some(Duration::from_secs(20)) });
+        assert_eq!(gate.opens_at(), Some(now + Duration::from_secs(20)));
+        let mut gate = self::gate();
+        gate.failed(now, Failure::Retry { after: Some(Duration::from_secs(86_400)) });
+        assert_eq!(gate.opens_at(), Some(now + Duration::from_secs(300)));
+    }
+}

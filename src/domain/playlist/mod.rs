@@ -1,0 +1,32 @@
+//! The media playlist (RFC 8216 4.3) as data, its text, and reading it back.
+
+mod parse;
+mod render;
+
+use std::time::Duration;
+
+use super::window::Entry;
+
+pub use parse::{PlaylistError, parse, scrape_sequences};
+pub use render::render;
+
+/// What one playlist says: a snapshot of a window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MediaPlaylist {
+    /// EXT-X-TARGETDURATION.
+    pub target_duration_s: u64,
+    /// EXT-X-MEDIA-SEQUENCE: the number of the first entry, or of the next one if there is none.
+    pub media_sequence: u64,
+    /// EXT-X-DISCONTINUITY-SEQUENCE.
+    pub discontinuity_sequence: u64,
+    pub entries: Vec<Entry>,
+    /// EXT-X-ENDLIST: the stream was stopped on purpose.
+    pub ended: bool,
+}
+
+impl MediaPlaylist {
+    /// The sum of its segments' durations.
+    pub fn duration(&self) -> Duration {
+        self.entries.iter().map(|entry| entry.duration).sum()
+    }
+}

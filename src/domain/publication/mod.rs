@@ -1,0 +1,390 @@
+//! What a camera's publisher does next: uploads, the playlist, deletions, the sweep.
+//!
+//! Held at all times, whatever the store answers and in whatever order:
+//!
+//! 1. A playlist names only objects that the store confirmed.
+//! 2. Media sequence and discontinuity sequence never go back; a listed segment is never renumbered or renamed.
+//! 3. One playlist PUT is under way at most (concurrent ones would have a random winner); the newest wins.
+//! 4. An object is deleted only after its hold (see [`super::retired`]).
+//! 5. The backlog is bounded: for a newer segment the oldest unsent one is given up, and a discontinuity
+//!    marks the hole. The live edge comes before completeness.
+
+#[cfg(test)]
+mod scripts;
+mod sweep;
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::dice::Dice;
+use super::gate::{Failure, Gate};
+use super::ids::{Msn, RunId};
+use super::key::{Layout, ObjectKey};
+use super::playlist::MediaPlaylist;
+use super::retired::Retired;
+use super::segment::{Payload, Segment};
+use super::uploads::{Answer, GivenUp, Outgoing, Ticket, UploadLimits, Uploads};
+use super::window::{Entry, NewEntry, Window, rounded_s};
+
+use sweep::Sweep;
+
+/// What one stream's publisher is told once.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub layout: Layout,
+    /// Segments that the playlist names.
+    pub depth: usize,
+    pub target_duration_s: u64,
+    pub uploads: UploadLimits,
+}
+
+/// What lies at the playlist's key when this agent takes over.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Remote {
+    /// Nothing, or nothing that can be read: count from here.
+    Absent {
+        first: Msn,
+        discontinuity_sequence: u64,
+    },
+    Found(MediaPlaylist),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    Produced(Segment),
+    Remote(Remote),
+    RemoteFailed(Failure),
+    Stored(Ticket),
+    StoreFailed(Ticket, Failure),
+    PlaylistStored,
+    PlaylistFailed(Failure),
+    Deleted,
+    DeleteFailed(Failure),
+    Listed(Vec<ObjectKey>),
+    ListFailed(Failure),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Read the playlist that viewers see now: answer with `Remote` or `RemoteFailed`.
+    ReadRemote,
+    Put {
+        ticket: Ticket,
+        key: ObjectKey,
+        payload: Payload,
+    },
+    PutPlaylist(MediaPlaylist),
+    Delete(Vec<ObjectKey>),
+    /// List the camera's folder.
+    List,
+    /// The payload is not needed any more; no answer.
+    Discard(Payload),
+}
+
+/// What happened so far, for status and metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub segments_published: u64,
+    pub segments_given_up: u64,
+    pub bytes_published: u64,
+    /// Objects of earlier runs that nothing named and the sweep took.
+    pub orphans_swept: u64,
+    /// Objects that will stay until the next start because the store refuses to delete.
+    pub objects_left: u64,
+    pub backlog: usize,
+    pub live_edge: Option<Msn>,
+}
+
+#[derive(Debug)]
+enum Takeover {
+    /// Nothing to publish yet, so nothing to take over. Reading late means that a playlist PUT which a killed
+    /// agent left in the network has landed by then.
+    Idle,
+    Wanted,
+    Reading,
+    Done(Window),
+}
+
+#[derive(Debug)]
+struct PlaylistPut {
+    generation: u64,
+}
+
+#[derive(Debug)]
+pub struct Publication {
+    plan: Plan,
+    takeover: Takeover,
+    read_gate: Gate,
+    uploads: Uploads,
+    /// The last segment that was queued: what does not follow it is a break.
+    last_queued: Option<(RunId, u64)>,
+    /// The last queued segment was given up: a break lies before the next one.
+    hole: bool,
+    /// The next segment to enter the window has a break before it.
+    seam: bool,
+    /// Counts the window's changes; a stored playlist is of one generation.
+    generation: u64,
+    stored_generation: u64,
+    playlist_put: Option<PlaylistPut>,
+    playlist_gate: Gate,
+    /// The longest playlist that may have named each listed object.
+    longest_named: HashMap<ObjectKey, Duration>,
+    retired: Retired,
+    sweep: Sweep,
+    discards: VecDeque<Payload>,
+    progress: Progress,
+}
+
+/// An upload that failed may still land; what nothing names is deleted this long after.
+const LATE_LANDING: Duration = Duration::from_secs(60);
+
+impl Publication {
+    pub fn new(plan: Plan, seed: u64) -> Self {
+        let mut seeds = Dice::new(seed);
+        let mut dice = || Dice::new(seeds.roll());
+        let coalesce = Duration::from_millis(250) * u32::try_from(plan.target_duration_s.min(8)).unwrap_or(8);
+        let gate = |dice| Gate::new(plan.uploads.most_pause, dice);
+        Self {
+            takeover: Takeover::Idle,
+            read_gate: gate(dice()),
+            uploads: Uploads::new(plan.uploads, dice()),
+            last_queued: None,
+            hole: false,
+            seam: false,
+            generation: 0,
+            stored_generation: 0,
+            playlist_put: None,
+            playlist_gate: gate(dice()),
+            longest_named: HashMap::new(),
+            retired: Retired::new(coalesce, dice()),
+            sweep: Sweep::new(dice()),
+            discards: VecDeque::new(),
+            progress: Progress::default(),
+            plan,
+        }
+    }
+
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Produced(segment) => self.produced(now, segment),
+            Input::Remote(remote) => self.take_over(now, remote),
+            Input::RemoteFailed(failure) => {
+                self.read_gate.failed(now, failure);
+                self.takeover = Takeover::Wanted;
+            }
+            Input::Stored(ticket) => {
+                let answer = self.uploads.stored(ticket);
+                self.answered(now, answer);
+            }
+            Input::StoreFailed(ticket, failure) => {
+                let answer = self.uploads.failed(now, ticket, failure);
+                self.answered(now, answer);
+            }
+            Input::PlaylistStored => self.playlist_stored(now),
+            Input::PlaylistFailed(failure) => {
+                self.playlist_put = None;
+                self.playlist_gate.failed(now, failure);
+            }
+            Input::Deleted => self.retired.deleted(),
+            Input::DeleteFailed(failure) => self.retired.delete_failed(now, failure),
+            Input::Listed(keys) => self.listed(now, &keys),
+            Input::ListFailed(failure) => self.sweep.failed(now, failure),
+        }
+        self.commit();
+    }
+
+    fn produced(&mut self, now: Instant, segment: Segment) {
+        if matches!(self.takeover, Takeover::Idle) {
+            self.takeover = Takeover::Wanted;
+        }
+        let follows = |(run, index)| (segment.run, segment.index) == (run, index + 1);
+        let discontinuity =
+            std::mem::take(&mut self.hole) || self.last_queued.is_some_and(|last| !follows(last));
+        self.last_queued = Some((segment.run, segment.index));
+        let key = self.plan.layout.segment(segment.run, segment.index);
+        for lost in self.uploads.push(Outgoing { key, segment, discontinuity }) {
+            self.give_up(now, lost);
+        }
+    }
+
+    fn give_up(&mut self, now: Instant, lost: GivenUp) {
+        let GivenUp { outgoing: lost, may_exist } = lost;
+        if may_exist {
+            self.retired.condemn(lost.key.clone(), now + LATE_LANDING);
+        }
+        self.progress.segments_given_up += 1;
+        // With nothing queued behind it, `Uploads` found no segment to mark.
+        self.hole |= self.last_queued == Some((lost.segment.run, lost.segment.index));
+        self.discards.push_back(lost.segment.payload);
+    }
+
+    fn take_over(&mut self, now: Instant, remote: Remote) {
+        self.read_gate.succeeded();
+        let (depth, target) = (self.plan.depth, self.plan.target_duration_s);
+        let window = match remote {
+            Remote::Absent { first, discontinuity_sequence } => {
+                Window::new(depth, target, first, discontinuity_sequence)
+            }
+            Remote::Found(playlist) => {
+                let duration = playlist.duration();
+                let named = playlist.entries.iter().map(|entry| (entry.key.clone(), duration));
+                self.longest_named.extend(named);
+                self.seam = true;
+                let (window, gone) = Window::resume(depth, target, playlist);
+                self.takeover = Takeover::Done(window);
+                self.retire(gone);
+                self.sweep.begin(now + self.hold_of_unknown(duration));
+                return;
+            }
+        };
+        self.takeover = Takeover::Done(window);
+        self.sweep.begin(now + self.hold_of_unknown(Duration::ZERO));
+    }
+
+    /// What an earlier agent left unlisted may have left its playlist just now.
+    fn hold_of_unknown(&self, remote_duration: Duration) -> Duration {
+        let segment = Duration::from_secs(self.plan.target_duration_s);
+        segment + remote_duration.max(segment * u32::try_from(self.plan.depth).unwrap_or(u32::MAX))
+    }
+
+    fn answered(&mut self, now: Instant, answer: Answer) {
+        match answer {
+            Answer::Ours => {}
+            Answer::GivenUp(lost) => self.give_up(now, lost),
+            Answer::Condemned { key, stored: true } => self.retired.condemn(key, now),
+            Answer::Condemned { key, stored: false } => self.retired.condemn(key, now + LATE_LANDING),
+        }
+    }
+
+    /// Stored segments enter the window, in order.
+    fn commit(&mut self) {
+        while let Takeover::Done(window) = &mut self.takeover {
+            let Some(outgoing) = self.uploads.pop_stored() else { return };
+            let target = self.plan.target_duration_s;
+            let segment = outgoing.segment;
+            // A timestamp jump makes one absurd duration; EXTINF must not exceed the target duration.
+            let overlong = rounded_s(segment.duration) > target;
+            let duration = if overlong { Duration::from_secs(target) } else { segment.duration };
+            let discontinuity = std::mem::take(&mut self.seam) || outgoing.discontinuity || overlong;
+            self.seam = overlong;
+            let program_time = Some(segment.program_time);
+            let gone = window.push(NewEntry { key: outgoing.key, duration, program_time, discontinuity });
+            self.progress.segments_published += 1;
+            self.progress.bytes_published += segment.payload.bytes();
+            self.discards.push_back(segment.payload);
+            self.generation += 1;
+            self.retire(gone);
+        }
+    }
+
+    fn retire(&mut self, gone: Vec<Entry>) {
+        let generation = self.generation.max(self.stored_generation + 1);
+        for entry in gone {
+            let longest = self.longest_named.remove(&entry.key).unwrap_or_default();
+            self.retired.leaves(generation, entry.key, entry.duration + longest);
+        }
+    }
+
+    fn playlist_stored(&mut self, now: Instant) {
+        self.playlist_gate.succeeded();
+        if let Some(put) = self.playlist_put.take() {
+            self.stored_generation = put.generation;
+            self.retired.playlist_stored(now, put.generation);
+        }
+    }
+
+    fn listed(&mut self, now: Instant, keys: &[ObjectKey]) {
+        let Takeover::Done(window) = &self.takeover else { return };
+        let known = |key: &ObjectKey| {
+            window.contains(key) || self.uploads.contains(key) || self.retired.contains(key)
+        };
+        let orphans: Vec<_> = keys
+            .iter()
+            .filter(|key| self.plan.layout.run_of(key).is_some() && !known(key))
+            .cloned()
+            .collect();
+        self.progress.orphans_swept += orphans.len() as u64;
+        for key in orphans {
+            self.retired.condemn(key, now);
+        }
+        self.sweep.done();
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll(&mut self, now: Instant) -> Option<Action> {
+        if let Some(payload) = self.discards.pop_front() {
+            return Some(Action::Discard(payload));
+        }
+        if matches!(self.takeover, Takeover::Wanted) && self.read_gate.is_open(now) {
+            self.takeover = Takeover::Reading;
+            return Some(Action::ReadRemote);
+        }
+        // The playlist first: what is stored should be seen before more is stored.
+        if let Some(playlist) = self.start_playlist(now) {
+            return Some(Action::PutPlaylist(playlist));
+        }
+        if let Some((ticket, key, payload)) = self.uploads.start(now) {
+            return Some(Action::Put { ticket, key, payload });
+        }
+        if let Some(keys) = self.retired.start(now) {
+            return Some(Action::Delete(keys));
+        }
+        self.sweep.start(now).then_some(Action::List)
+    }
+
+    fn is_playlist_due(&self) -> bool {
+        self.playlist_put.is_none() && self.generation > self.stored_generation
+    }
+
+    fn start_playlist(&mut self, now: Instant) -> Option<MediaPlaylist> {
+        let Takeover::Done(window) = &self.takeover else { return None };
+        if !self.is_playlist_due() || !self.playlist_gate.is_open(now) {
+            return None;
+        }
+        let playlist = window.snapshot();
+        let duration = playlist.duration();
+        // Counted when sent, not when confirmed: a PUT whose answer is lost may be what viewers see.
+        for entry in &playlist.entries {
+            let longest = self.longest_named.entry(entry.key.clone()).or_default();
+            *longest = duration.max(*longest);
+        }
+        self.playlist_put = Some(PlaylistPut { generation: self.generation });
+        Some(playlist)
+    }
+
+    /// When to poll again if nothing happens before.
+    pub fn deadline(&self) -> Option<Instant> {
+        let read = match self.takeover {
+            Takeover::Wanted => self.read_gate.opens_at(),
+            _ => None,
+        };
+        let playlist = if self.is_playlist_due() { self.playlist_gate.opens_at() } else { None };
+        [read, playlist, self.uploads.deadline(), self.retired.deadline(), self.sweep.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// All that was produced is stored and listed: an agent that stops may go. Holds that still run are the
+    /// next start's sweep.
+    pub fn is_drained(&self) -> bool {
+        self.uploads.is_idle()
+            && self.generation == self.stored_generation
+            && self.playlist_put.is_none()
+            && !self.retired.is_deleting()
+            && self.discards.is_empty()
+    }
+
+    pub fn progress(&self) -> Progress {
+        let live_edge = match &self.takeover {
+            Takeover::Done(window) => window.live_edge(),
+            _ => None,
+        };
+        Progress {
+            backlog: self.uploads.backlog(),
+            objects_left: self.retired.forgotten(),
+            live_edge,
+            ..self.progress
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The start-up sweep: what an earlier agent left in the folder and nothing names.
+
+use std::time::{Duration, Instant};
+
+use crate::domain::dice::Dice;
+use crate::domain::gate::{Failure, Gate};
+
+/// Lists once, when every hold that an earlier agent may have begun is over.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    state: State,
+    gate: Gate,
+}
+
+#[derive(Debug)]
+enum State {
+    NotYet,
+    At(Instant),
+    Listing,
+    Done,
+}
+
+impl Sweep {
+    pub(super) fn new(dice: Dice) -> Self {
+        Self { state: State::NotYet, gate: Gate::new(Duration::from_secs(60), dice) }
+    }
+
+    pub(super) fn begin(&mut self, at: Instant) {
+        self.state = State::At(at);
+    }
+
+    pub(super) fn start(&mut self, now: Instant) -> bool {
+        let due = self.deadline().is_some_and(|at| now >= at);
+        if due {
+            self.state = State::Listing;
+        }
+        due
+    }
+
+    pub(super) fn failed(&mut self, now: Instant, failure: Failure) {
+        self.gate.failed(now, failure);
+        self.state = State::At(now);
+    }
+
+    pub(super) fn done(&mut self) {
+        self.state = State::Done;
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::At(at) => Some(self.gate.opens_at().map_or(at, |opens| at.max(opens))),
+            State::NotYet | State::Listing | State::Done => None,
+        }
+    }
+}

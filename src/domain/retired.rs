@@ -1,0 +1,170 @@
+//! Objects that are to be deleted, each not before its time.
+//!
+//! RFC 8216 6.2.2: an object stays fetchable, after it left the playlist, for its own duration plus that of
+//! the longest playlist that named it. It has left only when a playlist without it is *stored*.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::dice::Dice;
+use super::gate::{Failure, Gate};
+use super::key::ObjectKey;
+
+/// One deletion call takes no more keys than any store allows.
+const MOST_PER_CALL: usize = 1000;
+/// If a store refuses every deletion, this many keys are remembered; the start-up sweep finds the others.
+const MOST_KEYS: usize = 10_000;
+
+#[derive(Debug)]
+pub struct Retired {
+    /// Left the window; a playlist without them is yet to be stored: (generation that drops it, key, hold).
+    leaving: VecDeque<(u64, ObjectKey, Duration)>,
+    /// To be deleted at this time.
+    due: HashMap<ObjectKey, Instant>,
+    deleting: Vec<ObjectKey>,
+    gate: Gate,
+    /// How long a due key may wait for company.
+    coalesce: Duration,
+    forgotten: u64,
+}
+
+impl Retired {
+    pub fn new(coalesce: Duration, dice: Dice) -> Self {
+        Self {
+            leaving: VecDeque::new(),
+            due: HashMap::new(),
+            deleting: Vec::new(),
+            gate: Gate::new(Duration::from_secs(30), dice),
+            coalesce,
+            forgotten: 0,
+        }
+    }
+
+    /// `key` is in no playlist from `generation` on.
+    pub fn leaves(&mut self, generation: u64, key: ObjectKey, hold: Duration) {
+        self.leaving.push_back((generation, key, hold));
+    }
+
+    /// The playlist of `generation` is what viewers see now: the holds of what it dropped begin.
+    pub fn playlist_stored(&mut self, now: Instant, generation: u64) {
+        while let Some((_, key, hold)) = self.leaving.pop_front_if(|(left, ..)| *left <= generation) {
+            self.condemn(key, now + hold);
+        }
+    }
+
+    /// To be deleted at `due`; no playlist names it.
+    pub fn condemn(&mut self, key: ObjectKey, due: Instant) {
+        if self.due.len() >= MOST_KEYS {
+            self.forgotten += 1;
+            return;
+        }
+        self.due.insert(key, due);
+    }
+
+    /// The next deletion, if one may start now.
+    pub fn start(&mut self, now: Instant) -> Option<Vec<ObjectKey>> {
+        if !self.deleting.is_empty() || self.call_at().is_none_or(|at| now < at) {
+            return None;
+        }
+        let ripe = self.due.iter().filter(|(_, due)| **due <= now).map(|(key, _)| key.clone());
+        let mut keys: Vec<_> = ripe.take(MOST_PER_CALL).collect();
+        keys.sort();
+        self.deleting.clone_from(&keys);
+        Some(keys)
+    }
+
+    fn call_at(&self) -> Option<Instant> {
+        let wait = self.due.values().min()?.checked_add(self.coalesce)?;
+        Some(self.gate.opens_at().map_or(wait, |opens| wait.max(opens)))
+    }
+
+    pub fn deleted(&mut self) {
+        self.gate.succeeded();
+        for key in self.deleting.drain(..) {
+            self.due.remove(&key);
+        }
+    }
+
+    pub fn delete_failed(&mut self, now: Instant, failure: Failure) {
+        // They stay due: deleting what is gone already is a success.
+        self.deleting.clear();
+        self.gate.failed(now, failure);
+    }
+
+    pub fn contains(&self, key: &ObjectKey) -> bool {
+        self.due.contains_key(key) || self.leaving.iter().any(|(_, leaving, _)| leaving == key)
+    }
+
+    pub fn is_deleting(&self) -> bool {
+        !self.deleting.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.due.len() + self.leaving.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keys dropped because the store refused too many deletions.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.deleting.is_empty() { self.call_at() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::test_time::start;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new(name)
+    }
+
+    #[test]
+    fn the_hold_starts_when_the_playlist_without_it_is_stored() {
+        let (mut retired, t0) = (Retired::new(Duration::ZERO, Dice::new(1)), start());
+        retired.leaves(7, key("a"), 12 * S);
+        assert_eq!(retired.deadline(), None, "no playlist without it is stored");
+        retired.playlist_stored(t0, 6);
+        assert_eq!(retired.deadline(), None, "an older playlist still names it");
+        retired.playlist_stored(t0 + 3 * S, 7);
+        assert_eq!(retired.deadline(), Some(t0 + 15 * S));
+        assert_eq!(retired.start(t0 + 14 * S), None);
+        assert_eq!(retired.start(t0 + 15 * S), Some(vec![key("a")]));
+        assert_eq!(retired.start(t0 + 15 * S), None, "one call at a time");
+        retired.deleted();
+        assert!(retired.is_empty());
+    }
+
+    #[test]
+    fn deletions_go_in_batches_and_failed_ones_come_back() {
+        let (mut retired, t0) = (Retired::new(S, Dice::new(1)), start());
+        retired.condemn(key("a"), t0);
+        retired.condemn(key("b"), t0 + S / 2);
+        retired.condemn(key("c"), t0 + 9 * S);
+        assert_eq!(retired.start(t0), None, "a waits for company");
+        assert_eq!(retired.start(t0 + S), Some(vec![key("a"), key("b")]));
+        retired.delete_failed(t0 + S, Failure::Retry { after: None });
+        let again = retired.deadline().unwrap();
+        assert!(again > t0 + S);
+        assert_eq!(retired.start(again), Some(vec![key("a"), key("b")]));
+    }
+
+    #[test]
+    fn a_store_that_refuses_all_deletions_does_not_fill_the_memory() {
+        let (mut retired, t0) = (Retired::new(S, Dice::new(1)), start());
+        for i in 0..MOST_KEYS + 5 {
+            retired.condemn(key(&i.to_string()), t0);
+        }
+        assert_eq!((retired.len(), retired.forgotten()), (MOST_KEYS, 5));
+        assert_eq!(retired.start(t0 + S).map(|keys| keys.len()), Some(MOST_PER_CALL));
+    }
+}

@@ -1,0 +1,33 @@
+//! A finished segment on its way out.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use super::ids::RunId;
+
+/// One segment as the engine hands it over: complete, and never changed again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Segment {
+    pub run: RunId,
+    /// Position within the run, counted from 0 without holes.
+    pub index: u64,
+    pub duration: Duration,
+    /// Wall clock of its first frame.
+    pub program_time: SystemTime,
+    pub payload: Payload,
+}
+
+/// Where a segment's bytes are.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Payload {
+    /// A file in the spool; whoever is done with it removes it.
+    File { path: PathBuf, bytes: u64 },
+}
+
+impl Payload {
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::File { bytes, .. } => *bytes,
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Segments on their way to the store: several at once, handed on in order, oldest given up first.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::dice::Dice;
+use super::gate::{Failure, Gate};
+use super::key::ObjectKey;
+use super::segment::{Payload, Segment};
+
+/// One upload attempt; its answer names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadLimits {
+    /// Uploads under way at once while all goes well.
+    pub in_flight: usize,
+    /// Segments waiting or under way; the oldest is given up for a newer one.
+    pub backlog: usize,
+    pub backlog_bytes: u64,
+    /// The longest pause between attempts.
+    pub most_pause: Duration,
+}
+
+/// A segment with the name it gets and the break before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outgoing {
+    pub key: ObjectKey,
+    pub segment: Segment,
+    pub discontinuity: bool,
+}
+
+#[derive(Debug)]
+struct Pending {
+    outgoing: Outgoing,
+    state: State,
+    /// An attempt failed, and may have stored it all the same.
+    tried: bool,
+}
+
+/// A segment that will not be published.
+#[derive(Debug, PartialEq)]
+pub struct GivenUp {
+    pub outgoing: Outgoing,
+    /// An earlier attempt may have stored the object, or may still do so.
+    pub may_exist: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    InFlight(Ticket),
+    Stored,
+}
+
+/// What an answer to an upload means.
+#[derive(Debug, PartialEq)]
+pub enum Answer {
+    /// Of a segment in the queue: see [`Uploads::pop_stored`].
+    Ours,
+    /// Of a segment in the queue that can never be stored: it left the queue.
+    GivenUp(GivenUp),
+    /// Of a segment that was given up: the object may exist, and nothing will ever name it.
+    Condemned { key: ObjectKey, stored: bool },
+}
+
+#[derive(Debug)]
+pub struct Uploads {
+    queue: VecDeque<Pending>,
+    /// Given up while under way.
+    abandoned: HashMap<Ticket, ObjectKey>,
+    next_ticket: u64,
+    gate: Gate,
+    limits: UploadLimits,
+}
+
+impl Uploads {
+    pub fn new(limits: UploadLimits, dice: Dice) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            abandoned: HashMap::new(),
+            next_ticket: 0,
+            gate: Gate::new(limits.most_pause, dice),
+            limits,
+        }
+    }
+
+    /// Queues a segment; returns those given up for it.
+    pub fn push(&mut self, outgoing: Outgoing) -> Vec<GivenUp> {
+        self.queue.push_back(Pending { outgoing, state: State::Waiting, tried: false });
+        let mut given_up = Vec::new();
+        while self.is_over_limit() && self.queue.len() > 1 {
+            given_up.extend(self.give_up_front());
+        }
+        given_up
+    }
+
+    fn is_over_limit(&self) -> bool {
+        let bytes: u64 = self.queue.iter().map(|p| p.outgoing.segment.payload.bytes()).sum();
+        self.queue.len() > self.limits.backlog || bytes > self.limits.backlog_bytes
+    }
+
+    fn give_up_front(&mut self) -> Option<GivenUp> {
+        let state = self.queue.front()?.state;
+        let gone = self.give_up(0)?;
+        if let State::InFlight(ticket) = state {
+            self.abandoned.insert(ticket, gone.outgoing.key.clone());
+            return Some(GivenUp { may_exist: false, ..gone });
+        }
+        Some(gone)
+    }
+
+    fn give_up(&mut self, at: usize) -> Option<GivenUp> {
+        let gone = self.queue.remove(at)?;
+        if let Some(next) = self.queue.get_mut(at) {
+            next.outgoing.discontinuity = true;
+        }
+        Some(GivenUp { outgoing: gone.outgoing, may_exist: gone.tried || gone.state != State::Waiting })
+    }
+
+    /// The next upload to start, if one may start now.
+    pub fn start(&mut self, now: Instant) -> Option<(Ticket, ObjectKey, Payload)> {
+        // After a failure one probe goes alone: an outage costs few requests.
+        let most = if self.gate.is_failing() { 1 } else { self.limits.in_flight };
+        if !self.gate.is_open(now) || self.in_flight() >= most {
+            return None;
+        }
+        let ticket = Ticket(self.next_ticket);
+        let next = self.queue.iter_mut().find(|p| p.state == State::Waiting)?;
+        next.state = State::InFlight(ticket);
+        self.next_ticket += 1;
+        Some((ticket, next.outgoing.key.clone(), next.outgoing.segment.payload.clone()))
+    }
+
+    fn in_flight(&self) -> usize {
+        let ours = self.queue.iter().filter(|p| matches!(p.state, State::InFlight(_))).count();
+        ours + self.abandoned.len()
+    }
+
+    pub fn stored(&mut self, ticket: Ticket) -> Answer {
+        self.gate.succeeded();
+        if let Some(key) = self.abandoned.remove(&ticket) {
+            return Answer::Condemned { key, stored: true };
+        }
+        if let Some(pending) = self.queue.iter_mut().find(|p| p.state == State::InFlight(ticket)) {
+            pending.state = State::Stored;
+        }
+        Answer::Ours
+    }
+
+    pub fn failed(&mut self, now: Instant, ticket: Ticket, failure: Failure) -> Answer {
+        if failure != Failure::Never {
+            self.gate.failed(now, failure);
+        }
+        if let Some(key) = self.abandoned.remove(&ticket) {
+            return Answer::Condemned { key, stored: false };
+        }
+        let at = self.queue.iter().position(|p| p.state == State::InFlight(ticket));
+        if failure == Failure::Never {
+            return at.and_then(|at| self.give_up(at)).map_or(Answer::Ours, Answer::GivenUp);
+        }
+        if let Some(pending) = at.and_then(|at| self.queue.get_mut(at)) {
+            pending.state = State::Waiting;
+            pending.tried = true;
+        }
+        Answer::Ours
+    }
+
+    /// The oldest segment, once it is stored: what is behind it waits, so that the window stays in order.
+    pub fn pop_stored(&mut self) -> Option<Outgoing> {
+        self.queue.pop_front_if(|front| front.state == State::Stored).map(|p| p.outgoing)
+    }
+
+    pub fn contains(&self, key: &ObjectKey) -> bool {
+        self.queue.iter().any(|p| p.outgoing.key == *key) || self.abandoned.values().any(|k| k == key)
+    }
+
+    pub fn backlog(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.abandoned.is_empty()
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        let waiting = self.queue.iter().any(|p| p.state == State::Waiting);
+        let blocked = self.gate.is_failing() && self.in_flight() > 0;
+        if waiting && !blocked { self.gate.opens_at() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::RunId;
+    use crate::domain::test_time::start;
+
+    const RETRY: Failure = Failure::Retry { after: None };
+
+    fn uploads(backlog: usize) -> Uploads {
+        let most_pause = Duration::from_secs(2);
+        Uploads::new(UploadLimits { in_flight: 2, backlog, backlog_bytes: 1_000, most_pause }, Dice::new(5))
+    }
+
+    fn outgoing(index: u64, bytes: u64) -> Outgoing {
+        let segment = Segment {
+            run: RunId::new(1, 1),
+            index,
+            duration: Duration::from_secs(2),
+            program_time: std::time::SystemTime::UNIX_EPOCH,
+            payload: Payload::File { path: index.to_string().into(), bytes },
+        };
+        Outgoing { key: ObjectKey::new(index.to_string()), segment, discontinuity: false }
+    }
+
+    fn index(outgoing: Option<Outgoing>) -> Option<u64> {
+        outgoing.map(|o| o.segment.index)
+    }
+
+    #[test]
+    fn several_go_at_once_and_leave_in_order() {
+        let (mut up, now) = (uploads(5), start());
+        for i in 0..3 {
+            assert!(up.push(outgoing(i, 1)).is_empty());
+        }
+        let first = up.start(now).unwrap().0;
+        let second = up.start(now).unwrap().0;
+        assert!(up.start(now).is_none(), "two at once");
+        assert_eq!(up.stored(second), Answer::Ours);
+        assert_eq!(index(up.pop_stored()), None, "the first is not stored yet");
+        up.stored(first);
+        assert_eq!((index(up.pop_stored()), index(up.pop_stored())), (Some(0), Some(1)));
+        assert!(up.start(now).is_some());
+    }
+
+    #[test]
+    fn after_a_failure_one_probe_goes_alone() {
+        let (mut up, now) = (uploads(5), start());
+        (0..3).for_each(|i| drop(up.push(outgoing(i, 1))));
+        let tickets = [up.start(now).unwrap().0, up.start(now).unwrap().0];
+        for ticket in tickets {
+            assert_eq!(up.failed(now, ticket, RETRY), Answer::Ours);
+        }
+        assert!(up.start(now).is_none());
+        let later = up.deadline().unwrap();
+        let (probe, key, _) = up.start(later).unwrap();
+        assert_eq!((key.as_str(), up.start(later), up.deadline()), ("0", None, None));
+        up.stored(probe);
+        assert!(up.start(later).is_some() && up.start(later).is_some(), "all is well again");
+    }
+
+    #[test]
+    fn the_oldest_is_given_up_for_a_newer_one_and_leaves_a_mark() {
+        let (mut up, now) = (uploads(2), start());
+        up.push(outgoing(0, 1));
+        let (late, ..) = up.start(now).unwrap();
+        up.push(outgoing(1, 1));
+        let lost = up.push(outgoing(2, 1));
+        assert_eq!(
+            lost.iter().map(|l| (l.outgoing.segment.index, l.may_exist)).collect::<Vec<_>>(),
+            [(0, false)]
+        );
+        assert_eq!(up.stored(late), Answer::Condemned { key: ObjectKey::new("0"), stored: true });
+        let (next, ..) = up.start(now).unwrap();
+        up.stored(next);
+        let next = up.pop_stored().unwrap();
+        assert!(next.segment.index == 1 && next.discontinuity);
+    }
+
+    #[test]
+    fn the_backlog_is_bounded_in_bytes_too_but_one_big_segment_may_try() {
+        let mut up = uploads(5);
+        assert!(up.push(outgoing(0, 600)).is_empty());
+        assert_eq!(up.push(outgoing(1, 600)).len(), 1);
+        assert_eq!(up.push(outgoing(2, 5_000)).len(), 1);
+        assert_eq!(up.backlog(), 1);
+    }
+
+    #[test]
+    fn what_can_never_be_stored_is_given_up_without_closing_the_gate() {
+        let (mut up, now) = (uploads(5), start());
+        (0..2).for_each(|i| drop(up.push(outgoing(i, 1))));
+        let (bad, ..) = up.start(now).unwrap();
+        assert!(
+            matches!(up.failed(now, bad, Failure::Never), Answer::GivenUp(lost) if lost.may_exist && lost.outgoing.segment.index == 0)
+        );
+        let (good, ..) = up.start(now).unwrap();
+        up.stored(good);
+        assert!(up.pop_stored().unwrap().discontinuity);
+    }
+}

@@ -1,0 +1,258 @@
+//! ffmpeg's arguments for one run. Pure: the camera, what ffmpeg can do, and a folder in; a command out.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::capabilities::Capabilities;
+use crate::config::model::Settings;
+use crate::domain::source::{RtspUrl, Source};
+use crate::engine::StreamSpec;
+use crate::engine::spool::LOCAL_PLAYLIST;
+
+/// A camera that says nothing for this long is gone; ffmpeg ends after at most twice that.
+const IO_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// Enough to find audio and SPS/PPS, little enough to start fast. Smaller values lose streams.
+const PROBE_BYTES: u32 = 1_000_000;
+const PROBE_TIME: Duration = Duration::from_secs(1);
+/// Local playlist entries: how far the agent may fall behind before it misses a segment.
+const LOCAL_LIST_SIZE: u32 = 16;
+
+/// A command line without any secret.
+#[derive(Debug, Clone)]
+pub struct FfmpegCommand {
+    pub program: PathBuf,
+    pub args: Vec<String>,
+    /// What the input [`SCRIPT_INPUT`] reads: it holds the camera's URL, so it goes through a pipe that only this
+    /// process and the child know. Every user can read the arguments of every process.
+    pub script: Option<Script>,
+}
+
+/// Stands for the pipe, whose number is known only when it is made. By its path: with an input named `pipe:N`
+/// ffmpeg would not listen on its standard input, and 7.0 would ignore SIGTERM too.
+pub const SCRIPT_INPUT: &str = "/dev/fd/SCRIPT";
+
+/// An ffconcat script; `Debug` hides it.
+#[derive(Clone)]
+pub struct Script {
+    text: String,
+    redacted: String,
+}
+
+impl Script {
+    pub fn reveal(&self) -> &str {
+        &self.text
+    }
+
+    pub fn redacted(&self) -> &str {
+        &self.redacted
+    }
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Script").field(&self.redacted).finish()
+    }
+}
+
+pub fn command(spec: &StreamSpec, ffmpeg: &Capabilities, folder: &Path) -> FfmpegCommand {
+    let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+warning"]);
+    let (input, script) = input(&spec.source, ffmpeg);
+    args.extend(input);
+    args.extend(strings(&["-map", "0:v:0"]));
+    args.extend(strings(match spec.source {
+        // The pattern's beep is an input of its own.
+        Source::TestPattern => &["-map", "1:a:0"],
+        // The question mark: no audio is no failure.
+        _ => &["-map", "0:a:0?"],
+    }));
+    args.extend(video(&spec.settings));
+    args.extend(strings(&["-c:a", "aac", "-b:a", "128k", "-ac", "2"]));
+    args.extend(output(&spec.settings, folder));
+    FfmpegCommand { program: ffmpeg.path.clone(), args, script }
+}
+
+/// Reads one frame and throws it away: is the camera there, and what does it send?
+pub fn reach_command(source: &Source, ffmpeg: &Capabilities) -> FfmpegCommand {
+    let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+info"]);
+    let (input, script) = input(source, ffmpeg);
+    args.extend(input);
+    args.extend(strings(&["-map", "0:v:0", "-frames:v", "1", "-f", "null", "-"]));
+    FfmpegCommand { program: ffmpeg.path.clone(), args, script }
+}
+
+fn input(source: &Source, ffmpeg: &Capabilities) -> (Vec<String>, Option<Script>) {
+    match source {
+        Source::Rtsp(url) => {
+            let script = |url: &str| script(url, ffmpeg);
+            let script = Script { text: script(url.reveal()), redacted: script(&url.to_string()) };
+            let args =
+                ["-f", "concat", "-safe", "0", "-protocol_whitelist", protocols(url), "-i", SCRIPT_INPUT];
+            (strings(&args), Some(script))
+        }
+        Source::TestPattern => (test_pattern(ffmpeg), None),
+        Source::Clip(path) => {
+            let path = format!("file:{}", path.display());
+            (strings(&["-re", "-stream_loop", "-1", "-protocol_whitelist", "file", "-i", &path]), None)
+        }
+    }
+}
+
+fn protocols(url: &RtspUrl) -> &'static str {
+    if url.is_tls() { "file,rtp,rtsp,rtsps,tcp,tls,udp" } else { "file,rtp,rtsp,tcp,udp" }
+}
+
+fn script(url: &str, ffmpeg: &Capabilities) -> String {
+    let options = [
+        ("rtsp_transport", "tcp".to_owned()),
+        (ffmpeg.rtsp_timeout.option(), IO_TIMEOUT.as_micros().to_string()),
+        ("probesize", PROBE_BYTES.to_string()),
+        ("analyzeduration", PROBE_TIME.as_micros().to_string()),
+    ];
+    // A control character or a quote would end the line; `Source` refuses both.
+    let options: String = options.iter().map(|(name, value)| format!("option {name} {value}\n")).collect();
+    format!("ffconcat version 1.0\nfile '{url}'\n{options}")
+}
+
+fn test_pattern(ffmpeg: &Capabilities) -> Vec<String> {
+    let clock = "drawtext=text='%{localtime}':fontsize=64:fontcolor=white:box=1:boxcolor=black@0.6:boxborderw=16:x=(w-tw)/2:y=h-th-48";
+    let mut picture = "testsrc2=size=1280x720:rate=25".to_owned();
+    if ffmpeg.draws_text {
+        picture = format!("{picture},{clock}");
+    }
+    let beep = "sine=frequency=440:beep_factor=2:sample_rate=48000,volume=0.1";
+    strings(&["-re", "-f", "lavfi", "-i", &picture, "-re", "-f", "lavfi", "-i", beep])
+}
+
+fn video(settings: &Settings) -> Vec<String> {
+    let Settings { target_width: width, target_fps: fps, .. } = settings;
+    // Never larger than the camera's picture; even sizes, as 4:2:0 needs.
+    let filter = format!("fps={fps},scale=trunc(min({width}\\,iw)/2)*2:-2");
+    let gop = settings.gop_frames().to_string();
+    strings(
+        &[
+            &["-vf", &filter][..],
+            &["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p"],
+            &["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0"],
+        ]
+        .concat(),
+    )
+}
+
+fn output(settings: &Settings, folder: &Path) -> Vec<String> {
+    // Below the GOP's length: equal to it, rounding can merge two GOPs into one segment.
+    let hls_time = format!("{:.3}", settings.segment_duration.as_secs_f64() * 0.9);
+    let list_size = LOCAL_LIST_SIZE.to_string();
+    // In a pattern a `%` of the folder's own name would be a placeholder.
+    let segments = format!("{}/seg_%06d.ts", folder.display().to_string().replace('%', "%%"));
+    let playlist = folder.join(LOCAL_PLAYLIST).display().to_string();
+    // The agent deletes segments, not ffmpeg: it would delete what is not uploaded yet.
+    let flags = "independent_segments+omit_endlist+program_date_time+temp_file";
+    strings(
+        &[
+            &[
+                "-max_interleave_delta",
+                "1000000",
+                "-f",
+                "hls",
+                "-hls_time",
+                &hls_time,
+                "-hls_list_size",
+                &list_size,
+            ][..],
+            &["-hls_segment_filename", &segments, "-hls_flags", flags, &playlist],
+        ]
+        .concat(),
+    )
+}
+
+fn strings(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ffmpeg::capabilities::RtspTimeout;
+
+    fn ffmpeg(rtsp_timeout: RtspTimeout) -> Capabilities {
+        let path = "/usr/bin/ffmpeg".into();
+        Capabilities { path, version: "5.1.9".into(), rtsp_timeout, draws_text: false, h264_encoders: vec![] }
+    }
+
+    fn spec(source: &str, settings: Settings) -> StreamSpec {
+        StreamSpec { camera: "cam".parse().unwrap(), source: source.parse().unwrap(), settings }
+    }
+
+    fn build(source: &str, settings: Settings) -> FfmpegCommand {
+        command(&spec(source, settings), &ffmpeg(RtspTimeout::Timeout), Path::new("/spool/cam/run"))
+    }
+
+    #[test]
+    fn the_golden_command_for_a_camera() {
+        let built = build("rtsp://admin:hunter2@10.0.0.9/h264", Settings::default());
+        assert_eq!(
+            built.args.join(" "),
+            "-hide_banner -nostats -loglevel repeat+level+warning \
+             -f concat -safe 0 -protocol_whitelist file,rtp,rtsp,tcp,udp -i /dev/fd/SCRIPT \
+             -map 0:v:0 -map 0:a:0? -vf fps=15,scale=trunc(min(854\\,iw)/2)*2:-2 \
+             -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 30 -keyint_min 30 -sc_threshold 0 \
+             -c:a aac -b:a 128k -ac 2 -max_interleave_delta 1000000 -f hls -hls_time 1.800 -hls_list_size 16 \
+             -hls_segment_filename /spool/cam/run/seg_%06d.ts \
+             -hls_flags independent_segments+omit_endlist+program_date_time+temp_file /spool/cam/run/index.m3u8"
+        );
+        let script = built.script.unwrap();
+        assert_eq!(
+            script.reveal(),
+            "ffconcat version 1.0\nfile 'rtsp://admin:hunter2@10.0.0.9/h264'\noption rtsp_transport tcp\n\
+             option timeout 2500000\noption probesize 1000000\noption analyzeduration 1000000\n"
+        );
+    }
+
+    #[test]
+    fn no_secret_is_in_the_arguments_or_prints() {
+        let built = build("rtsp://admin:hunter2@10.0.0.9/h264?password=hunter2", Settings::default());
+        assert!(!format!("{built:?}").contains("hunter2"));
+        assert!(built.script.unwrap().redacted().contains("rtsp://***@10.0.0.9/h264?***"));
+    }
+
+    #[test]
+    fn an_old_ffmpeg_gets_the_old_option() {
+        let old = ffmpeg(RtspTimeout::Stimeout);
+        let built = command(&spec("rtsp://cam/1", Settings::default()), &old, Path::new("/s"));
+        assert!(built.script.unwrap().reveal().contains("option stimeout 2500000\n"));
+    }
+
+    #[test]
+    fn the_gop_is_one_segment() {
+        for (fps, ms, gop, hls_time) in
+            [(15, 2000, "30", "1.800"), (25, 500, "12", "0.450"), (10, 1500, "15", "1.350")]
+        {
+            let segment_duration = Duration::from_millis(ms);
+            let settings = Settings { target_fps: fps, segment_duration, ..Settings::default() };
+            let args = build("test://", settings).args;
+            let after = |flag| args.iter().skip_while(|arg| *arg != flag).nth(1).unwrap().as_str();
+            if fps * u32::try_from(ms).unwrap() % 1000 == 0 {
+                assert_eq!(after("-g"), gop);
+            }
+            assert_eq!(after("-hls_time"), hls_time);
+        }
+    }
+
+    #[test]
+    fn a_percent_sign_in_the_spool_is_no_placeholder() {
+        let (spec, ffmpeg) = (spec("test://", Settings::default()), ffmpeg(RtspTimeout::Timeout));
+        let args = command(&spec, &ffmpeg, Path::new("/s/50%d/run")).args.join(" ");
+        assert!(
+            args.contains("/s/50%%d/run/seg_%06d.ts") && args.ends_with("/s/50%d/run/index.m3u8"),
+            "{args}"
+        );
+    }
+
+    #[test]
+    fn the_pattern_and_clips_play_in_real_time() {
+        let pattern = build("test://", Settings::default());
+        assert!(pattern.script.is_none() && pattern.args.join(" ").contains("-re -f lavfi -i testsrc2"));
+        let clip = build("file:///srv/a b.mp4", Settings::default()).args.join(" ");
+        assert!(clip.contains("-re -stream_loop -1 -protocol_whitelist file -i file:/srv/a b.mp4"));
+    }
+}

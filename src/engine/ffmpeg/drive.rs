@@ -1,0 +1,240 @@
+//! One ffmpeg from its start to its exit: what it wrote becomes segments, what it said becomes a cause.
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use nix::sys::signal::Signal;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, ChildStderr, ChildStdin};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use super::process::StderrLines;
+use super::stderr::LastWords;
+use crate::clock;
+use crate::domain::ids::RunId;
+use crate::domain::lifecycle::Cause;
+use crate::domain::segment::{Payload, Segment};
+use crate::domain::timeline::Timeline;
+use crate::engine::spool::LOCAL_PLAYLIST;
+use crate::engine::spool::diff::{Diff, Listed};
+use crate::engine::spool::root::{RunFolder, discard};
+use crate::engine::spool::watch::Bell;
+use crate::engine::{EngineEvent, Exit, Halt, Run};
+
+/// What a lost ring of the bell costs at most.
+const TICK: Duration = Duration::from_secs(1);
+/// Without a bell.
+const POLL: Duration = Duration::from_millis(100);
+/// Far more than can be on disk.
+const MOST_MISSED: u64 = 10_000;
+/// For the last lines of a child that has ended.
+const LAST_WORDS_TIME: Duration = Duration::from_millis(500);
+
+/// Dropping it kills ffmpeg.
+#[derive(Debug)]
+pub(super) struct FfmpegRun {
+    events: mpsc::Receiver<EngineEvent>,
+    halts: mpsc::Sender<Halt>,
+    _driver: JoinSet<()>,
+}
+
+impl FfmpegRun {
+    pub(super) fn start(run: RunId, mut child: Child, folder: RunFolder, bell: Bell) -> Self {
+        let (events_out, events) = mpsc::channel(64);
+        let (halts, halts_in) = mpsc::channel(8);
+        let stderr = StderrLines::new(child.stderr.take());
+        let tail = Tail {
+            run,
+            path: folder.path().to_owned(),
+            diff: Diff::default(),
+            timeline: Timeline::default(),
+        };
+        let driver = Driver {
+            started: clock::now(),
+            stdin: child.stdin.take(),
+            child,
+            stderr,
+            words: LastWords::default(),
+            halted: false,
+            tail,
+            folder,
+            events: events_out,
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(driver.drive(bell, halts_in).in_current_span());
+        Self { events, halts, _driver: tasks }
+    }
+}
+
+#[async_trait]
+impl Run for FfmpegRun {
+    async fn next(&mut self) -> EngineEvent {
+        // The driver's last word is always `Exited`; it is missing only if the driver panicked.
+        let lost = || Exit {
+            code: None,
+            signal: None,
+            ran_for: Duration::ZERO,
+            cause: Cause::Crashed,
+            last_words: vec!["the engine's driver ended".into()],
+        };
+        self.events.recv().await.unwrap_or_else(|| EngineEvent::Exited(lost()))
+    }
+
+    fn halt(&mut self, how: Halt) {
+        // Full: it was told eight times already.
+        let _ = self.halts.try_send(how);
+    }
+}
+
+struct Driver {
+    started: Instant,
+    child: Child,
+    /// Not left in `child`: waiting for it would close this.
+    stdin: Option<ChildStdin>,
+    stderr: StderrLines<ChildStderr>,
+    words: LastWords,
+    /// We asked it to end.
+    halted: bool,
+    tail: Tail,
+    folder: RunFolder,
+    events: mpsc::Sender<EngineEvent>,
+}
+
+impl Driver {
+    async fn drive(mut self, bell: Bell, mut halts: mpsc::Receiver<Halt>) {
+        let mut tick = tokio::time::interval(if bell.is_watched() { TICK } else { POLL });
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let status = loop {
+            tokio::select! {
+                status = self.child.wait() => break status,
+                Some(line) = self.stderr.next(), if !self.stderr.is_over() => self.hear(&line),
+                Some(how) = halts.recv() => self.halt(how).await,
+                () = bell.ring() => self.look().await,
+                _ = tick.tick() => self.look().await,
+            }
+        };
+        self.finish(status.ok()).await;
+    }
+
+    fn hear(&mut self, line: &str) {
+        let line = self.words.hear(line);
+        tracing::debug!(run = %self.tail.run, line, "ffmpeg says");
+    }
+
+    async fn halt(&mut self, how: Halt) {
+        self.halted = true;
+        match how {
+            Halt::Ask => {
+                if let Some(stdin) = &mut self.stdin {
+                    // One byte into an empty pipe; a broken one means that it is ending already.
+                    let _ = stdin.write_all(b"q").await;
+                }
+            }
+            Halt::Terminate => crate::sys::child::signal_group(&self.child, Signal::SIGTERM),
+            Halt::Kill => crate::sys::child::signal_group(&self.child, Signal::SIGKILL),
+        }
+    }
+
+    /// Hands over what is new in the spool.
+    async fn look(&mut self) {
+        for event in self.tail.news().await {
+            if matches!(event, EngineEvent::Segment(_)) {
+                self.words.all_is_well();
+            }
+            // Nobody listens: this driver is about to be dropped.
+            let _ = self.events.send(event).await;
+        }
+    }
+
+    async fn finish(mut self, status: Option<ExitStatus>) {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        let rest = async {
+            while let Some(line) = self.stderr.next().await {
+                let line = self.words.hear(&line);
+                tracing::debug!(run = %self.tail.run, line, "ffmpeg says");
+            }
+        };
+        // Bounded: a grandchild could hold the pipe open.
+        let _ = tokio::time::timeout(LAST_WORDS_TIME, rest).await;
+        self.look_last().await;
+        let code = status.and_then(|status| status.code());
+        let said = self.words.cause(code);
+        let exit = Exit {
+            code,
+            signal: status.and_then(|status| status.signal()),
+            ran_for: clock::now().saturating_duration_since(self.started),
+            cause: if self.halted && said != Cause::Auth { Cause::Asked } else { said },
+            last_words: self.words.into_lines(),
+        };
+        drop(self.folder);
+        let _ = self.events.send(EngineEvent::Exited(exit)).await;
+    }
+
+    /// The final segment; what it means for the cause was decided before.
+    async fn look_last(&mut self) {
+        for event in self.tail.news().await {
+            let _ = self.events.send(event).await;
+        }
+    }
+}
+
+/// Follows one run's folder.
+struct Tail {
+    run: RunId,
+    path: PathBuf,
+    diff: Diff,
+    timeline: Timeline,
+}
+
+impl Tail {
+    async fn news(&mut self) -> Vec<EngineEvent> {
+        // Absent before the first segment, and after somebody emptied the tmpfs: no news either way.
+        let Ok(text) = tokio::fs::read_to_string(self.path.join(LOCAL_PLAYLIST)).await else {
+            return Vec::new();
+        };
+        let seen = clock::wall();
+        let news = self.diff.advance(&text);
+        let mut lost = news.missed;
+        if let Some(first) = news.segments.first() {
+            self.remove_missed(first.index, news.missed);
+        }
+        let mut later: Duration = news.segments.iter().map(|listed| listed.duration).sum();
+        let mut events = Vec::new();
+        for listed in news.segments {
+            later = later.saturating_sub(listed.duration);
+            let start = self.timeline.stamp(seen.checked_sub(later).unwrap_or(seen), listed.duration);
+            match self.segment(&listed, start).await {
+                Some(segment) => events.push(EngineEvent::Segment(segment)),
+                None => lost += 1,
+            }
+        }
+        if lost > 0 {
+            events.push(EngineEvent::Lost { segments: lost });
+        }
+        events
+    }
+
+    async fn segment(&self, listed: &Listed, program_time: std::time::SystemTime) -> Option<Segment> {
+        let path = self.path.join(&listed.name);
+        let bytes = tokio::fs::metadata(&path).await.map_or(0, |meta| meta.len());
+        if bytes == 0 {
+            // A full tmpfs gives empty files and no error.
+            discard(&path);
+            return None;
+        }
+        let payload = Payload::File { path, bytes };
+        Some(Segment { run: self.run, index: listed.index, duration: listed.duration, program_time, payload })
+    }
+
+    /// Segments before `first` that slid out of ffmpeg's playlist unseen would fill the spool.
+    fn remove_missed(&self, first: u64, missed: u64) {
+        for index in first.saturating_sub(missed.min(MOST_MISSED))..first {
+            discard(&self.path.join(format!("seg_{index:06}.ts")));
+        }
+    }
+}

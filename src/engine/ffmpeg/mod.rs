@@ -1,0 +1,65 @@
+//! ffmpeg as the engine: one process per run, its folder in the spool, its words on standard error.
+
+pub mod argv;
+pub mod capabilities;
+mod drive;
+mod process;
+pub mod reach;
+pub mod stderr;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::spool::root::{CameraSpool, RunFolder, SpoolError};
+use super::spool::watch::SpoolWatch;
+use super::{Engine, EngineError, Run, StreamSpec};
+use crate::domain::ids::RunId;
+use crate::sys::child::Spawner;
+
+use capabilities::Capabilities;
+
+/// What all cameras' engines share.
+#[derive(Debug)]
+pub struct Workshop {
+    pub capabilities: Capabilities,
+    pub spawner: Spawner,
+    pub watch: SpoolWatch,
+    pub spool_root: PathBuf,
+}
+
+/// One camera's engine.
+#[derive(Debug)]
+pub struct FfmpegEngine {
+    workshop: Arc<Workshop>,
+    spec: StreamSpec,
+    /// Claimed at the first run: a camera whose spool is taken must not keep the others from starting.
+    spool: Mutex<Option<CameraSpool>>,
+}
+
+impl FfmpegEngine {
+    pub fn new(workshop: Arc<Workshop>, spec: StreamSpec) -> Self {
+        Self { workshop, spec, spool: Mutex::new(None) }
+    }
+
+    fn run_folder(&self, run: RunId) -> Result<RunFolder, SpoolError> {
+        let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        let claimed = match &mut *spool {
+            Some(claimed) => claimed,
+            none => none.insert(CameraSpool::claim(&self.workshop.spool_root, &self.spec.camera)?),
+        };
+        claimed.run_folder(run)
+    }
+}
+
+#[async_trait]
+impl Engine for FfmpegEngine {
+    async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
+        let folder = self.run_folder(run)?;
+        let command = argv::command(&self.spec, &self.workshop.capabilities, folder.path());
+        let process = process::start(&self.workshop, &command).await?;
+        let bell = self.workshop.watch.bell(folder.path());
+        Ok(Box::new(drive::FfmpegRun::start(run, process, folder, bell)))
+    }
+}

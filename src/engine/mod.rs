@@ -1,0 +1,84 @@
+//! What turns a camera into segments. ffmpeg now; a native one may follow.
+//!
+//! An engine never knows that there is a store. May use: `domain`, `config::model`, `clock`, `sys`.
+
+pub mod ffmpeg;
+#[cfg(test)]
+pub(crate) mod scripted;
+pub mod spool;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::config::model::Settings;
+use crate::domain::ids::{CameraId, RunId};
+use crate::domain::lifecycle::Cause;
+use crate::domain::segment::Segment;
+use crate::domain::source::Source;
+
+/// One camera as an engine sees it.
+#[derive(Debug, Clone)]
+pub struct StreamSpec {
+    pub camera: CameraId,
+    pub source: Source,
+    pub settings: Settings,
+}
+
+/// Starts one camera's runs, one at a time.
+#[async_trait]
+pub trait Engine: Send + Sync + Debug {
+    /// # Errors
+    /// The run could not even be started (no ffmpeg, no room for its spool).
+    async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError>;
+}
+
+/// One engine lifetime. Dropping it kills what runs and removes its spool.
+#[async_trait]
+pub trait Run: Send {
+    /// The next thing that happened; after `Exited` nothing more comes. Cancel-safe.
+    async fn next(&mut self) -> EngineEvent;
+
+    /// Asks it to end; the answer is `Exited`.
+    fn halt(&mut self, how: Halt);
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum EngineEvent {
+    Segment(Segment),
+    /// Segments were made and lost before they could be handed over.
+    Lost {
+        segments: u64,
+    },
+    Exited(Exit),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// Finish the last segment, then end.
+    Ask,
+    /// SIGTERM.
+    Terminate,
+    /// SIGKILL.
+    Kill,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    pub ran_for: Duration,
+    pub cause: Cause,
+    /// The last lines that it said, without secrets.
+    pub last_words: Vec<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("ffmpeg could not be started ({path}): {source}")]
+    Spawn { path: String, source: std::io::Error },
+    #[error(transparent)]
+    Spool(#[from] spool::root::SpoolError),
+}

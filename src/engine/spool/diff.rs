@@ -1,0 +1,99 @@
+//! What is new in ffmpeg's own playlist. Pure.
+
+use std::time::Duration;
+
+/// A line of ffmpeg's playlist that was not seen before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub name: String,
+    pub index: u64,
+    pub duration: Duration,
+}
+
+/// Follows one run's playlist; a wake-up may be lost, or come twice, without harm.
+#[derive(Debug, Default)]
+pub struct Diff {
+    next_index: u64,
+}
+
+/// What one reading brought.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct News {
+    pub segments: Vec<Listed>,
+    /// Segments that were finished but slid out of ffmpeg's playlist before this reading.
+    pub missed: u64,
+}
+
+impl Diff {
+    pub fn advance(&mut self, playlist: &str) -> News {
+        let mut news = News::default();
+        let mut duration = None;
+        for line in playlist.lines().map(str::trim) {
+            if let Some(value) = line.strip_prefix("#EXTINF:") {
+                let seconds = value.split(',').next().and_then(|s| s.parse::<f64>().ok());
+                duration = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok());
+            } else if !line.is_empty() && !line.starts_with('#') {
+                let Some((index, duration)) = index_of(line).zip(duration.take()) else { continue };
+                if index >= self.next_index {
+                    news.missed += index - self.next_index;
+                    self.next_index = index + 1;
+                    news.segments.push(Listed { name: line.to_owned(), index, duration });
+                }
+            }
+        }
+        news
+    }
+}
+
+/// `seg_000012.ts` -> 12.
+fn index_of(name: &str) -> Option<u64> {
+    name.strip_prefix("seg_")?.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn playlist(indices: std::ops::Range<u64>) -> String {
+        let lines: String = indices
+            .map(|i| format!("#EXTINF:2.000000,\n#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00.000+0000\nseg_{i:06}.ts\n"))
+            .collect();
+        format!("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n{lines}")
+    }
+
+    fn indices(news: &News) -> Vec<u64> {
+        news.segments.iter().map(|s| s.index).collect()
+    }
+
+    #[test]
+    fn each_segment_is_told_once_and_in_order() {
+        let mut diff = Diff::default();
+        assert_eq!(indices(&diff.advance(&playlist(0..2))), [0, 1]);
+        assert_eq!(diff.advance(&playlist(0..2)), News::default());
+        let news = diff.advance(&playlist(1..4));
+        assert_eq!((indices(&news), news.missed), (vec![2, 3], 0));
+        assert_eq!(news.segments[0].duration, Duration::from_secs(2));
+    }
+
+    #[test]
+    fn what_slid_away_unseen_is_counted() {
+        let mut diff = Diff::default();
+        diff.advance(&playlist(0..2));
+        let news = diff.advance(&playlist(5..7));
+        assert_eq!((indices(&news), news.missed), (vec![5, 6], 3));
+    }
+
+    #[test]
+    fn damage_is_passed_over() {
+        let mut diff = Diff::default();
+        for text in [
+            "",
+            "#EXTINF:abc,\nseg_000000.ts",
+            "seg_000000.ts",
+            "#EXTINF:-1,\nseg_000000.ts",
+            "#EXTINF:2,\n../x",
+        ] {
+            assert_eq!(diff.advance(text), News::default(), "{text}");
+        }
+    }
+}

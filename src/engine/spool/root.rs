@@ -1,0 +1,199 @@
+//! Where spools lie, and who owns a camera's part of it.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use nix::unistd::geteuid;
+
+use crate::domain::ids::{CameraId, RunId};
+
+/// One camera's spool, locked for this process. Dropping it unlocks.
+#[derive(Debug)]
+pub struct CameraSpool {
+    folder: PathBuf,
+    _lock: File,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    #[error("the spool folder {} can't be used: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("the spool folder {} belongs to another user; set `spool:` to a folder of this user's", path.display())]
+    NotOurs { path: PathBuf },
+    #[error("camera {camera} is already run by another edge-agent on this machine (spool {})", path.display())]
+    Taken { camera: CameraId, path: PathBuf },
+}
+
+/// The spool root if none is configured: systemd's runtime folder, else a tmpfs, else the temporary folder.
+pub fn default_root() -> PathBuf {
+    let runtime = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
+    if let Some(folder) = runtime.filter(|folder| folder.is_absolute()) {
+        return folder.join("spool");
+    }
+    let shm = Path::new("/dev/shm");
+    let base = if is_tmpfs(shm) { shm.to_owned() } else { std::env::temp_dir() };
+    base.join(format!("edge-agent-{}", geteuid()))
+}
+
+/// Whether files in `folder` live in memory.
+pub fn is_tmpfs(folder: &Path) -> bool {
+    statfs(folder).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC)
+}
+
+impl CameraSpool {
+    /// Takes the camera's folder and empties it: what is there is left of a run that died.
+    ///
+    /// # Errors
+    /// See [`SpoolError`].
+    pub fn claim(root: &Path, camera: &CameraId) -> Result<Self, SpoolError> {
+        let folder = root.join(camera.as_str());
+        private_folder(root)?;
+        private_folder(&folder)?;
+        let io = |source| SpoolError::Io { path: folder.clone(), source };
+        let lock = File::create(folder.join("lock")).map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(SpoolError::Taken { camera: camera.clone(), path: folder });
+            }
+            Err(TryLockError::Error(error)) => return Err(io(error)),
+        }
+        remove_runs(&folder).map_err(io)?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// A fresh folder for one run.
+    ///
+    /// # Errors
+    /// It could not be made.
+    pub fn run_folder(&self, run: RunId) -> Result<RunFolder, SpoolError> {
+        let path = self.folder.join(run.to_string());
+        // Recursive: somebody may have emptied the whole tmpfs meanwhile.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|source| SpoolError::Io { path: path.clone(), source })?;
+        Ok(RunFolder { path })
+    }
+}
+
+impl Drop for CameraSpool {
+    fn drop(&mut self) {
+        // The lock file stays: removing it would let two agents each lock a file of that name.
+        let _ = remove_runs(&self.folder);
+    }
+}
+
+/// One run's folder; dropping it removes it.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        // Segments of it may still wait for their upload; the last of those removes the folder (see `discard`).
+        let _ = fs::remove_file(self.path.join(super::LOCAL_PLAYLIST));
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+/// Removes a segment that is not needed any more, and its run's folder if that was the last one of a run that
+/// is over.
+pub fn discard(segment: &Path) {
+    if let Err(error) = fs::remove_file(segment)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::debug!(path = %segment.display(), %error, "a spooled segment could not be removed");
+    }
+    // Fails while anything is in it: the local playlist of a run that goes on, or another segment.
+    let _ = segment.parent().filter(|folder| is_run(folder)).map(fs::remove_dir);
+}
+
+fn is_run(folder: &Path) -> bool {
+    folder.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.parse::<RunId>().is_ok())
+}
+
+fn remove_runs(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // Nothing but runs: a configured spool root may hold other things.
+        if is_run(&entry.path()) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folder for this user alone; refuses one that another user put there (`/dev/shm` is everybody's).
+pub fn private_folder(path: &Path) -> Result<(), SpoolError> {
+    let io = |source| SpoolError::Io { path: path.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+    let owner = fs::symlink_metadata(path).map_err(io)?;
+    if !owner.is_dir() || owner.uid() != geteuid().as_raw() {
+        return Err(SpoolError::NotOurs { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claiming_empties_what_a_dead_run_left_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let camera: CameraId = "cam".parse().unwrap();
+        let dead = root.path().join("cam").join(RunId::new(1, 1).to_string());
+        fs::create_dir_all(&dead).unwrap();
+        fs::write(dead.join("seg_000000.ts"), b"x").unwrap();
+        fs::write(root.path().join("cam/notes.txt"), b"mine").unwrap();
+        let spool = CameraSpool::claim(root.path(), &camera).unwrap();
+        assert!(!dead.exists() && root.path().join("cam/notes.txt").exists());
+        let run = spool.run_folder(RunId::new(2, 2)).unwrap();
+        assert!(run.path().is_dir());
+    }
+
+    #[test]
+    fn one_camera_has_one_agent() {
+        let root = tempfile::tempdir().unwrap();
+        let camera: CameraId = "cam".parse().unwrap();
+        let first = CameraSpool::claim(root.path(), &camera).unwrap();
+        assert!(matches!(CameraSpool::claim(root.path(), &camera), Err(SpoolError::Taken { .. })));
+        assert!(CameraSpool::claim(root.path(), &"other".parse().unwrap()).is_ok());
+        drop(first);
+        assert!(CameraSpool::claim(root.path(), &camera).is_ok());
+    }
+
+    #[test]
+    fn the_last_segment_of_a_finished_run_takes_the_folder_with_it() {
+        let root = tempfile::tempdir().unwrap();
+        let spool = CameraSpool::claim(root.path(), &"cam".parse().unwrap()).unwrap();
+        let run = spool.run_folder(RunId::new(2, 2)).unwrap();
+        let folder = run.path().to_owned();
+        for name in ["seg_000000.ts", "seg_000001.ts", super::super::LOCAL_PLAYLIST] {
+            fs::write(folder.join(name), b"x").unwrap();
+        }
+        discard(&folder.join("seg_000000.ts"));
+        drop(run);
+        assert!(folder.exists(), "a segment still waits for its upload");
+        discard(&folder.join("seg_000001.ts"));
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn a_link_in_the_way_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), root.path().join("cam")).unwrap();
+        let claimed = CameraSpool::claim(root.path(), &"cam".parse().unwrap());
+        assert!(matches!(claimed, Err(SpoolError::NotOurs { .. })), "{claimed:?}");
+    }
+}

@@ -1,0 +1,86 @@
+//! Child processes that never outlive this one, not even when it is killed with -9.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::mpsc;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, getpid, getppid};
+use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Starts children from one thread that lives as long as the agent.
+///
+/// PR_SET_PDEATHSIG follows the *thread* that forked: a child started from a pool thread would be killed when the
+/// pool lets that thread go.
+#[derive(Debug, Clone)]
+pub struct Spawner {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Spawner {
+    /// # Errors
+    /// The thread could not be started.
+    pub fn start() -> io::Result<Self> {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        std::thread::Builder::new()
+            .name("spawner".into())
+            .stack_size(128 * 1024)
+            .spawn(move || inbox.into_iter().for_each(|job| job()))?;
+        Ok(Self { jobs })
+    }
+
+    /// Starts `command` in its own process group; it is killed when the agent ends, however it ends.
+    ///
+    /// The child inherits `inherit` under the same number as here, and no other descriptor.
+    ///
+    /// # Errors
+    /// As [`Command::spawn`].
+    pub async fn spawn(&self, mut command: Command, inherit: Option<OwnedFd>) -> io::Result<Child> {
+        command.process_group(0).kill_on_drop(true);
+        tie_to_parent(&mut command, inherit.as_ref().map(AsRawFd::as_raw_fd));
+        let runtime = tokio::runtime::Handle::current();
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(move || {
+            let _guard = runtime.enter();
+            let _ = reply.send(command.spawn());
+            drop(inherit);
+        });
+        self.jobs.send(job).map_err(|_| io::Error::other("the spawner thread is gone"))?;
+        answer.await.map_err(|_| io::Error::other("the spawner thread is gone"))?
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "pre_exec: runs between fork and exec, so only async-signal-safe calls are made"
+)]
+fn tie_to_parent(command: &mut Command, inherit: Option<i32>) {
+    let parent = getpid();
+    let prepare = move || {
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // The agent may have died between fork and prctl.
+        if getppid() != parent {
+            return Err(io::Error::from_raw_os_error(nix::libc::ESRCH));
+        }
+        if let Some(fd) = inherit {
+            // SAFETY: the descriptor is open here, as `spawn` keeps it until the child is started.
+            let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
+        Ok(())
+    };
+    // SAFETY: prctl, getppid and fcntl are plain system calls; nothing is allocated or locked.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Sends `signal` to the child's whole process group. A child that is gone already is no error.
+pub fn signal_group(child: &Child, signal: Signal) {
+    if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) {
+        let _ = killpg(Pid::from_raw(pid), signal);
+    }
+}

@@ -1,0 +1,3 @@
+//! Logging. Messages are constant sentences, values are fields; a healthy camera is silent at info.
+
+pub mod logging;

@@ -1,0 +1,16 @@
+//! Real parts that several test binaries use. Each binary uses some of it.
+#![allow(dead_code, reason = "every test binary compiles all of it and uses its share")]
+
+pub mod agent;
+pub mod camera;
+pub mod frames;
+pub mod legal;
+pub mod m3u8;
+pub mod minio;
+pub mod minio;
+pub mod s3s_server;
+pub mod scratch;
+pub mod scripted_http;
+pub mod supabase_server;
+pub mod viewer;
+pub mod wait;

@@ -1,0 +1,420 @@
+#!/usr/bin/python3
+"""An RTSP "IP camera" for tests whose faults are exact and repeatable.
+
+At start it encodes one clip per GOP length (a clip is one closed GOP) and one of audio. Afterwards nothing is
+encoded: a feeder thread pushes the clips' frames into GStreamer's RTSP server at wall-clock speed, so that one
+process plays many cameras at little cost.
+
+It prints one line, `READY rtsp-port=N control-port=M`, and ends when its standard input does.
+
+Control: HTTP GET on the control port, answered by a line of JSON.
+  /status                             clients, frames and keyframes sent
+  /freeze?what=all|video|audio        no more media; TCP and RTSP stay up
+  /thaw                               media again; the frozen frames are lost, RTP time has gone on
+  /jump?seconds=60[&what=video]       shifts all later RTP timestamps; negative is backwards
+  /switch?size=640x360&fps=15&gop=30  another picture size, rate or GOP from the next frame on
+  /lose?frames=10                     drops the next video frames
+  /kick                               closes every client's connection
+  /exit                               the process dies at once
+
+Needs Debian's python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-{base,good,bad,ugly} and
+gstreamer1.0-libav (packaging/setup.sh installs them).
+"""
+import argparse
+import heapq
+import json
+import os
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlparse
+
+import gi
+
+for module in ("Gst", "GstApp", "GstRtsp", "GstRtspServer"):
+    gi.require_version(module, "1.0")
+from gi.repository import GLib, Gst, GstApp, GstRtsp, GstRtspServer  # noqa: E402,F401 (GstApp: appsink's methods)
+
+SECOND = 1_000_000_000
+
+
+# --- clips -------------------------------------------------------------------------------------------------
+
+
+class Frame:
+    """`due` is when it is sent and `pts` when it is shown, in ns from its clip's start."""
+
+    def __init__(self, data, pts, due, key):
+        self.data, self.pts, self.due, self.key = data, pts, due, key
+
+
+class Clip:
+    def __init__(self, frames, caps, duration):
+        self.frames, self.caps, self.duration = frames, caps, duration
+
+
+def encode(pipeline):
+    """Runs a pipeline to its end; returns [(bytes, pts, is_key)] and the caps."""
+    pipe = Gst.parse_launch(pipeline + " ! appsink name=out max-buffers=0 sync=false")
+    sink = pipe.get_by_name("out")
+    pipe.set_state(Gst.State.PLAYING)
+    units, caps = [], None
+    while not sink.get_property("eos"):
+        sample = sink.try_pull_sample(10 * SECOND)
+        if sample is None:
+            if sink.get_property("eos"):
+                break
+            message = pipe.get_bus().pop_filtered(Gst.MessageType.ERROR)
+            raise RuntimeError(f"encoding: {message.parse_error() if message else 'no output for 10 s'}: {pipeline}")
+        buffer, caps = sample.get_buffer(), sample.get_caps()
+        key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
+        units.append((buffer.extract_dup(0, buffer.get_size()), buffer.pts, key))
+    pipe.set_state(Gst.State.NULL)
+    return units, caps
+
+
+def encode_gop(profile, frames):
+    width, height = profile.size
+    encoder = {
+        "h264": f"x264enc speed-preset=superfast key-int-max={frames + 1} bframes=0 rc-lookahead=0 threads=2"
+        f" sliced-threads=false bitrate={profile.bitrate} option-string=scenecut=0"
+        " ! video/x-h264,profile=main ! h264parse ! video/x-h264,stream-format=avc,alignment=au",
+        "h265": f"x265enc speed-preset=ultrafast key-int-max={frames + 1} bitrate={profile.bitrate}"
+        " option-string=bframes=0:scenecut=0:open-gop=0:log-level=none:pools=2"
+        " ! h265parse ! video/x-h265,stream-format=hvc1,alignment=au",
+        "mjpeg": "jpegenc quality=75",
+    }[profile.codec]
+    units, caps = encode(
+        f"videotestsrc pattern=ball num-buffers={frames}"
+        f" ! video/x-raw,format=I420,width={width},height={height},framerate={profile.fps}/1 ! {encoder}"
+    )
+    first = min(pts for _, pts, _ in units)  # x264enc does not start at 0
+    step = SECOND // profile.fps
+    made = [Frame(data, pts - first, i * step, key) for i, (data, pts, key) in enumerate(units)]
+    return Clip(made, caps, frames * step)
+
+
+def encode_audio(kind):
+    if kind == "aac":
+        rate, samples = 16000, 1024
+        encoder = "avenc_aac bitrate=64000 ! aacparse ! audio/mpeg,stream-format=raw"
+    else:
+        rate, samples = 8000, 160
+        encoder = {"pcma": "alawenc", "pcmu": "mulawenc"}[kind]
+    units, caps = encode(
+        f"audiotestsrc wave=sine freq=440 volume=0.3 samplesperbuffer={samples} num-buffers={2 * rate // samples}"
+        f" ! audio/x-raw,rate={rate},channels=1 ! audioconvert ! {encoder}"
+    )
+    step = SECOND * samples // rate
+    return Clip([Frame(unit[0], i * step, i * step, True) for i, unit in enumerate(units)], caps, step * len(units))
+
+
+class Profile:
+    """What the picture is like; /switch replaces it whole."""
+
+    def __init__(self, codec, size, fps, gops, bitrate):
+        self.codec, self.size, self.fps, self.gops, self.bitrate = codec, size, fps, gops, bitrate
+        by_length = {length: encode_gop(self, length) for length in set(gops)}
+        self.clips = [by_length[length] for length in gops]
+
+
+# --- the camera --------------------------------------------------------------------------------------------
+
+
+class Stream:
+    """One track of one client's (or all clients') media: which frame is next, and when."""
+
+    def __init__(self, camera, source, kind, start):
+        self.camera, self.source, self.kind, self.start = camera, source, kind, start
+        self.profile = camera.profile
+        self.clip_index = self.frame_index = 0
+        self.clip_start = 0  # ns of stream time
+        self.due = start
+        self.caps = None
+        self.alive = True
+        if kind == "video":
+            self.join_in_the_middle()
+
+    def join_in_the_middle(self):
+        """A real camera does not begin a GOP for a new client."""
+        gops = self.profile.gops
+        frame = (time.monotonic_ns() - self.camera.epoch) * self.profile.fps // SECOND % sum(gops)
+        while frame >= gops[self.clip_index]:
+            frame -= gops[self.clip_index]
+            self.clip_index += 1
+        self.frame_index = frame
+        self.clip_start = -frame * (SECOND // self.profile.fps)
+
+    def clip(self):
+        if self.kind == "audio":
+            return self.camera.audio
+        if self.camera.profile is not self.profile:
+            self.clip_start += self.frame_index * (SECOND // self.profile.fps)
+            self.profile, self.clip_index, self.frame_index = self.camera.profile, 0, 0
+        return self.profile.clips[self.clip_index]
+
+    def step(self):
+        """Sends a frame, or not if a fault says so, and moves on."""
+        clip = self.clip()
+        frame = clip.frames[self.frame_index]
+        if not self.camera.withholds(self.kind):
+            self.push(clip, frame)
+        self.frame_index += 1
+        if self.frame_index == len(clip.frames):
+            self.clip_start += clip.duration
+            self.frame_index = 0
+            if self.kind == "video":
+                self.clip_index = (self.clip_index + 1) % len(self.profile.clips)
+        upcoming = self.clip().frames[self.frame_index]
+        self.due = self.start + self.clip_start + upcoming.due
+
+    def push(self, clip, frame):
+        if self.caps is not clip.caps:
+            self.caps = clip.caps
+            self.source.set_property("caps", clip.caps)
+        buffer = Gst.Buffer.new_wrapped(frame.data)
+        buffer.pts = max(0, self.clip_start + frame.pts + self.camera.shift[self.kind])
+        buffer.duration = clip.duration // len(clip.frames)
+        if not frame.key:
+            buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
+        if self.source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
+            self.alive = False
+            return
+        self.camera.sent[self.kind] += 1
+        self.camera.keyframes += frame.key and self.kind == "video"
+
+
+class Camera:
+    def __init__(self, profile, audio):
+        self.profile, self.audio = profile, audio
+        self.epoch = time.monotonic_ns()
+        self.frozen = {"video": False, "audio": False}
+        self.shift = {"video": 0, "audio": 0}
+        self.sent = {"video": 0, "audio": 0}
+        self.keyframes = self.frames_to_lose = 0
+        self.queue, self.changed, self.ticket = [], threading.Condition(), 0
+        threading.Thread(target=self.feed, daemon=True).start()
+
+    def withholds(self, kind):
+        if kind == "video" and self.frames_to_lose > 0:
+            self.frames_to_lose -= 1
+            return True
+        return self.frozen[kind]
+
+    def launch_line(self):
+        pay = {"h264": "rtph264pay config-interval=-1", "h265": "rtph265pay config-interval=-1", "mjpeg": "rtpjpegpay"}
+        line = f"appsrc name=video is-live=true format=time max-bytes=0 ! {pay[self.profile.codec]} name=pay0 pt=96"
+        if self.audio:
+            kind = self.audio.caps.get_structure(0).get_name()
+            pay = {
+                "audio/mpeg": "rtpmp4gpay pt=97",
+                "audio/x-alaw": "rtppcmapay pt=8",
+                "audio/x-mulaw": "rtppcmupay pt=0",
+            }
+            line += f" appsrc name=audio is-live=true format=time max-bytes=0 ! {pay[kind]} name=pay1"
+        return f"( {line} )"
+
+    def configure(self, _factory, media):
+        media.connect("new-state", stop_syncing)
+        start = time.monotonic_ns()
+        element = media.get_element()
+        kinds = ("video", "audio") if self.audio else ("video",)
+        streams = [Stream(self, element.get_by_name_recurse_up(kind), kind, start) for kind in kinds]
+
+        def gone(_media):
+            for stream in streams:
+                stream.alive = False
+
+        media.connect("unprepared", gone)
+        with self.changed:
+            for stream in streams:
+                self.enqueue(stream)
+            self.changed.notify()
+
+    def enqueue(self, stream):
+        self.ticket += 1  # orders streams that are due at once
+        heapq.heappush(self.queue, (stream.due, self.ticket, stream))
+
+    def feed(self):
+        while True:
+            with self.changed:
+                while not self.queue:
+                    self.changed.wait()
+                wait = self.queue[0][0] - time.monotonic_ns()
+                if wait > 0:
+                    self.changed.wait(wait / SECOND)
+                    continue
+                stream = heapq.heappop(self.queue)[2]
+            if stream.alive:
+                stream.step()
+            if stream.alive:
+                with self.changed:
+                    self.enqueue(stream)
+
+
+def stop_syncing(media, _state):
+    """The feeder paces; a sink that waits too would hold back frames that /jump moved ahead."""
+    top = media.get_element()
+    while top.get_parent() is not None:
+        top = top.get_parent()
+    elements = top.iterate_recurse()
+    while True:
+        result, element = elements.next()
+        if result != Gst.IteratorResult.OK:
+            return
+        if element.find_property("sync") is not None:
+            element.set_property("sync", False)
+
+
+# --- control -----------------------------------------------------------------------------------------------
+
+
+class Control:
+    def __init__(self, camera, server):
+        self.camera, self.server = camera, server
+
+    def clients(self):
+        return self.server.client_filter(None, lambda _server, _client: GstRtspServer.RTSPFilterResult.REF) or []
+
+    def do(self, action, query):
+        camera = self.camera
+        kinds = {"all": ["video", "audio"], "video": ["video"], "audio": ["audio"]}[query.get("what", "all")]
+        if action == "status":
+            return {"sent": camera.sent, "keyframes": camera.keyframes, "clients": len(self.clients())}
+        if action == "freeze":
+            camera.frozen.update({kind: True for kind in kinds})
+        elif action == "thaw":
+            camera.frozen.update(video=False, audio=False)
+        elif action == "jump":
+            for kind in kinds:
+                camera.shift[kind] += int(float(query["seconds"]) * SECOND)
+        elif action == "switch":
+            old = camera.profile
+            camera.profile = Profile(
+                old.codec,
+                parse_size(query["size"]) if "size" in query else old.size,
+                int(query.get("fps", old.fps)),
+                parse_gops(query["gop"]) if "gop" in query else old.gops,
+                old.bitrate,
+            )
+        elif action == "lose":
+            camera.frames_to_lose = int(query["frames"])
+        elif action == "kick":
+            GLib.idle_add(lambda: [client.close() for client in self.clients()] and False)
+        elif action == "exit":
+            os._exit(1)
+        else:
+            raise ValueError(f"no such action: {action}")
+        return {}
+
+    def serve(self, port):
+        control = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_args):
+                pass
+
+            def do_GET(self):
+                url = urlparse(self.path)
+                query = {key: values[0] for key, values in parse_qs(url.query).items()}
+                try:
+                    status, answer = 200, control.do(url.path.strip("/"), query)
+                except (KeyError, ValueError, RuntimeError) as error:
+                    status, answer = 400, {"error": repr(error)}
+                body = json.dumps(answer).encode() + b"\n"
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        return http.server_port
+
+
+def require_login(server, factories, method, user, password):
+    auth, token = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    if method == "basic":
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    else:
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        auth.add_digest(user, password, token)
+    auth.set_realm("IP Camera")
+    for factory in factories:
+        permissions = GstRtspServer.RTSPPermissions()
+        for permission in ("media.factory.access", "media.factory.construct"):
+            permissions.add_permission_for_role("viewer", permission, True)
+        factory.set_permissions(permissions)
+    server.set_auth(auth)
+
+
+# --- start -------------------------------------------------------------------------------------------------
+
+
+def parse_size(text):
+    width, height = text.split("x")
+    return int(width), int(height)
+
+
+def parse_gops(text):
+    return [int(length) for length in text.split(",")]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--control-port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--count", type=int, default=1, help="cameras: /cam1, /cam2, ...")
+    parser.add_argument("--codec", choices=["h264", "h265", "mjpeg"], default="h264")
+    parser.add_argument("--size", type=parse_size, default=(1280, 720))
+    parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--gop", type=parse_gops, default=[50], help="GOP lengths in frames, in turn: 25,100,13")
+    parser.add_argument("--bitrate", type=int, default=2000, help="kbit/s")
+    parser.add_argument("--audio", choices=["none", "aac", "pcma", "pcmu"], default="none")
+    parser.add_argument("--auth", choices=["none", "basic", "digest"], default="none")
+    parser.add_argument("--user", default="admin")
+    parser.add_argument("--password", default="secret")
+    return parser.parse_args()
+
+
+def die_with_parent(loop):
+    sys.stdin.buffer.read()
+    loop.quit()
+
+
+def main():
+    args = arguments()
+    Gst.init(None)
+    profile = Profile(args.codec, args.size, args.fps, args.gop, args.bitrate)
+    camera = Camera(profile, None if args.audio == "none" else encode_audio(args.audio))
+
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(str(args.port))
+    factories = []
+    for number in range(1, args.count + 1):
+        factory = GstRtspServer.RTSPMediaFactory()
+        factory.set_launch(camera.launch_line())
+        factory.set_shared(True)
+        factory.set_latency(0)
+        factory.connect("media-configure", camera.configure)
+        server.get_mount_points().add_factory(f"/cam{number}", factory)
+        factories.append(factory)
+    if args.auth != "none":
+        require_login(server, factories, args.auth, args.user, args.password)
+    if server.attach(None) == 0:
+        sys.exit(f"can't listen on port {args.port}")
+
+    control_port = Control(camera, server).serve(args.control_port)
+    loop = GLib.MainLoop()
+    GLib.timeout_add_seconds(5, lambda: server.get_session_pool().cleanup() or True)
+    threading.Thread(target=die_with_parent, args=(loop,), daemon=True).start()
+    print(f"READY rtsp-port={server.get_bound_port()} control-port={control_port}", flush=True)
+    loop.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+//! An independent viewer: polls a public playlist URL every 100 ms, fetches what it names, keeps asking for what
+//! must still be there, and lets [`Judge`] note every breach.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use reqwest::{Client, Method, Url};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::legal::{Answer, Judge};
+use super::m3u8::Segment;
+
+const POLL_EVERY: Duration = Duration::from_millis(100);
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const PLAYLISTS_SHOWN: usize = 6;
+
+/// Watches until it is stopped.
+#[derive(Debug)]
+pub struct Viewer {
+    stop: CancellationToken,
+    task: JoinHandle<Report>,
+    seen: watch::Receiver<Seen>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    segments: usize,
+    breaches: usize,
+}
+
+#[derive(Debug)]
+pub struct Report {
+    pub polls: u64,
+    /// In the order of their MSN.
+    pub segments: Vec<SeenSegment>,
+    pub breaches: Vec<String>,
+    pub longest_gap: Duration,
+    /// From the viewer's start to the first playlist.
+    pub first_playlist: Option<Duration>,
+    /// Every distinct playlist and when it came.
+    pub playlists: Vec<(Duration, String)>,
+}
+
+#[derive(Debug, Clone)]
+pub struct SeenSegment {
+    pub segment: Segment,
+    pub file: PathBuf,
+}
+
+impl Viewer {
+    /// `folder` takes the segments.
+    pub fn watch(playlist: &str, folder: &Path) -> Self {
+        std::fs::create_dir_all(folder).expect("a folder for segments");
+        let playlist: Url = playlist.parse().expect("a playlist URL");
+        let (seen_sender, seen) = watch::channel(Seen::default());
+        let stop = CancellationToken::new();
+        let watching = Watching {
+            client: Client::builder().timeout(ANSWER_WITHIN).no_proxy().build().expect("an HTTP client"),
+            playlist,
+            folder: folder.to_owned(),
+            start: now(),
+            judge: Judge::default(),
+            polls: 0,
+            first_playlist: None,
+            playlists: Vec::new(),
+            files: BTreeMap::new(),
+            seen: seen_sender,
+        };
+        #[expect(clippy::disallowed_methods, reason = "the viewer owns it and joins it in stop")]
+        let task = tokio::spawn(watching.run(stop.clone()));
+        Self { stop, task, seen }
+    }
+
+    /// How many segments were listed so far.
+    pub fn segment_count(&self) -> usize {
+        self.seen.borrow().segments
+    }
+
+    /// Waits until `count` segments have been listed since the start.
+    pub async fn segments(&mut self, count: usize, deadline: Duration) {
+        let got = timeout(deadline, self.seen.wait_for(|seen| seen.segments >= count)).await.is_ok();
+        let seen = self.segment_count();
+        assert!(got, "the viewer waited {deadline:?} for segment {count}; it has seen {seen}");
+    }
+
+    /// Waits until something is wrong.
+    pub async fn breach(&mut self, deadline: Duration) {
+        let got = timeout(deadline, self.seen.wait_for(|seen| seen.breaches > 0)).await.is_ok();
+        assert!(got, "the viewer waited {deadline:?} for a breach");
+    }
+
+    pub async fn stop(self) -> Report {
+        self.stop.cancel();
+        self.task.await.expect("the viewer does not panic")
+    }
+}
+
+impl Report {
+    /// Panics with the breaches and the last playlists.
+    pub fn assert_legal(&self) {
+        let shown: Vec<_> = self.playlists.iter().rev().take(PLAYLISTS_SHOWN).rev().collect();
+        let list = |(at, text): &&(Duration, String)| format!("--- at {:.3} s\n{text}", at.as_secs_f64());
+        assert!(
+            self.breaches.is_empty(),
+            "{} breaches in {} polls:\n{}\nthe last playlists:\n{}",
+            self.breaches.len(),
+            self.polls,
+            self.breaches.join("\n"),
+            shown.iter().map(list).collect::<String>()
+        );
+    }
+}
+
+struct Watching {
+    client: Client,
+    playlist: Url,
+    folder: PathBuf,
+    start: Instant,
+    judge: Judge,
+    polls: u64,
+    first_playlist: Option<Duration>,
+    playlists: Vec<(Duration, String)>,
+    files: BTreeMap<String, PathBuf>,
+    seen: watch::Sender<Seen>,
+}
+
+/// What a fetch of an object gives back: its URI, the answer or why there was none, and the body of a GET.
+type Fetched = (String, Result<(Answer, Vec<u8>), String>);
+
+impl Watching {
+    async fn run(mut self, stop: CancellationToken) -> Report {
+        let mut ticks = interval(POLL_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut fetches = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(fetched) = fetches.join_next() => self.fetched(fetched.expect("a fetch does not panic")),
+                _ = ticks.tick() => self.poll(&mut fetches).await,
+            }
+        }
+        while let Some(fetched) = fetches.join_next().await {
+            self.fetched(fetched.expect("a fetch does not panic"));
+        }
+        self.judge.note_freshness(self.start.elapsed(), false);
+        self.report()
+    }
+
+    async fn poll(&mut self, fetches: &mut JoinSet<Fetched>) {
+        self.polls += 1;
+        match fetch(&self.client, Method::GET, &self.playlist, self.start).await {
+            Ok((answer, body)) if answer.status == 200 => {
+                let text = String::from_utf8_lossy(&body);
+                self.first_playlist.get_or_insert(answer.received);
+                if self.playlists.last().is_none_or(|(_, last)| *last != text) {
+                    self.playlists.push((answer.received, text.clone().into_owned()));
+                }
+                for uri in self.judge.playlist(&answer, &text) {
+                    self.look(uri, Method::GET, fetches);
+                }
+            }
+            // Before its first appearance there is nothing to see, and perhaps no store either.
+            _ if self.first_playlist.is_none() => {}
+            Ok((answer, _)) => {
+                self.judge
+                    .breach(answer.received, format!("the playlist is missing (HTTP {})", answer.status));
+            }
+            Err(error) => self.judge.breach(self.start.elapsed(), format!("no playlist: {error}")),
+        }
+        let seen = Seen { segments: self.judge.segment_count(), breaches: self.judge.breaches.len() };
+        self.seen.send_replace(seen);
+        for uri in self.judge.due(self.start.elapsed()) {
+            // An ETag tells other bytes; without one they have to be fetched.
+            self.look(uri, Method::HEAD, fetches);
+        }
+    }
+
+    fn look(&self, uri: String, method: Method, fetches: &mut JoinSet<Fetched>) {
+        let Ok(url) = self.playlist.join(&uri) else { return };
+        let (client, start) = (self.client.clone(), self.start);
+        fetches.spawn(async move {
+            let mut answer = fetch(&client, method.clone(), &url, start).await;
+            if method == Method::HEAD && matches!(&answer, Ok((a, _)) if a.fingerprint.is_empty()) {
+                answer = fetch(&client, Method::GET, &url, start).await;
+            }
+            (uri, answer)
+        });
+    }
+
+    fn fetched(&mut self, (uri, result): Fetched) {
+        match result {
+            Ok((answer, body)) => {
+                if answer.status == 200 && !body.is_empty() && !self.files.contains_key(&uri) {
+                    let name = uri.rsplit('/').next().unwrap_or(&uri);
+                    let file = self.folder.join(name);
+                    std::fs::write(&file, &body).expect("the segment can be kept");
+                    self.files.insert(uri.clone(), file);
+                }
+                self.judge.object(&uri, &answer);
+            }
+            Err(error) => self.judge.breach(self.start.elapsed(), format!("no answer for {uri}: {error}")),
+        }
+    }
+
+    fn report(self) -> Report {
+        let kept = |segment: Segment| {
+            let file = self.files.get(&segment.uri).cloned();
+            file.map(|file| SeenSegment { segment, file })
+        };
+        Report {
+            polls: self.polls,
+            segments: self.judge.segments().into_iter().filter_map(kept).collect(),
+            breaches: self.judge.breaches,
+            longest_gap: self.judge.longest_gap,
+            first_playlist: self.first_playlist,
+            playlists: self.playlists,
+        }
+    }
+}
+
+async fn fetch(
+    client: &Client,
+    method: Method,
+    url: &Url,
+    start: Instant,
+) -> Result<(Answer, Vec<u8>), String> {
+    let sent = start.elapsed();
+    let head = method == Method::HEAD;
+    let response = client.request(method, url.clone()).send().await.map_err(|e| chain(&e))?;
+    let text =
+        |name| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let (content_type, cache_control, etag) = (text(CONTENT_TYPE), text(CACHE_CONTROL), text(ETAG));
+    let status = response.status().as_u16();
+    // Fails if fewer bytes come than the header promised.
+    let body = response.bytes().await.map_err(|e| chain(&e))?.to_vec();
+    let fingerprint = if etag.is_empty() && !head { hash(&body) } else { etag };
+    let received = start.elapsed();
+    Ok((Answer { sent, received, status, content_type, cache_control, fingerprint }, body))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn hash(bytes: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+fn now() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "the viewer watches in real time")]
+    Instant::now()
+}
