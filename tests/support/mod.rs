@@ -7,7 +7,6 @@ pub mod frames;
 pub mod legal;
 pub mod m3u8;
 pub mod minio;
-pub mod minio;
 pub mod s3s_server;
 pub mod scratch;
 pub mod scripted_http;
