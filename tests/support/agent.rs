@@ -135,13 +135,16 @@ impl Agent {
         format!("the agent said:\n{}", lines[lines.len().saturating_sub(LOG_TAIL)..].join("\n"))
     }
 
-    /// Waits for a line that has all of `words`, in any case of letters; returns it.
+    pub fn id(&self) -> u32 {
+        self.pid.as_raw().cast_unsigned()
+    }
+
+    /// Waits for a line that has all of `words`, `a|b` standing for either, in any case of letters; returns it.
     pub async fn log_line(&mut self, words: &[&str], deadline: Duration) -> String {
-        let found = |log: &str| {
-            let fits =
-                |line: &&str| words.iter().all(|word| line.to_lowercase().contains(&word.to_lowercase()));
-            log.lines().find(fits).map(str::to_owned)
-        };
+        let has =
+            |line: &str, word: &str| word.split('|').any(|either| line.contains(&either.to_lowercase()));
+        let fits = |line: &&str| words.iter().all(|word| has(&line.to_lowercase(), word));
+        let found = |log: &str| log.lines().find(fits).map(str::to_owned);
         until(
             deadline,
             &format!("a log line with {words:?}"),

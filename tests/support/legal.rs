@@ -167,6 +167,15 @@ impl Judge {
         .collect()
     }
 
+    /// Until when each object has to be there, by its URI; what is listed now is so for ever.
+    pub fn held(&self) -> BTreeMap<String, Duration> {
+        let listed = self.last.iter().flat_map(|(_, playlist)| &playlist.segments);
+        let mut held: BTreeMap<_, _> =
+            self.objects.iter().map(|(uri, object)| (uri.clone(), object.held_until())).collect();
+        held.extend(listed.map(|segment| (segment.uri.clone(), Duration::MAX)));
+        held
+    }
+
     fn headers(&mut self, what: &str, answer: &Answer, wanted: &Headers) {
         if answer.content_type != wanted.kind {
             self.breach(answer.received, format!("{what} has the content type {:?}", answer.content_type));

@@ -18,6 +18,8 @@ use super::m3u8::Segment;
 
 const POLL_EVERY: Duration = Duration::from_millis(100);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long after its hold an object may still be there.
+const PRUNE_WITHIN: Duration = Duration::from_secs(4);
 const PLAYLISTS_SHOWN: usize = 6;
 
 /// Watches until it is stopped.
@@ -26,12 +28,15 @@ pub struct Viewer {
     stop: CancellationToken,
     task: JoinHandle<Report>,
     seen: watch::Receiver<Seen>,
+    start: Instant,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 struct Seen {
     segments: usize,
     breaches: usize,
+    /// See [`Judge::held`].
+    held: BTreeMap<String, Duration>,
 }
 
 #[derive(Debug)]
@@ -59,12 +64,12 @@ impl Viewer {
         std::fs::create_dir_all(folder).expect("a folder for segments");
         let playlist: Url = playlist.parse().expect("a playlist URL");
         let (seen_sender, seen) = watch::channel(Seen::default());
-        let stop = CancellationToken::new();
+        let (stop, start) = (CancellationToken::new(), now());
         let watching = Watching {
             client: Client::builder().timeout(ANSWER_WITHIN).no_proxy().build().expect("an HTTP client"),
             playlist,
             folder: folder.to_owned(),
-            start: now(),
+            start,
             judge: Judge::default(),
             polls: 0,
             first_playlist: None,
@@ -74,7 +79,7 @@ impl Viewer {
         };
         #[expect(clippy::disallowed_methods, reason = "the viewer owns it and joins it in stop")]
         let task = tokio::spawn(watching.run(stop.clone()));
-        Self { stop, task, seen }
+        Self { stop, task, seen, start }
     }
 
     /// How many segments were listed so far.
@@ -87,6 +92,14 @@ impl Viewer {
         let got = timeout(deadline, self.seen.wait_for(|seen| seen.segments >= count)).await.is_ok();
         let seen = self.segment_count();
         assert!(got, "the viewer waited {deadline:?} for segment {count}; it has seen {seen}");
+    }
+
+    /// Those of `names` that no playlist named, or none for so long that they should be gone.
+    pub fn orphans(&self, names: &[String]) -> Vec<String> {
+        let seen = self.seen.borrow();
+        let latest = self.start.elapsed().saturating_sub(PRUNE_WITHIN);
+        let orphan = |name: &&String| seen.held.get(*name).is_none_or(|held_until| *held_until < latest);
+        names.iter().filter(orphan).cloned().collect()
     }
 
     /// Waits until something is wrong.
@@ -174,8 +187,8 @@ impl Watching {
             }
             Err(error) => self.judge.breach(self.start.elapsed(), format!("no playlist: {error}")),
         }
-        let seen = Seen { segments: self.judge.segment_count(), breaches: self.judge.breaches.len() };
-        self.seen.send_replace(seen);
+        let (segments, breaches) = (self.judge.segment_count(), self.judge.breaches.len());
+        self.seen.send_replace(Seen { segments, breaches, held: self.judge.held() });
         for uri in self.judge.due(self.start.elapsed()) {
             // An ETag tells other bytes; without one they have to be fetched.
             self.look(uri, Method::HEAD, fetches);

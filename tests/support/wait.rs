@@ -9,6 +9,17 @@ const POLL: Duration = Duration::from_millis(50);
 pub async fn until<T, D: Display>(
     deadline: Duration,
     what: &str,
+    ask: impl AsyncFnMut() -> Option<T>,
+    why: impl Fn() -> D,
+) -> T {
+    until_every(POLL, deadline, what, ask, why).await
+}
+
+/// The same at another pace.
+pub async fn until_every<T, D: Display>(
+    poll: Duration,
+    deadline: Duration,
+    what: &str,
     mut ask: impl AsyncFnMut() -> Option<T>,
     why: impl Fn() -> D,
 ) -> T {
@@ -17,7 +28,7 @@ pub async fn until<T, D: Display>(
             if let Some(answer) = ask().await {
                 return answer;
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(poll).await;
         }
     };
     match tokio::time::timeout(deadline, asking).await {

@@ -1,0 +1,78 @@
+//! Commands that end by themselves: `check`, `argv`, `url`, and bad configurations.
+
+use std::process::Output;
+use std::time::Duration;
+
+use crate::support::agent::Place;
+use crate::support::camera::{Camera, CameraOpts};
+use crate::{BUCKET, minio, my_turn, playlist_of};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_status_2_with_every_fault_on_stderr() {
+    let place = Place::new("bad-config");
+    place.write_config(
+        "- {id: a/b, rtsp_url: \"rtsp://h/1\"}\n- {id: c, rtsp_url: \"rtsp://h/2\", sound: on}\n",
+    );
+    for args in [&["run"][..], &[], &["check"], &["check", "--offline"], &["url", "c"]] {
+        let output = place.run(args, DEADLINE).await;
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        for wanted in ["cameras.yaml:1", "storage", "cameras[0].id", "cameras.yaml:2", "cameras[1].sound"] {
+            assert!(error.contains(wanted), "{args:?} does not name {wanted}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_configuration_and_no_such_camera_are_status_2() {
+    let mut place = Place::new("no-config");
+    place.env("EDGE_AGENT_CONFIG", "/nowhere/cameras.yaml");
+    let output = place.run(&[], DEADLINE).await;
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("/nowhere/cameras.yaml"), "{}", text(&output));
+
+    let mut place = Place::new("no-camera");
+    place.env("EDGE_AGENT_STORAGE", "file:///nowhere");
+    place.write_config("- {id: cam_floor, rtsp_url: \"rtsp://h/1\", use_case: live_stream}\n");
+    let output = place.run(&["--camera", "cam_flor"], DEADLINE).await;
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("cam_flor"), "{}", text(&output));
+}
+
+#[tokio::test]
+async fn check_passes_what_is_well_and_names_what_is_not() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let login = Some(("admin".into(), "hunter2".into()));
+    let camera = Camera::start(CameraOpts { login, ..Default::default() }).await;
+    let mut place = Place::new("check");
+    place.configure(&minio, BUCKET, &[("cam_floor", &camera.url_with("admin:hunter2"))], "");
+    let output = place.run(&["check"], DEADLINE).await;
+    assert!(output.status.success(), "{}", text(&output));
+    for shown in [&["check"][..], &["argv", "cam_floor"], &["url", "cam_floor"]] {
+        let output = place.run(shown, DEADLINE).await;
+        assert!(output.status.success(), "{shown:?}: {}", text(&output));
+        assert!(!text(&output).contains("hunter2"), "{shown:?} shows the password");
+    }
+    let url = place.run(&["url", "cam_floor"], DEADLINE).await;
+    assert_eq!(String::from_utf8_lossy(&url.stdout).trim(), playlist_of(&minio, "cam_floor"));
+    let argv = place.run(&["argv", "cam_floor"], DEADLINE).await;
+    for wanted in ["ffmpeg", "libx264", "-f hls"] {
+        assert!(text(&argv).contains(wanted), "{wanted}: {}", text(&argv));
+    }
+
+    place.configure(&minio, "no-such-bucket", &[("cam_floor", &camera.url_with("admin:hunter3"))], "");
+    let output = place.run(&["check"], DEADLINE).await;
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let said = text(&output);
+    assert!(said.contains("NoSuchBucket") && said.contains("password"), "{said}");
+    assert!(!said.contains("hunter3"), "{said}");
+    let offline = place.run(&["check", "--offline"], DEADLINE).await;
+    assert!(offline.status.success(), "offline needs neither: {}", text(&offline));
+}
