@@ -1,5 +1,5 @@
 // What brings a playlist into a <video>: hls.js, or the browser's own HLS where there is no MediaSource.
-import Hls, { ErrorTypes, Events } from 'hls.js/light';
+import Hls, { ErrorTypes, Events, type LevelDetails } from 'hls.js/light';
 import { clockSkewMs } from './clock.ts';
 import { hlsConfig } from './hls-config.ts';
 import { Backoff } from './recovery.ts';
@@ -14,6 +14,9 @@ export interface Engine {
   readonly skewMs: number;
   readonly lastError: string | null;
   readonly ended: boolean;
+  /** When the playlist last answered, and when it last named a new segment (`performance.now()`). */
+  readonly answeredAtMs: number;
+  readonly newsAtMs: number;
   goLive(): void;
   /** The network is back: ask now, not after the delay. */
   wake(): void;
@@ -37,6 +40,9 @@ export function chooseEngine(workerPath: string): OpenEngine | null {
 class HlsJsEngine implements Engine {
   skewMs = 0;
   lastError: string | null = null;
+  answeredAtMs = Number.NEGATIVE_INFINITY;
+  newsAtMs = Number.NEGATIVE_INFINITY;
+  private newestSegment: string | undefined;
   private readonly hls: Hls;
   private readonly backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
   private retryTimer: number | undefined;
@@ -53,7 +59,10 @@ class HlsJsEngine implements Engine {
       this.lastError = status ? `${error.details} (HTTP ${status})` : error.details;
       if (error.fatal) this.recover(error.type);
     });
-    this.hls.on(Events.LEVEL_LOADED, (_event, { networkDetails }) => this.readClock(networkDetails));
+    this.hls.on(Events.LEVEL_LOADED, (_event, { details, networkDetails }) => {
+      this.readPlaylist(details);
+      this.readClock(networkDetails);
+    });
     this.hls.on(Events.FRAG_BUFFERED, () => {
       this.lastError = null;
       this.backoff.reset();
@@ -111,6 +120,13 @@ class HlsJsEngine implements Engine {
     else this.hls.loadSource(this.url);
   }
 
+  private readPlaylist(details: LevelDetails): void {
+    this.answeredAtMs = performance.now();
+    const newest = details.fragments.at(-1)?.relurl;
+    if (newest !== this.newestSegment) this.newsAtMs = this.answeredAtMs;
+    this.newestSegment = newest;
+  }
+
   private readClock(networkDetails: unknown): void {
     if (networkDetails instanceof XMLHttpRequest) {
       this.skewMs = clockSkewMs(networkDetails.getAllResponseHeaders(), Date.now());
@@ -121,6 +137,9 @@ class HlsJsEngine implements Engine {
 /** Safari without MediaSource (iPhones before iOS 17.1). */
 class NativeEngine implements Engine {
   readonly skewMs = 0;
+  // Safari does not tell.
+  readonly answeredAtMs = Number.NEGATIVE_INFINITY;
+  readonly newsAtMs = Number.NEGATIVE_INFINITY;
   lastError: string | null = null;
   private readonly backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
   private retryTimer: number | undefined;

@@ -2,6 +2,8 @@
 
 export class FrameCounter {
   private presented = 0;
+  /** The browser's own count, which starts anew with each source. */
+  private browserCount = 0;
   private handle: number | null = null;
 
   constructor(private readonly video: HTMLVideoElement) {
@@ -11,8 +13,8 @@ export class FrameCounter {
 
   get count(): number {
     if (this.handle !== null) return this.presented;
-    const quality = this.video.getVideoPlaybackQuality?.();
-    return quality ? quality.totalVideoFrames - quality.droppedVideoFrames : 0;
+    const { totalVideoFrames, droppedVideoFrames } = this.video.getVideoPlaybackQuality();
+    return totalVideoFrames - droppedVideoFrames;
   }
 
   stop(): void {
@@ -22,7 +24,9 @@ export class FrameCounter {
 
   private listen(): void {
     this.handle = this.video.requestVideoFrameCallback((_now, frame) => {
-      this.presented = frame.presentedFrames;
+      const before = frame.presentedFrames < this.browserCount ? 0 : this.browserCount;
+      this.presented += frame.presentedFrames - before;
+      this.browserCount = frame.presentedFrames;
       this.listen();
     });
   }

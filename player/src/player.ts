@@ -2,7 +2,7 @@
 import type { Camera } from './catalog.ts';
 import type { Engine, OpenEngine } from './engine.ts';
 import { FrameCounter } from './frames.ts';
-import { Watchdog } from './recovery.ts';
+import { sourceIsSilent, Watchdog } from './recovery.ts';
 import { type Latencies, type Status, secondsBehind, shownLatency, statusOf } from './status.ts';
 
 const SAMPLE_MS = 500;
@@ -95,7 +95,7 @@ export class Player {
       state: this.status.kind,
       label: this.status.label,
       framesPresented: this.frames.count,
-      framesDropped: video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0,
+      framesDropped: video.getVideoPlaybackQuality().droppedVideoFrames,
       currentTime: video.currentTime,
       playbackRate: video.playbackRate,
       latency: shownLatency(latencies),
@@ -131,7 +131,7 @@ export class Player {
     const ended = this.engine?.ended ?? false;
     const paused = this.playing && this.video.paused;
     if (!document.hidden) this.pausedByViewer = paused;
-    const excused = document.hidden || ended || paused || !this.camera;
+    const excused = document.hidden || ended || paused || !this.camera || this.sourceIsSilent(now);
     if (this.watchdog.shouldReopen(now, moved || excused)) {
       this.reopened += 1;
       this.start();
@@ -144,6 +144,11 @@ export class Player {
       behind: secondsBehind(this.latencies()),
     });
     this.onChange(this.stats());
+  }
+
+  private sourceIsSilent(now: number): boolean {
+    const { engine, movedAt } = this;
+    return engine !== null && sourceIsSilent(now, movedAt, engine.answeredAtMs, engine.newsAtMs);
   }
 
   private observeMove(now: number): boolean {

@@ -18,10 +18,26 @@ export class Backoff {
   }
 }
 
-const FIRST_PATIENCE_MS = 12_000;
+const FIRST_PATIENCE_MS = 10_000;
 const LAST_PATIENCE_MS = 60_000;
 /** A picture that moved this long was no accident. */
 const STABLE_MS = 30_000;
+
+/** A playlist that answered this long ago is answering. */
+const ANSWERING_MS = 15_000;
+
+/**
+ * The playlist is read but names nothing new since the picture stopped: the camera's end is silent, and a new
+ * pipeline would only show the last seconds again.
+ */
+export function sourceIsSilent(
+  nowMs: number,
+  movedAtMs: number,
+  answeredAtMs: number,
+  newsAtMs: number,
+): boolean {
+  return nowMs - answeredAtMs < ANSWERING_MS && newsAtMs < movedAtMs;
+}
 
 /**
  * The last rung: whatever hls.js and the browser believe, a picture that does not move gets a new pipeline.

@@ -12,7 +12,7 @@ test('the query names a playlist or a camera', () => {
 test('a playlist gives its folder as the name', () => {
   const camera = cameraFromSource('/streams/location_1/cam_floor/stream.m3u8', null, base);
   assert.equal(camera?.name, 'cam_floor');
-  assert.equal(camera?.playlistUrl, 'http://127.0.0.1:8080/streams/location_1/cam_floor/stream.m3u8');
+  assert.equal(camera.playlistUrl, 'http://127.0.0.1:8080/streams/location_1/cam_floor/stream.m3u8');
   assert.equal(cameraFromSource('https://h/x.m3u8', null, base)?.name, 'h');
   assert.equal(cameraFromSource('https://h/%zz/x.m3u8', null, base)?.name, '%zz');
 });

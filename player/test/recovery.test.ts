@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Backoff, Watchdog } from '../src/recovery.ts';
+import { Backoff, sourceIsSilent, Watchdog } from '../src/recovery.ts';
 
 /** Runs the watchdog twice a second; gives the times at which it reopened. */
 function reopenings(dog: Watchdog, fromS: number, toS: number, moves: (second: number) => boolean): number[] {
@@ -30,7 +30,7 @@ test('a still picture is opened again, ever more rarely', () => {
   const dog = new Watchdog(0);
   assert.deepEqual(
     reopenings(dog, 0, 210, () => false),
-    [12, 36, 84, 144, 204],
+    [10, 30, 70, 130, 190],
   );
 });
 
@@ -45,6 +45,16 @@ test('patience comes back after a stable run, not after a twitch', () => {
   reopenings(stable, 0, 90, () => false);
   assert.deepEqual(
     reopenings(stable, 90.5, 150, (s) => s < 130),
-    [141.5],
+    [139.5],
+  );
+});
+
+test('a playlist without news is the fault of the camera, not of the pipeline', () => {
+  assert.ok(sourceIsSilent(60_000, 20_000, 58_000, 16_000), 'answers, nothing new since the picture stopped');
+  assert.ok(!sourceIsSilent(60_000, 20_000, 58_000, 55_000), 'new segments, but no picture');
+  assert.ok(!sourceIsSilent(60_000, 20_000, 16_000, 16_000), 'no answer for long');
+  assert.ok(
+    !sourceIsSilent(60_000, 20_000, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY),
+    'nothing known',
   );
 });

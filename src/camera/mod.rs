@@ -7,4 +7,6 @@
 pub mod publisher;
 pub mod status;
 pub mod supervisor;
+#[cfg(test)]
+mod tests;
 mod trouble;

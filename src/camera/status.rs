@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::domain::ids::{CameraId, RunId};
-use crate::domain::lifecycle::Phase;
+use crate::domain::lifecycle::{Cause, Phase};
 use crate::domain::publication::Progress;
 
 #[derive(Debug, Clone)]
@@ -25,11 +25,14 @@ pub struct CameraStatus {
     pub beat: Instant,
 }
 
+/// How the last run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastExit {
-    pub cause: &'static str,
-    /// The last line that the engine said, without secrets.
-    pub said: Option<String>,
+    pub cause: Cause,
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    /// The last lines that the engine said, without secrets.
+    pub last_words: Vec<String>,
     pub ran_for: Duration,
 }
 

@@ -175,8 +175,8 @@ impl Supervisor {
         self.lifecycle.handle(now, Input::Exited(exit.cause));
         let cause = self.lifecycle.last_cause().unwrap_or(exit.cause);
         self.log_exit(cause, &exit);
-        let said = exit.last_words.last().cloned();
-        let last_exit = LastExit { cause: cause.in_words(), said, ran_for: exit.ran_for };
+        let Exit { code, signal, ran_for, last_words, .. } = exit;
+        let last_exit = LastExit { cause, code, signal, last_words, ran_for };
         self.status.send_modify(|status| status.last_exit = Some(last_exit));
     }
 

@@ -1,6 +1,7 @@
 //! `edge-agent demo`: the whole pipeline with nothing but ffmpeg.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,6 +13,7 @@ use crate::camera::status::CameraStatus;
 use crate::clock;
 use crate::config::model::{Camera, Config, FileConfig, HttpConfig, LIVE_STREAM, Settings, StoreConfig};
 use crate::domain::source::Source;
+use crate::http::HttpError;
 use crate::sys::signals::StopSignals;
 
 /// How often the status line changes; without a terminal, how often it is printed.
@@ -19,16 +21,16 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 const STATUS_LINES_EVERY: u32 = 10;
 
 pub(super) async fn demo(args: DemoArgs) -> Outcome {
-    start_logging(&args.log);
+    // Calm: the status line says what happens.
+    start_logging(&args.log, tracing::Level::WARN);
     let folder = tempdir()?;
-    let config = config(&args, &folder)?;
-    let camera = &config.cameras[0];
     let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
-    let agent = Agent::start(&config, &[camera]).await?;
+    let (agent, config) = start(args.listen, &folder).await?;
+    let camera = &config.cameras[0];
     let http = agent.http_addr();
     say("edge-agent demo: a test pattern through ffmpeg, a folder as the bucket, and a browser.");
     say("");
-    say(&format!("    http://{}/", http.unwrap_or(args.listen)));
+    say(&format!("    http://{}/", http.unwrap_or(USUAL_ADDRESS)));
     say("");
     if let Some(url) = playlist_url(&config, camera, http) {
         say(&format!("Playlist: {url}"));
@@ -48,7 +50,22 @@ pub(super) async fn demo(args: DemoArgs) -> Outcome {
     Ok(())
 }
 
-fn config(args: &DemoArgs, folder: &Folder) -> anyhow::Result<Config> {
+const USUAL_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// At the wanted address; if none is wanted and the usual one is taken, at a free port.
+async fn start(wanted: Option<SocketAddr>, folder: &Folder) -> anyhow::Result<(Agent, Config)> {
+    let mut config = config(wanted.unwrap_or(USUAL_ADDRESS), folder)?;
+    match Agent::start(&config, &[&config.cameras[0]]).await {
+        Err(error) if wanted.is_none() && matches!(error.downcast_ref(), Some(HttpError::InUse { .. })) => {
+            config.http = Some(HttpConfig { listen: SocketAddr::new(USUAL_ADDRESS.ip(), 0) });
+            let agent = Agent::start(&config, &[&config.cameras[0]]).await?;
+            Ok((agent, config))
+        }
+        started => Ok((started?, config)),
+    }
+}
+
+fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
     let camera = Camera {
         id: "demo".parse()?,
         name: "Test pattern".into(),
@@ -60,7 +77,7 @@ fn config(args: &DemoArgs, folder: &Folder) -> anyhow::Result<Config> {
     Ok(Config {
         location: "demo".parse()?,
         store: StoreConfig::File(FileConfig { root: folder.0.join("bucket"), public_base_url: None }),
-        http: Some(HttpConfig { listen: args.listen }),
+        http: Some(HttpConfig { listen }),
         spool: Some(folder.0.join("spool")),
         ffmpeg: None,
         cameras: vec![camera],
@@ -109,32 +126,29 @@ fn remove_leftovers(base: &std::path::Path) {
 
 /// One line when it plays, then a calm status line.
 async fn report(agent: &Agent) {
-    let mut interval = tokio::time::interval(STATUS_EVERY);
+    let Some(mut status) = agent.statuses().first().cloned() else { return };
     let started = clock::now();
-    let mut playable = false;
+    // It fails only when the camera's task has ended, and then there is nothing to tell.
+    let _ = status.wait_for(|status| status.playlist_stored.is_some()).await;
+    let after = clock::now().saturating_duration_since(started);
+    say(&format!("Playable after {:.1} s: open the page.", after.as_secs_f64()));
+    let mut interval = tokio::time::interval(STATUS_EVERY);
     for ticks in 0u32.. {
         interval.tick().await;
-        let Some(status) = agent.statuses().first().map(|status| status.borrow().clone()) else { return };
-        if !playable && status.playlist_stored.is_some() {
-            playable = true;
-            let after = clock::now().saturating_duration_since(started);
-            say(&format!("Playable after {:.1} s: open the page.", after.as_secs_f64()));
-        }
-        show(&status_line(&status), ticks);
+        let line = status_line(&status.borrow());
+        show(&line, ticks);
     }
 }
 
 fn status_line(status: &CameraStatus) -> String {
-    let age = status.playlist_stored.map(|at| clock::now().saturating_duration_since(at).as_secs_f64());
-    match age {
-        None => "waiting for the first segment".to_owned(),
-        Some(age) => format!(
-            "live: {} segments published ({} kB), newest {age:.0} s ago, {} restarts",
-            status.progress.segments_published,
-            status.progress.bytes_published / 1000,
-            status.restarts
-        ),
-    }
+    let newest = status.last_segment.map(|at| clock::now().saturating_duration_since(at)).unwrap_or_default();
+    format!(
+        "{} segments published ({:.1} MB), the newest {} s ago, {} restarts",
+        status.progress.segments_published,
+        status.progress.bytes_published as f64 / 1e6,
+        newest.as_secs(),
+        status.restarts
+    )
 }
 
 fn show(line: &str, ticks: u32) {

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use tracing::Level;
 
 use crate::config::{self, Faults, Loaded, ProcessEnv};
 use crate::sys::systemd;
@@ -92,9 +93,9 @@ struct CameraArgs {
 
 #[derive(Debug, Args)]
 struct DemoArgs {
-    /// Where the page is served
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    listen: std::net::SocketAddr,
+    /// Where the page is served [default: 127.0.0.1:8080, or another port if that one is taken]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<std::net::SocketAddr>,
     /// Stop after this time, e.g. 30s
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     run_for: Option<Duration>,
@@ -160,8 +161,12 @@ fn in_runtime(command: impl Future<Output = Outcome>) -> Outcome {
     runtime.block_on(command)
 }
 
-fn start_logging(args: &LogArgs) {
-    logging::start(args.log_format, args.verbose, systemd::is_journal());
+/// Tells what is worth `quiet` or more; each `-v` one level more.
+fn start_logging(args: &LogArgs, quiet: Level) {
+    const LEVELS: [Level; 4] = [Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+    let first = LEVELS.iter().position(|level| *level == quiet).unwrap_or_default();
+    let level = LEVELS.get(first + usize::from(args.verbose)).unwrap_or(&Level::TRACE);
+    logging::start(args.log_format, *level, systemd::is_journal());
 }
 
 /// Finds and loads the configuration.

@@ -9,7 +9,7 @@ use crate::sys::signals::StopSignals;
 use crate::sys::systemd;
 
 pub(super) async fn run(args: RunArgs) -> Outcome {
-    start_logging(&args.log);
+    start_logging(&args.log, tracing::Level::INFO);
     let loaded = load(&args.config)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");

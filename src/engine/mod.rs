@@ -3,6 +3,8 @@
 //! An engine never knows that there is a store. May use: `domain`, `config::model`, `clock`, `sys`.
 
 pub mod ffmpeg;
+#[cfg(test)]
+pub(crate) mod scripted;
 pub mod spool;
 
 use std::fmt::Debug;

@@ -16,17 +16,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging to standard error. `verbose`: 0 tells what changed, 1 each segment, 2 everything.
-///
-/// `RUST_LOG` overrules it all.
-pub fn start(format: LogFormat, verbose: u8, journal: bool) {
-    let own = match verbose {
-        0 => "info",
-        1 => "debug",
-        _ => "trace",
-    };
+/// Starts logging to standard error, of this crate from `level` on. `RUST_LOG` overrules it all.
+pub fn start(format: LogFormat, level: Level, journal: bool) {
     // The AWS chain warns about each source of credentials or region that it tries in vain.
-    let directives = format!("warn,aws_config=error,edge_agent={own}");
+    let directives = format!("warn,aws_config=error,edge_agent={level}");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

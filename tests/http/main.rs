@@ -1,8 +1,5 @@
 //! The built-in web server, over real sockets.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "tests own their tasks through the fixture and measure real time"
-)]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test owns its tasks and may panic")]
 
 mod files;
 mod files_races;

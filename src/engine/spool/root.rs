@@ -114,14 +114,18 @@ pub fn discard(segment: &Path) {
         tracing::debug!(path = %segment.display(), %error, "a spooled segment could not be removed");
     }
     // Fails while anything is in it: the local playlist of a run that goes on, or another segment.
-    let _ = segment.parent().map(fs::remove_dir);
+    let _ = segment.parent().filter(|folder| is_run(folder)).map(fs::remove_dir);
+}
+
+fn is_run(folder: &Path) -> bool {
+    folder.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.parse::<RunId>().is_ok())
 }
 
 fn remove_runs(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         // Nothing but runs: a configured spool root may hold other things.
-        if entry.file_name().to_str().is_some_and(|name| name.parse::<RunId>().is_ok()) {
+        if is_run(&entry.path()) {
             fs::remove_dir_all(entry.path())?;
         }
     }
@@ -166,6 +170,22 @@ mod tests {
         assert!(CameraSpool::claim(root.path(), &"other".parse().unwrap()).is_ok());
         drop(first);
         assert!(CameraSpool::claim(root.path(), &camera).is_ok());
+    }
+
+    #[test]
+    fn the_last_segment_of_a_finished_run_takes_the_folder_with_it() {
+        let root = tempfile::tempdir().unwrap();
+        let spool = CameraSpool::claim(root.path(), &"cam".parse().unwrap()).unwrap();
+        let run = spool.run_folder(RunId::new(2, 2)).unwrap();
+        let folder = run.path().to_owned();
+        for name in ["seg_000000.ts", "seg_000001.ts", super::super::LOCAL_PLAYLIST] {
+            fs::write(folder.join(name), b"x").unwrap();
+        }
+        discard(&folder.join("seg_000000.ts"));
+        drop(run);
+        assert!(folder.exists(), "a segment still waits for its upload");
+        discard(&folder.join("seg_000001.ts"));
+        assert!(!folder.exists());
     }
 
     #[test]

@@ -1,0 +1,109 @@
+//! An engine with behaviour but without ffmpeg, for the drivers' tests.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Engine, EngineError, EngineEvent, Exit, Halt, Run};
+use crate::clock;
+use crate::domain::ids::RunId;
+use crate::domain::lifecycle::Cause;
+use crate::domain::segment::{Payload, Segment};
+
+/// What one run does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Act {
+    /// A segment every 2 s, this many; then silence.
+    Segments(u64),
+    /// Segments for ever.
+    Live,
+    /// Ends by itself after this time without a segment.
+    Dies(Duration, Cause),
+}
+
+/// Plays its acts one after the other, the last one again and again.
+#[derive(Debug, Clone)]
+pub(crate) struct ScriptedEngine {
+    folder: PathBuf,
+    acts: Arc<Mutex<VecDeque<Act>>>,
+    halts: Arc<Mutex<Vec<Halt>>>,
+    /// Does not end when it is asked to, nor when it is terminated.
+    pub(crate) stubborn: bool,
+}
+
+impl ScriptedEngine {
+    pub(crate) fn new(folder: PathBuf, acts: impl IntoIterator<Item = Act>) -> Self {
+        let acts = Arc::new(Mutex::new(acts.into_iter().collect()));
+        Self { folder, acts, halts: Arc::default(), stubborn: false }
+    }
+
+    pub(crate) fn halts(&self) -> Vec<Halt> {
+        self.halts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Engine for ScriptedEngine {
+    async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
+        let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
+        let act = if acts.len() > 1 { acts.pop_front() } else { acts.front().copied() };
+        let act = act.expect("a script has an act");
+        Ok(Box::new(ScriptedRun { engine: self.clone(), run, act, index: 0, next_at: None, ended: false }))
+    }
+}
+
+struct ScriptedRun {
+    engine: ScriptedEngine,
+    run: RunId,
+    act: Act,
+    index: u64,
+    /// When the next event comes: kept, so that `next` can be cancelled.
+    next_at: Option<std::time::Instant>,
+    ended: bool,
+}
+
+const SEGMENT: Duration = Duration::from_secs(2);
+
+#[async_trait]
+impl Run for ScriptedRun {
+    async fn next(&mut self) -> EngineEvent {
+        if self.ended {
+            return exited(Cause::Asked);
+        }
+        let wait = match self.act {
+            Act::Segments(count) if self.index >= count => std::future::pending().await,
+            Act::Segments(_) | Act::Live => SEGMENT,
+            Act::Dies(after, _) => after,
+        };
+        let at = *self.next_at.get_or_insert(clock::now() + wait);
+        tokio::time::sleep_until(at.into()).await;
+        self.next_at = None;
+        if let Act::Dies(_, cause) = self.act {
+            return exited(cause);
+        }
+        self.index += 1;
+        EngineEvent::Segment(self.segment(self.index - 1))
+    }
+
+    fn halt(&mut self, how: Halt) {
+        self.engine.halts.lock().unwrap_or_else(PoisonError::into_inner).push(how);
+        self.ended = !self.engine.stubborn || how == Halt::Kill;
+    }
+}
+
+impl ScriptedRun {
+    fn segment(&self, index: u64) -> Segment {
+        let path = self.engine.folder.join(format!("{}-{index}.ts", self.run));
+        std::fs::write(&path, vec![index as u8; 1000]).expect("a temporary file");
+        let payload = Payload::File { path, bytes: 1000 };
+        Segment { run: self.run, index, duration: SEGMENT, program_time: clock::wall(), payload }
+    }
+}
+
+fn exited(cause: Cause) -> EngineEvent {
+    let last_words = vec!["scripted".to_owned()];
+    EngineEvent::Exited(Exit { code: None, signal: None, ran_for: Duration::ZERO, cause, last_words })
+}

@@ -1,0 +1,193 @@
+// Opens the player page in headless Chromium and watches whether the picture moves.
+//
+//   node play.mjs --page URL [--seconds 30] [--screenshot out.png] [--out report.json]
+//                 [--size 1280x800] [--first-frame 30] [--max-stalls N]
+//
+// Exit 0: it played. 1: it did not, with the reasons. 2: it could not be tried.
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { faults, longestFreeze } from './judge.mjs';
+
+const LOOK_EVERY_MS = 250;
+
+function fail(code, message) {
+  console.error(`play: ${message}`);
+  process.exitCode = code;
+  return code;
+}
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      page: { type: 'string' },
+      seconds: { type: 'string', default: '30' },
+      screenshot: { type: 'string' },
+      out: { type: 'string' },
+      size: { type: 'string', default: '1280x800' },
+      'first-frame': { type: 'string', default: '30' },
+      'max-stalls': { type: 'string', default: 'Infinity' },
+    },
+  });
+  const [width, height] = values.size.split('x').map(Number);
+  const numbers = {
+    seconds: Number(values.seconds),
+    firstFrame: Number(values['first-frame']),
+    maxStalls: Number(values['max-stalls']),
+    width,
+    height,
+  };
+  const bad = Object.entries(numbers).find(([, value]) => Number.isNaN(value));
+  if (!values.page || bad) throw new Error(bad ? `${bad[0]} is no number` : '--page URL is missing');
+  return { page: values.page, screenshot: values.screenshot, out: values.out, ...numbers };
+}
+
+function chromiumPath() {
+  const path = process.env.CHROMIUM || '/usr/bin/chromium';
+  try {
+    accessSync(path, constants.X_OK);
+  } catch {
+    throw new Error(`no Chromium at ${path}: run \`apt-get install chromium\` or set $CHROMIUM`);
+  }
+  return path;
+}
+
+async function playwright() {
+  try {
+    return (await import('playwright-core')).chromium;
+  } catch {
+    throw new Error('playwright-core is missing: run `npm ci` in tests/browser');
+  }
+}
+
+async function launch(profile, { width, height }) {
+  const chromium = await playwright();
+  return chromium.launchPersistentContext(profile, {
+    executablePath: chromiumPath(),
+    headless: true,
+    viewport: { width, height },
+    args: [
+      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+      '--autoplay-policy=no-user-gesture-required',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-gpu',
+      '--disable-quic',
+      '--disable-sync',
+      '--no-first-run',
+    ],
+  });
+}
+
+/** What the page complains about. */
+function listen(page) {
+  const heard = { consoleErrors: [], failedRequests: [], badAnswers: [] };
+  page.on('console', (message) => {
+    // Chromium repeats each request that failed; those have lists of their own.
+    const repeated = message.text().startsWith('Failed to load resource');
+    if (message.type() === 'error' && !repeated) heard.consoleErrors.push(message.text());
+  });
+  page.on('pageerror', (error) => heard.consoleErrors.push(String(error)));
+  page.on('requestfailed', (request) => {
+    // A request that the player itself gave up (it seeks, say) is no failure.
+    const reason = request.failure()?.errorText ?? '';
+    if (reason !== 'net::ERR_ABORTED') heard.failedRequests.push(`${reason} ${request.url()}`);
+  });
+  page.on('response', (answer) => {
+    if (answer.status() >= 400) heard.badAnswers.push(`${answer.status()} ${answer.url()}`);
+  });
+  return heard;
+}
+
+async function look(page, startMs) {
+  const stats = await page.evaluate(() => window.edgePlayer?.stats() ?? null);
+  return stats && { at: (performance.now() - startMs) / 1000, ...stats };
+}
+
+async function firstFrame(page, seconds, startMs) {
+  let sample = null;
+  while (performance.now() - startMs < seconds * 1000) {
+    sample = await look(page, startMs);
+    if (sample?.framesPresented > 0) return sample;
+    await sleep(LOOK_EVERY_MS / 2);
+  }
+  const seen = sample
+    ? `the page says "${sample.label}", last error: ${sample.lastError}`
+    : 'no player on the page';
+  throw new Error(`no frame within ${seconds} s (${seen})`);
+}
+
+async function watch(page, seconds, startMs) {
+  const samples = [];
+  const from = performance.now();
+  while (performance.now() - from < seconds * 1000) {
+    const sample = await look(page, startMs);
+    if (sample) samples.push(sample);
+    await sleep(LOOK_EVERY_MS);
+  }
+  return samples;
+}
+
+function summary(samples, shown) {
+  const [first, last] = [samples.at(0), samples.at(-1)];
+  if (!first || !last) return { firstFrameAfter: shown.at };
+  const latencies = samples
+    .map(({ latency }) => latency)
+    .filter((latency) => latency !== null)
+    .sort((a, b) => a - b);
+  return {
+    firstFrameAfter: shown.at,
+    watched: last.at - first.at,
+    frames: last.framesPresented - first.framesPresented,
+    advanced: last.currentTime - first.currentTime,
+    stalls: last.stalls,
+    reopened: last.reopened,
+    longestFreeze: longestFreeze(samples),
+    latency: latencies[Math.floor(latencies.length / 2)] ?? null,
+    picture: `${last.width}x${last.height}`,
+    states: [...new Set(samples.map(({ state }) => state))],
+  };
+}
+
+async function run(wanted, profile) {
+  const context = await launch(profile, wanted);
+  try {
+    const page = context.pages()[0] ?? (await context.newPage());
+    const heard = listen(page);
+    const startMs = performance.now();
+    const report = { page: wanted.page, faults: [], ...heard };
+    try {
+      await page.goto(wanted.page, { waitUntil: 'domcontentloaded' });
+      const shown = await firstFrame(page, wanted.firstFrame, startMs);
+      const samples = await watch(page, wanted.seconds, startMs);
+      Object.assign(report, summary(samples, shown), { samples });
+      report.faults.push(...faults(samples, wanted.seconds));
+      if (report.stalls > wanted.maxStalls) report.faults.push(`${report.stalls} stalls`);
+      if (heard.consoleErrors.length) report.faults.push(`console: ${heard.consoleErrors[0]}`);
+    } catch (error) {
+      report.faults.push(error.message);
+    }
+    if (wanted.screenshot) await page.screenshot({ path: wanted.screenshot });
+    return report;
+  } finally {
+    await context.close();
+  }
+}
+
+async function main() {
+  const wanted = options();
+  const profile = mkdtempSync(join(tmpdir(), 'edge-agent-browser-'));
+  try {
+    const report = await run(wanted, profile);
+    if (wanted.out) writeFileSync(wanted.out, `${JSON.stringify(report, null, 1)}\n`);
+    const { samples: _, ...short } = report;
+    console.log(JSON.stringify(short, null, 1));
+    for (const fault of report.faults) fail(1, fault);
+  } finally {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+main().catch((error) => fail(2, error.message));

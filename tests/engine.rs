@@ -1,0 +1,198 @@
+//! The ffmpeg engine with real children: ffmpeg itself, and scripts that behave as badly as it can.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_agent::config::model::Settings;
+use edge_agent::domain::ids::RunId;
+use edge_agent::domain::lifecycle::Cause;
+use edge_agent::domain::segment::{Payload, Segment};
+use edge_agent::engine::ffmpeg::capabilities::{Capabilities, RtspTimeout, detect};
+use edge_agent::engine::ffmpeg::{FfmpegEngine, Workshop};
+use edge_agent::engine::spool::watch::SpoolWatch;
+use edge_agent::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run, StreamSpec};
+use edge_agent::sys::child::Spawner;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn engine(capabilities: Capabilities, source: &str, spool: &Path) -> FfmpegEngine {
+    let workshop = Workshop {
+        capabilities,
+        spawner: Spawner::start().expect("a thread"),
+        watch: SpoolWatch::new(),
+        spool_root: spool.to_owned(),
+    };
+    let source = source.parse().expect("a source");
+    let settings = Settings { segment_duration: Duration::from_secs(1), ..Settings::default() };
+    let spec = StreamSpec { camera: "cam".parse().expect("an id"), source, settings };
+    FfmpegEngine::new(Arc::new(workshop), spec)
+}
+
+/// A shell script in ffmpeg's place.
+fn script(folder: &Path, body: &str) -> Capabilities {
+    let path: PathBuf = folder.join("ffmpeg");
+    fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let rtsp_timeout = RtspTimeout::Timeout;
+    Capabilities { path, version: "script".into(), rtsp_timeout, draws_text: false, h264_encoders: vec![] }
+}
+
+async fn start(engine: &FfmpegEngine) -> Box<dyn Run> {
+    loop {
+        match engine.start(RunId::new(1, 1)).await {
+            Ok(run) => return run,
+            // Another test's fork still holds the script that was just written.
+            Err(EngineError::Spawn { source, .. }) if source.kind() == ErrorKind::ExecutableFileBusy => {
+                tokio::task::yield_now().await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+async fn next(run: &mut Box<dyn Run>) -> EngineEvent {
+    tokio::time::timeout(PATIENCE, run.next()).await.expect("an event in time")
+}
+
+async fn segment(run: &mut Box<dyn Run>) -> Segment {
+    match next(run).await {
+        EngineEvent::Segment(segment) => segment,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn exit(run: &mut Box<dyn Run>) -> Exit {
+    loop {
+        if let EngineEvent::Exited(exit) = next(run).await {
+            return exit;
+        }
+    }
+}
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let wait = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+#[tokio::test]
+async fn ffmpeg_makes_segments_and_finishes_the_last_one_when_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ffmpeg = detect(None).await.expect("install ffmpeg: apt-get install ffmpeg");
+    let engine = engine(ffmpeg, "test://", folder.path());
+    let mut run = start(&engine).await;
+    let (first, second) = (segment(&mut run).await, segment(&mut run).await);
+    assert_eq!((first.index, second.index), (0, 1));
+    assert_eq!(first.duration, Duration::from_secs(1));
+    let between = second.program_time.duration_since(first.program_time).expect("forward");
+    assert_eq!(between, first.duration, "stamps follow the durations");
+    let Payload::File { path, bytes } = first.payload;
+    assert_eq!(fs::metadata(path).expect("it is there").len(), bytes);
+    run.halt(Halt::Ask);
+    let exit = exit(&mut run).await;
+    assert_eq!((exit.code, exit.signal, exit.cause), (Some(0), None, Cause::Asked), "{exit:?}");
+}
+
+#[tokio::test]
+async fn a_flood_on_stderr_neither_blocks_nor_fills_the_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let body = "i=0; while [ $i -lt 20000 ]; do echo \"line $i of rtsp://u:hunter2@h/\" >&2; i=$((i+1)); done; exit 7";
+    let engine = engine(script(folder.path(), body), "test://", folder.path());
+    let exit = exit(&mut start(&engine).await).await;
+    assert_eq!((exit.code, exit.cause), (Some(7), Cause::Crashed));
+    assert!(
+        exit.last_words.len() <= 12 && exit.last_words.last().is_some_and(|l| l.starts_with("line 19999"))
+    );
+    assert!(!format!("{exit:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn what_ffmpeg_says_becomes_the_cause() {
+    for (said, code, cause) in [
+        ("[error] Server returned 401 Unauthorized (authorization failed)", 8, Cause::Auth),
+        ("[error] Server returned 404 Not Found", 8, Cause::NotFound),
+        ("[error] Connection refused", 1, Cause::Unreachable),
+        ("", 0, Cause::Disconnected),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let engine = engine(
+            script(folder.path(), &format!("echo '{said}' >&2; exit {code}")),
+            "test://",
+            folder.path(),
+        );
+        let exit = exit(&mut start(&engine).await).await;
+        assert_eq!((exit.code, exit.cause), (Some(code), cause), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_ignores_sigterm_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ready = folder.path().join("ready");
+    let body = format!("trap '' TERM; touch {}; while :; do sleep 0.05; done", ready.display());
+    let engine = engine(script(folder.path(), &body), "test://", folder.path());
+    let mut run = start(&engine).await;
+    until("the script ignores signals", || ready.exists()).await;
+    run.halt(Halt::Terminate);
+    run.halt(Halt::Kill);
+    let exit = exit(&mut run).await;
+    assert_eq!((exit.code, exit.signal, exit.cause), (None, Some(9), Cause::Asked));
+}
+
+#[tokio::test]
+async fn a_dropped_run_leaves_no_child_and_no_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pid = folder.path().join("pid");
+    let body = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600", pid.display());
+    let engine = engine(script(folder.path(), &body), "test://", folder.path());
+    let run = start(&engine).await;
+    until("the script runs", || pid.exists()).await;
+    let process = PathBuf::from(format!("/proc/{}", fs::read_to_string(&pid).expect("a pid").trim()));
+    drop(run);
+    until("the child is gone", || !process.exists()).await;
+    until("its folder is gone", || !folder.path().join("cam").join(RunId::new(1, 1).to_string()).exists())
+        .await;
+}
+
+#[tokio::test]
+async fn the_password_reaches_ffmpeg_but_not_its_arguments() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (args, input) = (folder.path().join("args"), folder.path().join("input"));
+    // The argument after -i is the pipe.
+    let body = format!(
+        "tr '\\0' '\\n' < /proc/$$/cmdline > {}\nwhile [ \"$1\" != -i ]; do shift; done\ncat \"$2\" > {}",
+        args.display(),
+        input.display()
+    );
+    let url = "rtsp://admin:hunter2@10.0.0.9/h264?token=hunter3";
+    let engine = engine(script(folder.path(), &body), url, folder.path());
+    exit(&mut start(&engine).await).await;
+    let (args, input) = (fs::read_to_string(args).expect("args"), fs::read_to_string(input).expect("input"));
+    assert!(args.contains("/dev/fd/") && !args.contains("hunter"), "{args}");
+    assert!(input.contains(url), "{input}");
+}
+
+#[tokio::test]
+async fn an_empty_segment_is_lost_not_published() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // As on a full tmpfs: the last argument is the playlist.
+    let body = "for last; do :; done\ndir=$(dirname \"$last\")\n: > \"$dir/seg_000000.ts\"\necho x > \"$dir/seg_000001.ts\"\n\
+        printf '#EXTM3U\\n#EXTINF:1.0,\\nseg_000000.ts\\n#EXTINF:1.0,\\nseg_000001.ts\\n' > \"$last.tmp\"\nmv \"$last.tmp\" \"$last\"\nsleep 1";
+    let engine = engine(script(folder.path(), body), "test://", folder.path());
+    let mut run = start(&engine).await;
+    assert_eq!(segment(&mut run).await.index, 1);
+    assert_eq!(next(&mut run).await, EngineEvent::Lost { segments: 1 });
+}
+
+#[tokio::test]
+async fn a_missing_ffmpeg_is_named_with_its_mend() {
+    let error = detect(Some(Path::new("/nowhere/ffmpeg"))).await.expect_err("there is none").to_string();
+    assert!(error.contains("/nowhere/ffmpeg") && error.contains("apt-get install ffmpeg"), "{error}");
+}
