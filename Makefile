@@ -19,7 +19,8 @@ build: player ## the agent, at target/release/edge-agent
 
 test: setup-test lint deny advisories ## everything: format, lints, licences, unit, contract and end-to-end tests
 	npm --prefix player test
-	cargo test --no-fail-fast
+	npm --prefix tests/browser test
+	CHROMIUM="$$(packaging/setup.sh browser)" cargo test --no-fail-fast
 
 lint: player ## format, clippy, documentation, the player's types
 	npm --prefix player run check

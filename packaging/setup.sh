@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing to build and run the agent (`setup.sh run`) or to test it as well (`setup.sh test`).
+# `setup.sh browser` prints the Chromium that the tests use.
 #
 # On Debian and Ubuntu it uses apt; elsewhere it names what is needed. Safe to run again: it looks for what a
 # package gives, not for the package, and says nothing when nothing is missing.
@@ -16,7 +17,7 @@ export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin:${GOBIN:-${GOPATH:-$HOME/go}/
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
-have() { command -v "$1" >/dev/null 2>&1; }
+have() { type -P "$1" >/dev/null; }
 
 # --- what is needed: a test for it, and the package that brings it ------------------------------------------
 
@@ -43,12 +44,12 @@ from gi.repository import Gst, GstApp, GstRtsp, GstRtspServer
 PY
 }
 
-chromium() {
+find_chromium() {
     local name
     for name in ${CHROMIUM:+"$CHROMIUM"} chromium chromium-browser google-chrome google-chrome-stable; do
         # Ubuntu's chromium-browser may be a script that only says "install the snap".
         if have "$name" && "$name" --version >/dev/null 2>&1; then
-            command -v "$name"
+            type -P "$name"
             return
         fi
     done
@@ -85,7 +86,7 @@ needed_to_test() {
     need "GStreamer's libav plugin" gstreamer1.0-libav has_element avenc_aac
     need "systemd-analyze" systemd have systemd-analyze
     # Ubuntu's package is a snap in disguise; see install_browser.
-    is_ubuntu || need "Chromium" chromium chromium
+    is_ubuntu || need "Chromium" chromium find_chromium
 }
 
 is_ubuntu() { [[ -r /etc/os-release ]] && (. /etc/os-release && [[ ${ID:-} == ubuntu ]]); }
@@ -146,7 +147,7 @@ npm_packages() {
 
 # Ubuntu ships Chromium as a snap only, which containers can't run: Playwright's own build, under a name in PATH.
 install_browser() {
-    chromium >/dev/null && return
+    find_chromium >/dev/null && return
     is_ubuntu || die "needs Chromium or Chrome: install it or name it in \$CHROMIUM"
     say "installing Playwright's Chromium"
     local playwright=tests/browser/node_modules/playwright-core path
@@ -192,8 +193,9 @@ install_cargo_deny() {
 
 main() {
     case ${1:-} in
+    browser) find_chromium; return ;;
     run | test) ;;
-    *) die "usage: packaging/setup.sh run|test" ;;
+    *) die "usage: packaging/setup.sh run|test|browser" ;;
     esac
     check_rust
     packages_for needed_to_run
