@@ -1,4 +1,5 @@
 //! The rules of the house (ARCHITECTURE.md), held against the sources. A broken rule prints file, line and the rule.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -8,7 +8,7 @@ use crate::domain::lifecycle::Cause;
 const MOST_CHARS: usize = 300;
 const KEPT_LINES: usize = 12;
 
-/// The line without credentials and control characters, at most [`MOST_CHARS`] long.
+/// The line without credentials and control characters, at most `MOST_CHARS` long.
 pub fn redact(line: &str) -> String {
     let mut safe = String::new();
     for (i, part) in line.split("://").enumerate() {
