@@ -150,14 +150,21 @@ pub fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-fn in_runtime(command: impl Future<Output = Outcome>) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// The runtime that all commands use.
+///
+/// # Errors
+/// No threads.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        // File reads and name look-ups; the default of 512 would let a hung disk take the memory.
-        .max_blocking_threads(64)
+        // File reads and name look-ups. Few: each of these threads keeps what its largest read took.
+        .max_blocking_threads(16)
         .enable_all()
         .build()
-        .map_err(|error| anyhow::anyhow!("no runtime: {error}"))?;
+}
+
+fn in_runtime(command: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = runtime().map_err(|error| anyhow::anyhow!("no runtime: {error}"))?;
     runtime.block_on(command)
 }
 

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::open::Limits;
 use super::reason::one_line;
@@ -28,12 +29,15 @@ const FILE_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o755;
 /// `.{instance}-{number}.tmp`: hidden from web servers, and impossible as an object's name.
 const TEMP_SUFFIX: &str = ".tmp";
+/// Threads that this store takes of the runtime's: a file system that hangs must leave some for the spool.
+const MOST_THREADS: usize = 8;
 
 /// See the module.
 #[derive(Debug)]
 pub struct FileStore {
     root: PathBuf,
     limits: Limits,
+    threads: Arc<Semaphore>,
     /// Tells this store's temporary files from those of a process that died.
     instance: Arc<str>,
     written: AtomicU64,
@@ -46,6 +50,7 @@ impl FileStore {
         Self {
             root: config.root.clone(),
             limits: Limits::default(),
+            threads: Arc::new(Semaphore::new(MOST_THREADS)),
             instance: format!(".{dice:016x}-").into(),
             written: AtomicU64::new(0),
         }
@@ -67,7 +72,16 @@ impl FileStore {
     ) -> Result<T, StoreError> {
         let abandoned = AbandonOnDrop::default();
         let flag = abandoned.0.clone();
-        let task = tokio::task::spawn_blocking(move || work(&flag));
+        let threads = self.threads.clone();
+        let task = async {
+            let thread = threads.acquire_owned().await;
+            tokio::task::spawn_blocking(move || {
+                // Until the work itself ends: it may outlast this call.
+                let _thread = thread;
+                work(&flag)
+            })
+            .await
+        };
         match tokio::time::timeout(self.limits.attempt, task).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(stopped)) => Err(StoreError::Unavailable { reason: one_line(&stopped.to_string()) }),

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use tempfile::TempDir;
 
@@ -96,4 +98,33 @@ async fn a_file_where_a_folder_should_be_is_told() {
     let error = put(&store, "cam/a.ts").await.unwrap_err();
     assert!(error.to_string().contains("live"), "{error}");
     assert!(matches!(error, StoreError::Denied { .. }), "{error:?}");
+}
+
+#[test]
+fn a_file_system_that_hangs_leaves_threads_for_others() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(MOST_THREADS + 1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let hung = root.path().join("hung");
+    // Nobody writes to it, so opening it to read hangs.
+    nix::unistd::mkfifo(&hung, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let store = FileStore {
+        limits: Limits { attempt: Duration::from_millis(50), ..Limits::default() },
+        ..FileStore::new(&FileConfig { root: root.path().to_owned(), public_base_url: None })
+    };
+    let (answers, other) = runtime.block_on(async {
+        let mut answers = Vec::new();
+        for _ in 0..MOST_THREADS + 2 {
+            answers.push(store.get(&ObjectKey::new("hung")).await);
+        }
+        let other = tokio::task::spawn_blocking(|| ());
+        (answers, tokio::time::timeout(Duration::from_secs(10), other).await)
+    });
+    // Read and write at once, which no pipe lets wait: those that hang go on, and end at its end.
+    drop(File::options().read(true).write(true).open(&hung).unwrap());
+    assert!(answers.iter().all(|a| matches!(a, Err(StoreError::Unavailable { .. }))), "{answers:?}");
+    assert!(matches!(other, Ok(Ok(()))), "{other:?}");
 }
