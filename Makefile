@@ -26,7 +26,7 @@ lint: player ## format, clippy, documentation, the player's types
 	npm --prefix player run check
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --no-deps --document-private-items
 
 check: lint ## the same as lint
 

@@ -12,7 +12,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 #[folder = "player/dist"]
 struct Dist;
 
-/// `blob:` is how MediaSource reaches the <video>; playlist and segments may lie in any bucket (`?src=`).
+/// `blob:` is how MediaSource reaches the `<video>`; playlist and segments may lie in any bucket (`?src=`).
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; \
     style-src 'self'; img-src 'self'; media-src blob: http: https:; connect-src 'self' http: https:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'self'";

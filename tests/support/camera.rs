@@ -46,6 +46,8 @@ impl Camera {
     pub async fn start(opts: CameraOpts) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/rtsp_camera.py");
         let mut child = Command::new(PYTHON)
+            // No cache beside the sources.
+            .arg("-B")
             .arg(script)
             .args(arguments(&opts))
             .stdin(Stdio::piped())
