@@ -44,6 +44,10 @@ const HTTP_GRACE: Duration = Duration::from_secs(1);
 /// A supervisor that gave no sign of life for this long hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(60);
 
+/// After a panic; below [`HANGS_AFTER`].
+const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
+const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
 /// A running agent. Dropping it ends everything at once.
 #[derive(Debug)]
 pub struct Agent {
@@ -166,18 +170,24 @@ struct CameraKeeper {
 
 impl CameraKeeper {
     async fn keep(self) {
-        let backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(300) };
-        for panics in 1.. {
+        let mut panics = 0;
+        loop {
+            let started = clock::now();
             let mut task = JoinSet::new();
             task.spawn(self.supervise().in_current_span());
             let ended = task.join_next().await;
             if !matches!(&ended, Some(Err(error)) if error.is_panic()) {
                 return;
             }
+            // A bug that strikes once a month is no reason to wait long.
+            let stable = clock::now().saturating_duration_since(started) > PANIC_FORGOTTEN_AFTER;
+            panics = if stable { 1 } else { panics + 1 };
             tracing::error!(panics, "a bug ended this camera's supervisor: starting it again");
+            // Waiting is not hanging (see `is_alive`).
+            self.status.send_modify(|status| status.beat = clock::now());
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(backoff.delay(panics, 0.0)) => {}
+                () = tokio::time::sleep(PANIC_BACKOFF.delay(panics, 0.0)) => {}
             }
         }
     }

@@ -46,7 +46,7 @@ async fn start(engine: &FfmpegEngine) -> Box<dyn Run> {
         match engine.start(RunId::new(1, 1)).await {
             Ok(run) => return run,
             // Another test's fork still holds the script that was just written.
-            Err(EngineError::Spawn { source, .. }) if source.kind() == ErrorKind::ExecutableFileBusy => {
+            Err(EngineError::Spawn { error, .. }) if error.kind() == ErrorKind::ExecutableFileBusy => {
                 tokio::task::yield_now().await;
             }
             Err(error) => panic!("{error}"),

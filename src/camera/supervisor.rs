@@ -19,6 +19,7 @@ use crate::domain::lifecycle::{Action, Cause, Input, Lifecycle, Patience, Phase}
 use crate::domain::publication::Plan;
 use crate::domain::segment::Segment;
 use crate::domain::uploads::UploadLimits;
+use crate::engine::spool::root::SpoolError;
 use crate::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run};
 use crate::store::ObjectStore;
 
@@ -224,6 +225,7 @@ async fn next(current: &mut Option<Box<dyn Run>>) -> EngineEvent {
 fn never_started(error: &EngineError) -> Exit {
     let cause = match error {
         EngineError::Spawn { .. } => Cause::Crashed,
+        EngineError::Spool(SpoolError::Taken { .. }) => Cause::Taken,
         EngineError::Spool(_) => Cause::Spool,
     };
     Exit { code: None, signal: None, ran_for: Duration::ZERO, cause, last_words: vec![error.to_string()] }

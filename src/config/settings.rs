@@ -22,12 +22,13 @@ const FRAME_TOLERANCE: f64 = 1e-6;
 /// A `settings` section over the `base` that its missing keys have.
 pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Settings) -> Settings {
     let Some(section) = field.and_then(|field| reader.section(&field)) else { return base.clone() };
-    let faults_before = reader.faults.len();
     reader.refuse_unknown(&section, KEYS, None);
     let width = reader.integer(&section, "target_width", WIDTH_MIN..=WIDTH_MAX);
+    let keep = reader.integer(&section, "segments_to_keep", WINDOW_MIN..=WINDOW_MAX);
+    let faults_before = reader.faults.len();
     let fps = reader.integer(&section, "target_fps", 1..=FPS_MAX);
     let duration = reader.duration(&section, "segment_duration", SEGMENT_MIN..=SEGMENT_MAX);
-    let keep = reader.integer(&section, "segments_to_keep", WINDOW_MIN..=WINDOW_MAX);
+    let pair_is_read = reader.faults.len() == faults_before;
     if let Some(odd) = width.as_ref().filter(|width| width.value % 2 == 1) {
         // yuv420p halves both sides.
         let (below, above) = (odd.value - 1, odd.value + 1);
@@ -40,7 +41,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Set
         segments_to_keep: keep.map_or(base.segments_to_keep, |keep| keep.value as usize),
     };
     // A pair with a value that is wrong by itself says nothing.
-    if reader.faults.len() == faults_before {
+    if pair_is_read {
         refuse_torn_frames(reader, &settings, fps, duration);
     }
     settings

@@ -24,8 +24,8 @@ impl ObjectClass {
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Playlist => "application/vnd.apple.mpegurl",
-            Self::Segment => "video/mp2t",
-            Self::Probe => "text/plain",
+            // A bucket may allow the stream's types only: the probe has to pass for one.
+            Self::Segment | Self::Probe => "video/mp2t",
         }
     }
 

@@ -24,6 +24,8 @@ pub enum Cause {
     BadStream,
     /// The spool could not be written.
     Spool,
+    /// Another agent on this machine runs this camera.
+    Taken,
     /// Anything else.
     Crashed,
 }
@@ -40,6 +42,7 @@ impl Cause {
             Self::Disconnected => "the camera closed the connection",
             Self::BadStream => "the camera's stream could not be used",
             Self::Spool => "the spool could not be written",
+            Self::Taken => "another edge-agent on this machine runs this camera",
             Self::Crashed => "ffmpeg failed",
         }
     }

@@ -77,8 +77,8 @@ pub struct Exit {
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    #[error("ffmpeg could not be started ({path}): {source}")]
-    Spawn { path: String, source: std::io::Error },
+    #[error("ffmpeg could not be started ({path}): {error}")]
+    Spawn { path: String, error: std::io::Error },
     #[error(transparent)]
     Spool(#[from] spool::root::SpoolError),
 }

@@ -51,7 +51,13 @@ pub(super) async fn check(args: CheckArgs) -> Outcome {
     for warning in &loaded.warnings {
         report.warn("configuration", warning.to_string(), "see docs/configuration.md");
     }
-    report.pass("configuration", format!("{} cameras to run", cameras.len()));
+    report.pass(
+        "configuration",
+        match cameras.len() {
+            1 => "1 camera to run".to_owned(),
+            many => format!("{many} cameras to run"),
+        },
+    );
     let ffmpeg = check_ffmpeg(&config, &mut report).await;
     let root = config.spool.clone().unwrap_or_else(default_root);
     check_spool(&root, &mut report);

@@ -17,9 +17,9 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
         Ok(store) => store,
         Err(error) => return report.fail("storage", error.to_string(), mend(&config.store, &error)),
     };
-    let folder = format!("{}/edge-agent-check-{:x}/", config.location, clock::wall_ms());
-    let key = ObjectKey::new(format!("{folder}probe.txt"));
-    let body = Bytes::from(format!("edge-agent check {folder}"));
+    let folder = format!("{}/", config.location);
+    let key = ObjectKey::new(format!("{folder}edge-agent-check-{:x}.ts", clock::wall_ms()));
+    let body = Bytes::from(format!("edge-agent check {key}"));
     let mut fail = |report: &mut Report, what: &str, error: &StoreError| {
         report.fail(&format!("storage {what}"), error.to_string(), mend(&config.store, error));
     };
@@ -35,10 +35,10 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
         Err(error) => fail(report, "get", &error),
     }
     match store.list(&folder).await {
-        Ok(keys) if keys == [key.clone()] => report.pass("storage list", "the object is listed"),
-        Ok(keys) => report.fail(
+        Ok(keys) if keys.contains(&key) => report.pass("storage list", "the object is listed"),
+        Ok(_) => report.fail(
             "storage list",
-            format!("{} objects are listed instead of 1", keys.len()),
+            "the object is not listed",
             "the storage lists stale data: the start-up sweep may leave objects behind",
         ),
         Err(error) => fail(report, "list", &error),

@@ -39,9 +39,9 @@ impl RtspTimeout {
 #[derive(Debug, thiserror::Error)]
 pub enum FfmpegError {
     #[error(
-        "ffmpeg was not found ({path}: {source}); install it (Debian, Ubuntu: apt-get install ffmpeg) or set `ffmpeg:` to its path"
+        "ffmpeg was not found ({path}: {error}); install it (Debian, Ubuntu: apt-get install ffmpeg) or set `ffmpeg:` to its path"
     )]
-    NotFound { path: String, source: std::io::Error },
+    NotFound { path: String, error: std::io::Error },
     #[error("{path} does not answer `{args}`: {what}")]
     Mute { path: String, args: String, what: String },
     #[error("{path} ({version}) lacks {what}; install the distribution's full ffmpeg")]
@@ -82,7 +82,7 @@ async fn ask(path: &Path, args: &[&str]) -> Result<String, FfmpegError> {
     let output = tokio::time::timeout(ANSWER_TIME, command.output())
         .await
         .map_err(|_| mute(format!("no answer within {} s", ANSWER_TIME.as_secs())))?
-        .map_err(|source| FfmpegError::NotFound { path: path.display().to_string(), source })?;
+        .map_err(|error| FfmpegError::NotFound { path: path.display().to_string(), error })?;
     if !output.status.success() {
         return Err(mute(output.status.to_string()));
     }

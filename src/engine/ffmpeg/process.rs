@@ -13,7 +13,7 @@ use crate::engine::EngineError;
 
 /// Starts ffmpeg with its script, if it has one, on a pipe.
 pub(super) async fn start(workshop: &Workshop, command: &FfmpegCommand) -> Result<Child, EngineError> {
-    let failed = |source| EngineError::Spawn { path: command.program.display().to_string(), source };
+    let failed = |error| EngineError::Spawn { path: command.program.display().to_string(), error };
     let pipe = command.script.as_ref().map(script_pipe).transpose().map_err(failed)?;
     let mut process = Command::new(&command.program);
     process.args(command.args.iter().map(|arg| match (&pipe, arg.as_str()) {

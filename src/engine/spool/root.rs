@@ -19,8 +19,8 @@ pub struct CameraSpool {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    #[error("the spool folder {} can't be used: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    #[error("the spool folder {} can't be used: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
     #[error("the spool folder {} belongs to another user; set `spool:` to a folder of this user's", path.display())]
     NotOurs { path: PathBuf },
     #[error("camera {camera} is already run by another edge-agent on this machine (spool {})", path.display())]
@@ -52,7 +52,7 @@ impl CameraSpool {
         let folder = root.join(camera.as_str());
         private_folder(root)?;
         private_folder(&folder)?;
-        let io = |source| SpoolError::Io { path: folder.clone(), source };
+        let io = |error| SpoolError::Io { path: folder.clone(), error };
         let lock = File::create(folder.join("lock")).map_err(io)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -73,7 +73,7 @@ impl CameraSpool {
         let path = self.folder.join(run.to_string());
         // Recursive: somebody may have emptied the whole tmpfs meanwhile.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        made.map_err(|source| SpoolError::Io { path: path.clone(), source })?;
+        made.map_err(|error| SpoolError::Io { path: path.clone(), error })?;
         Ok(RunFolder { path })
     }
 }
@@ -134,7 +134,7 @@ fn remove_runs(folder: &Path) -> io::Result<()> {
 
 /// Makes the folder for this user alone; refuses one that another user put there (`/dev/shm` is everybody's).
 pub fn private_folder(path: &Path) -> Result<(), SpoolError> {
-    let io = |source| SpoolError::Io { path: path.to_owned(), source };
+    let io = |error| SpoolError::Io { path: path.to_owned(), error };
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
     let owner = fs::symlink_metadata(path).map_err(io)?;
     if !owner.is_dir() || owner.uid() != geteuid().as_raw() {
