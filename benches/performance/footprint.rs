@@ -108,6 +108,8 @@ impl AgentProcess {
         let child = Command::new(env!("CARGO_BIN_EXE_edge-agent"))
             .arg("--config")
             .arg(&config)
+            // It ends even if this benchmark is killed.
+            .args(["--for", "2m"])
             // Neither this shell's accounts nor its proxies.
             .env_clear()
             .env("HOME", stage.path())
