@@ -1,6 +1,7 @@
 //! The publisher's driver: carries out a [`Publication`]'s actions on a store. The only caller of the store
 //! while a camera runs, and the only place where store calls are tried again.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -31,7 +32,10 @@ pub struct Publisher {
     tasks: JoinSet<Outcome>,
     status: StatusSender,
     troubles: Troubles,
+    given_up: Trouble,
 }
+
+const LANDING_TIME: Duration = Duration::from_secs(1);
 
 /// What a task came back with.
 #[derive(Debug)]
@@ -82,6 +86,7 @@ impl Publisher {
             tasks: JoinSet::new(),
             status,
             troubles: Troubles::default(),
+            given_up: Trouble::default(),
         }
     }
 
@@ -149,13 +154,36 @@ impl Publisher {
         }
     }
 
-    fn tell(&self) {
+    fn tell(&mut self) {
         let progress = self.publication.progress();
+        self.tell_of_losses(progress.segments_given_up, progress.backlog);
         self.status.send_if_modified(|status| {
             let changed = status.progress != progress;
             status.progress = progress;
             changed
         });
+    }
+}
+
+impl Publisher {
+    /// A slow uplink fails no call: this line is all that tells of it.
+    fn tell_of_losses(&mut self, given_up: u64, backlog: usize) {
+        let now = clock::now();
+        let known = self.status.borrow().progress.segments_given_up;
+        if given_up > known
+            && let Some(report) = self.given_up.failed(now)
+        {
+            let since_s = report.lasting.as_secs();
+            tracing::warn!(
+                given_up,
+                since_s,
+                backlog,
+                "segments were given up: the uplink or the storage is too slow"
+            );
+        }
+        if backlog <= 1 && self.given_up.is_over(now) {
+            tracing::info!(given_up, "no more segments are given up");
+        }
     }
 }
 
@@ -182,7 +210,7 @@ impl Calls {
             }
             Action::PutPlaylist(playlist) => {
                 let answer = self.put_playlist(&playlist).await;
-                let failed = |error: &StoreError| Input::PlaylistFailed(failure(error));
+                let failed = |error: &StoreError| Input::PlaylistFailed(playlist_failure(error));
                 let input = answer.as_ref().err().map_or(Input::PlaylistStored, failed);
                 outcome(Operation::PutPlaylist, input, answer.err())
             }
@@ -208,11 +236,19 @@ impl Calls {
 
     async fn put_segment(&self, key: &ObjectKey, payload: Payload) -> Result<(), StoreError> {
         let Payload::File { path, .. } = payload;
-        let gone = |error: std::io::Error| StoreError::Rejected {
-            reason: format!("the spooled segment is gone: {error}"),
+        let unreadable = |error: std::io::Error| {
+            let reason = format!("the spooled segment can't be read: {error}");
+            match error.kind() {
+                ErrorKind::NotFound => StoreError::Rejected { reason },
+                // No descriptor, no memory: that passes.
+                _ => StoreError::Unavailable { reason },
+            }
         };
-        let body = tokio::fs::read(&path).await.map_err(gone)?;
-        self.within(self.store.put(key, Bytes::from(body), ObjectClass::Segment)).await
+        self.within(async {
+            let body = tokio::fs::read(&path).await.map_err(unreadable)?;
+            self.store.put(key, Bytes::from(body), ObjectClass::Segment).await
+        })
+        .await
     }
 
     async fn put_playlist(&self, playlist: &MediaPlaylist) -> Result<(), StoreError> {
@@ -225,8 +261,7 @@ impl Calls {
         match self.within(self.store.get(&self.layout.playlist())).await {
             Ok(bytes) => outcome(operation, Input::Remote(self.understand(&bytes)), None),
             Err(StoreError::NotFound) => {
-                let first = self.first_msn();
-                outcome(operation, Input::Remote(Remote::Absent { first, discontinuity_sequence: 0 }), None)
+                outcome(operation, Input::Remote(Remote::Absent { first: self.first_msn() }), None)
             }
             Err(error) => outcome(operation, Input::RemoteFailed(failure(&error)), Some(error)),
         }
@@ -239,7 +274,7 @@ impl Calls {
             Err(error) => {
                 tracing::warn!(%error, "the remote playlist can't be read: a new one takes its place");
                 let (scraped, discontinuity_sequence) = scrape_sequences(&text).unwrap_or((Msn(0), 0));
-                Remote::Absent { first: scraped.max(self.first_msn()), discontinuity_sequence }
+                Remote::Damaged { next: scraped.max(self.first_msn()), discontinuity_sequence }
             }
         }
     }
@@ -263,6 +298,16 @@ async fn remove(path: PathBuf) -> Outcome {
 
 fn outcome(operation: Operation, input: Input, error: Option<StoreError>) -> Outcome {
     Outcome { operation, input: Some(input), error: error.map(|error| error.to_string()) }
+}
+
+/// A playlist PUT without an answer may still be under way behind us: the next one gives it time to land first.
+fn playlist_failure(error: &StoreError) -> Failure {
+    match failure(error) {
+        Failure::Retry { after } => {
+            Failure::Retry { after: Some(after.unwrap_or_default().max(LANDING_TIME)) }
+        }
+        other => other,
+    }
 }
 
 /// What a store's answer means for the next try.

@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 
 use super::publisher::Publisher;
 use super::status::{LastExit, StatusSender};
+use super::trouble::Trouble;
 use crate::clock;
 use crate::config::model::Settings;
 use crate::domain::dice::Dice;
@@ -26,7 +27,7 @@ use crate::store::ObjectStore;
 /// Uploads under way at once: one is usual; more let a slow one be overtaken.
 const UPLOADS_AT_ONCE: usize = 3;
 /// Spool memory that one camera's unsent segments may take.
-const BACKLOG_BYTES: u64 = 64 << 20;
+const BACKLOG_BYTES: u64 = 32 << 20;
 /// The supervisor's sign of life when nothing happens.
 const BEAT: Duration = Duration::from_secs(5);
 
@@ -42,6 +43,7 @@ pub fn plan(location: &Location, camera: &CameraId, settings: &Settings) -> Plan
             // What is older than the window would leave the playlist the moment it entered.
             backlog: settings.segments_to_keep,
             backlog_bytes: BACKLOG_BYTES,
+            segment_duration: settings.segment_duration,
             most_pause: pause,
         },
     }
@@ -55,13 +57,14 @@ pub struct Supervisor {
     dice: Dice,
     /// The cause that the log told last.
     last_told: Option<Cause>,
+    losses: Trouble,
 }
 
 impl Supervisor {
     pub fn new(engine: Box<dyn Engine>, patience: Patience, status: StatusSender, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let lifecycle = Lifecycle::new(patience, Dice::new(dice.roll()));
-        Self { engine, lifecycle, status, dice, last_told: None }
+        Self { engine, lifecycle, status, dice, last_told: None, losses: Trouble::default() }
     }
 
     /// Runs the camera until `stop`, then finishes its last segment and publishes it; `abort` ends it at once.
@@ -167,8 +170,11 @@ impl Supervisor {
     }
 
     fn lost(&mut self, segments: u64) {
-        tracing::warn!(segments, "segments were lost in the spool: is its file system full?");
         self.status.send_modify(|status| status.segments_missed += segments);
+        if let Some(report) = self.losses.failed(clock::now()) {
+            let times = report.failures;
+            tracing::warn!(segments, times, "segments were lost in the spool: is its file system full?");
+        }
     }
 
     fn exited(&mut self, exit: Exit) {

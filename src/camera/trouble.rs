@@ -2,13 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-const SUMMARY_EVERY: Duration = Duration::from_secs(60);
+/// Between summaries: doubling, as a trouble that has lasted for a day is no news every minute.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// One kind of call that fails now and then.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     since: Option<Instant>,
     told: Option<Instant>,
+    /// To the next summary.
+    pause: Duration,
+    last_failure: Option<Instant>,
     failures: u64,
 }
 
@@ -24,10 +29,12 @@ impl Trouble {
     pub(super) fn failed(&mut self, now: Instant) -> Option<Report> {
         let since = *self.since.get_or_insert(now);
         self.failures += 1;
-        if self.told.is_some_and(|told| now.saturating_duration_since(told) < SUMMARY_EVERY) {
+        self.last_failure = Some(now);
+        if self.told.is_some_and(|told| now.saturating_duration_since(told) < self.pause.max(FIRST_PAUSE)) {
             return None;
         }
         self.told = Some(now);
+        self.pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         Some(Report { failures: self.failures, lasting: now.saturating_duration_since(since) })
     }
 
@@ -35,9 +42,21 @@ impl Trouble {
     pub(super) fn succeeded(&mut self, now: Instant) -> Option<Report> {
         let since = self.since.take()?;
         let failures = std::mem::take(&mut self.failures);
+        self.pause = Duration::ZERO;
         // `told` stays: a call that fails every other time must not get two lines each time.
         let quiet = self.told.is_some_and(|told| told < since);
         (!quiet).then(|| Report { failures, lasting: now.saturating_duration_since(since) })
+    }
+}
+
+impl Trouble {
+    /// For what has failures but no successes: `true` once, when the last failure is [`FIRST_PAUSE`] ago.
+    pub(super) fn is_over(&mut self, now: Instant) -> bool {
+        let quiet = self.last_failure.is_some_and(|at| now.saturating_duration_since(at) >= FIRST_PAUSE);
+        if quiet {
+            self.last_failure = None;
+        }
+        quiet && self.succeeded(now).is_some()
     }
 }
 
@@ -51,10 +70,27 @@ mod tests {
     #[test]
     fn an_outage_is_told_at_its_start_now_and_then_and_at_its_end() {
         let (mut trouble, t0) = (Trouble::default(), start());
-        let told: Vec<u32> = (0..150).filter(|i| trouble.failed(t0 + S * *i).is_some()).collect();
-        assert_eq!(told, [0, 60, 120]);
-        assert_eq!(trouble.succeeded(t0 + 150 * S), Some(Report { failures: 150, lasting: 150 * S }));
-        assert_eq!(trouble.succeeded(t0 + 151 * S), None);
+        let told: Vec<u32> = (0..500).filter(|i| trouble.failed(t0 + S * *i).is_some()).collect();
+        assert_eq!(told, [0, 60, 180, 420]);
+        assert_eq!(trouble.succeeded(t0 + 500 * S), Some(Report { failures: 500, lasting: 500 * S }));
+        assert_eq!(trouble.succeeded(t0 + 501 * S), None);
+    }
+
+    #[test]
+    fn a_day_of_trouble_is_some_thirty_lines() {
+        let (mut trouble, t0) = (Trouble::default(), start());
+        let lines = (0..86_400).filter(|i| trouble.failed(t0 + S * *i).is_some()).count();
+        assert!((24..=32).contains(&lines), "{lines}");
+    }
+
+    #[test]
+    fn what_never_succeeds_is_over_when_it_stays_away() {
+        let (mut trouble, t0) = (Trouble::default(), start());
+        assert!(!trouble.is_over(t0));
+        trouble.failed(t0);
+        assert!(!trouble.is_over(t0 + 30 * S));
+        assert!(trouble.is_over(t0 + 61 * S));
+        assert!(!trouble.is_over(t0 + 62 * S));
     }
 
     #[test]

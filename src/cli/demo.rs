@@ -25,7 +25,10 @@ pub(super) async fn demo(args: DemoArgs) -> Outcome {
     start_logging(&args.log, tracing::Level::WARN);
     let folder = tempdir()?;
     let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
-    let (agent, config) = start(args.listen, &folder).await?;
+    let (agent, config) = tokio::select! {
+        started = start(args.listen, &folder) => started?,
+        _ = signals.next() => return Ok(()),
+    };
     let camera = &config.cameras[0];
     let http = agent.http_addr();
     say("edge-agent demo: a test pattern through ffmpeg, a folder as the bucket, and a browser.");

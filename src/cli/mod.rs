@@ -165,7 +165,10 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 fn in_runtime(command: impl Future<Output = Outcome>) -> Outcome {
     let runtime = runtime().map_err(|error| anyhow::anyhow!("no runtime: {error}"))?;
-    runtime.block_on(command)
+    let outcome = runtime.block_on(command);
+    // A file system that hangs holds its threads: they are left behind.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
 }
 
 /// Tells what is worth `quiet` or more; each `-v` one level more.

@@ -17,7 +17,13 @@ pub(super) async fn run(args: RunArgs) -> Outcome {
     let config = loaded.config;
     let cameras = config::select(&config, &args.cameras).map_err(|e| Failure::Config(e.to_string()))?;
     let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
-    let agent = Agent::start(&config, &cameras).await?;
+    let agent = tokio::select! {
+        agent = Agent::start(&config, &cameras) => agent?,
+        why = signals.next() => {
+            tracing::info!(why, "stopped while starting");
+            return Ok(());
+        }
+    };
     let ids: Vec<_> = cameras.iter().map(|camera| camera.id.as_str()).collect();
     let http = agent.http_addr().map(|addr| format!("http://{addr}/"));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), cameras = ids.join(" "), http, "edge-agent started");

@@ -16,6 +16,9 @@ pub enum Failure {
     Never,
 }
 
+/// A server that says "retry after a day" must not silence a camera for a day.
+const LONGEST: Duration = Duration::from_secs(300);
+
 /// Open while calls succeed; after a failure closed until a backoff has passed.
 #[derive(Debug)]
 pub struct Gate {
@@ -59,7 +62,10 @@ impl Gate {
 
     /// Calls that were under way together and fail together count once.
     pub fn failed(&mut self, now: Instant, failure: Failure) {
-        if self.retry_at.is_some_and(|at| now < at) {
+        if let Some(at) = self.retry_at.filter(|at| now < *at) {
+            if let Failure::Retry { after: Some(after) } = failure {
+                self.retry_at = Some(at.max(now + after.min(LONGEST)));
+            }
             return;
         }
         self.failures = self.failures.saturating_add(1);
@@ -68,8 +74,7 @@ impl Gate {
             Failure::Retry { after } => self.quick.delay(self.failures, unit).max(after.unwrap_or_default()),
             Failure::Rare | Failure::Never => self.rare.delay(self.failures, unit),
         };
-        // A server that says "retry after a day" must not silence a camera for a day.
-        self.retry_at = Some(now + delay.min(Duration::from_secs(300)));
+        self.retry_at = Some(now + delay.min(LONGEST));
     }
 }
 
@@ -105,6 +110,8 @@ mod tests {
         let at = gate.opens_at();
         gate.failed(now, Failure::Retry { after: None });
         assert_eq!(gate.opens_at(), at);
+        gate.failed(now, Failure::Retry { after: Some(Duration::from_secs(9)) });
+        assert_eq!(gate.opens_at(), Some(now + Duration::from_secs(9)), "what the server asks for counts");
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub struct Patience {
     pub stall: Duration,
     /// For each rung of a stop.
     pub grace: Duration,
-    /// A run that lived this long was a good one: earlier failures are forgotten.
+    /// A run that gave segments for this long was a good one: earlier failures are forgotten.
     pub stable_after: Duration,
     pub backoff: Backoff,
     /// For causes that a person has to mend; slow, so that cameras do not lock the account.
@@ -130,8 +130,8 @@ pub struct Lifecycle {
     dice: Dice,
     phase: Phase,
     wanted: bool,
-    /// When the current run was spawned.
-    spawned_at: Option<Instant>,
+    /// When the current run's first segment came.
+    live_since: Option<Instant>,
     /// The run is being ended because it stalled.
     stalled: bool,
     failures: u32,
@@ -146,7 +146,7 @@ impl Lifecycle {
             dice,
             phase: Phase::Idle,
             wanted: false,
-            spawned_at: None,
+            live_since: None,
             stalled: false,
             failures: 0,
             restarts: 0,
@@ -188,7 +188,10 @@ impl Lifecycle {
 
     fn segment(&mut self, now: Instant) {
         match &mut self.phase {
-            Phase::Starting { since } => self.phase = Phase::Live { since: *since, last_segment: now },
+            Phase::Starting { .. } => {
+                self.live_since = Some(now);
+                self.phase = Phase::Live { since: now, last_segment: now };
+            }
             Phase::Live { last_segment, .. } => *last_segment = now,
             // A last segment while stopping is no news.
             Phase::Idle | Phase::Stopping { .. } | Phase::BackingOff { .. } => {}
@@ -198,7 +201,7 @@ impl Lifecycle {
     fn exited(&mut self, now: Instant, cause: Cause) {
         let stalled = std::mem::take(&mut self.stalled);
         let asked = !stalled && matches!(self.phase, Phase::Stopping { .. });
-        let lived = self.spawned_at.take().map(|at| now.saturating_duration_since(at)).unwrap_or_default();
+        let lived = self.live_since.take().map(|at| now.saturating_duration_since(at)).unwrap_or_default();
         self.last_cause = Some(match cause {
             // Our own signal is not why it ended; what ffmpeg said before may be.
             _ if asked => Cause::Asked,
@@ -246,7 +249,6 @@ impl Lifecycle {
 
     fn spawn(&mut self, now: Instant) -> Action {
         self.phase = Phase::Starting { since: now };
-        self.spawned_at = Some(now);
         Action::Spawn
     }
 

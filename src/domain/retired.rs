@@ -12,7 +12,7 @@ use super::key::ObjectKey;
 
 /// One deletion call takes no more keys than any store allows.
 const MOST_PER_CALL: usize = 1000;
-/// If a store refuses every deletion, this many keys are remembered; the start-up sweep finds the others.
+/// If a store refuses every deletion, this many keys are remembered; a sweep finds the others.
 const MOST_KEYS: usize = 10_000;
 
 #[derive(Debug)]
@@ -99,17 +99,13 @@ impl Retired {
         !self.deleting.is_empty()
     }
 
-    pub fn len(&self) -> usize {
-        self.due.len() + self.leaving.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Keys dropped because the store refused too many deletions.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
+    }
+
+    pub fn take_forgotten(&mut self) -> u64 {
+        std::mem::take(&mut self.forgotten)
     }
 
     pub fn deadline(&self) -> Option<Instant> {
@@ -141,7 +137,7 @@ mod tests {
         assert_eq!(retired.start(t0 + 15 * S), Some(vec![key("a")]));
         assert_eq!(retired.start(t0 + 15 * S), None, "one call at a time");
         retired.deleted();
-        assert!(retired.is_empty());
+        assert_eq!(retired.deadline(), None);
     }
 
     #[test]
@@ -164,7 +160,7 @@ mod tests {
         for i in 0..MOST_KEYS + 5 {
             retired.condemn(key(&i.to_string()), t0);
         }
-        assert_eq!((retired.len(), retired.forgotten()), (MOST_KEYS, 5));
+        assert_eq!((retired.due.len(), retired.forgotten()), (MOST_KEYS, 5));
         assert_eq!(retired.start(t0 + S).map(|keys| keys.len()), Some(MOST_PER_CALL));
     }
 }

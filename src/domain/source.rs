@@ -1,5 +1,6 @@
 //! Where a camera's pictures come from. A URL with credentials prints without them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -93,9 +94,17 @@ impl fmt::Display for RtspUrl {
         if let Some(port) = self.0.port() {
             write!(f, ":{port}")?;
         }
-        f.write_str(self.0.path())?;
+        f.write_str(&hide_path(self.0.path()))?;
         // Cheap cameras take the password as a query parameter.
         if self.0.query().is_some() { f.write_str("?***") } else { Ok(()) }
+    }
+}
+
+/// Some cameras take the password in the path: `/user=admin&password=...&channel=1`.
+pub fn hide_path(path: &str) -> Cow<'_, str> {
+    match path.split_once('=') {
+        Some((name, _)) => format!("{name}=***").into(),
+        None => path.into(),
     }
 }
 
@@ -129,6 +138,8 @@ mod tests {
         assert_eq!(url.reveal(), "rtsp://admin:p%40ss@10.0.0.9:8554/h264?user=admin&password=hunter2");
         assert_eq!((url.host(), url.port()), ("10.0.0.9", 8554));
         assert_eq!(rtsp("rtsp://cam/1").to_string(), "rtsp://cam/1");
+        let in_path = rtsp("rtsp://10.0.0.9:554/user=admin&password=hunter2&channel=1.sdp");
+        assert_eq!(in_path.to_string(), "rtsp://10.0.0.9:554/user=***");
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct UploadLimits {
     /// Segments waiting or under way; the oldest is given up for a newer one.
     pub backlog: usize,
     pub backlog_bytes: u64,
+    /// An upload that takes longer than a segment lasts is too slow for the stream.
+    pub segment_duration: Duration,
     /// The longest pause between attempts.
     pub most_pause: Duration,
 }
@@ -50,9 +52,18 @@ pub struct GivenUp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Waiting,
-    InFlight(Ticket),
+    InFlight(Ticket, Instant),
     Stored,
 }
+
+impl State {
+    fn is_in_flight(self, ticket: Ticket) -> bool {
+        matches!(self, Self::InFlight(own, _) if own == ticket)
+    }
+}
+
+/// While the uplink is too slow: one under way and two behind it. More would only be older when they arrive.
+const SLOW_BACKLOG: usize = 3;
 
 /// What an answer to an upload means.
 #[derive(Debug, PartialEq)]
@@ -73,6 +84,8 @@ pub struct Uploads {
     next_ticket: u64,
     gate: Gate,
     limits: UploadLimits,
+    /// The uplink can't carry the stream: uploads go one at a time, as several would share it and all be late.
+    slow: bool,
 }
 
 impl Uploads {
@@ -83,6 +96,7 @@ impl Uploads {
             next_ticket: 0,
             gate: Gate::new(limits.most_pause, dice),
             limits,
+            slow: false,
         }
     }
 
@@ -91,20 +105,26 @@ impl Uploads {
         self.queue.push_back(Pending { outgoing, state: State::Waiting, tried: false });
         let mut given_up = Vec::new();
         while self.is_over_limit() && self.queue.len() > 1 {
-            given_up.extend(self.give_up_front());
+            given_up.extend(self.give_up_oldest());
         }
         given_up
     }
 
     fn is_over_limit(&self) -> bool {
         let bytes: u64 = self.queue.iter().map(|p| p.outgoing.segment.payload.bytes()).sum();
-        self.queue.len() > self.limits.backlog || bytes > self.limits.backlog_bytes
+        let backlog = if self.slow { self.limits.backlog.min(SLOW_BACKLOG) } else { self.limits.backlog };
+        self.queue.len() > backlog || bytes > self.limits.backlog_bytes
     }
 
-    fn give_up_front(&mut self) -> Option<GivenUp> {
-        let state = self.queue.front()?.state;
-        let gone = self.give_up(0)?;
-        if let State::InFlight(ticket) = state {
+    /// The oldest that waits. What is under way has cost the uplink already, and is nearly there: it is given up
+    /// only if nothing older than the newest waits.
+    fn give_up_oldest(&mut self) -> Option<GivenUp> {
+        let older = self.queue.len() - 1;
+        let waiting = self.queue.iter().take(older).position(|p| p.state == State::Waiting);
+        let at = waiting.unwrap_or(0);
+        let state = self.queue.get(at)?.state;
+        let gone = self.give_up(at)?;
+        if let State::InFlight(ticket, _) = state {
             self.abandoned.insert(ticket, gone.outgoing.key.clone());
             return Some(GivenUp { may_exist: false, ..gone });
         }
@@ -122,28 +142,34 @@ impl Uploads {
     /// The next upload to start, if one may start now.
     pub fn start(&mut self, now: Instant) -> Option<(Ticket, ObjectKey, Payload)> {
         // After a failure one probe goes alone: an outage costs few requests.
-        let most = if self.gate.is_failing() { 1 } else { self.limits.in_flight };
+        let most = if self.gate.is_failing() || self.slow { 1 } else { self.limits.in_flight };
         if !self.gate.is_open(now) || self.in_flight() >= most {
             return None;
         }
         let ticket = Ticket(self.next_ticket);
         let next = self.queue.iter_mut().find(|p| p.state == State::Waiting)?;
-        next.state = State::InFlight(ticket);
+        next.state = State::InFlight(ticket, now);
         self.next_ticket += 1;
         Some((ticket, next.outgoing.key.clone(), next.outgoing.segment.payload.clone()))
     }
 
     fn in_flight(&self) -> usize {
-        let ours = self.queue.iter().filter(|p| matches!(p.state, State::InFlight(_))).count();
+        let ours = self.queue.iter().filter(|p| matches!(p.state, State::InFlight(..))).count();
         ours + self.abandoned.len()
     }
 
-    pub fn stored(&mut self, ticket: Ticket) -> Answer {
+    pub fn stored(&mut self, now: Instant, ticket: Ticket) -> Answer {
         self.gate.succeeded();
         if let Some(key) = self.abandoned.remove(&ticket) {
             return Answer::Condemned { key, stored: true };
         }
-        if let Some(pending) = self.queue.iter_mut().find(|p| p.state == State::InFlight(ticket)) {
+        if let Some(pending) = self.queue.iter_mut().find(|p| p.state.is_in_flight(ticket)) {
+            if let State::InFlight(_, since) = pending.state {
+                let took = now.saturating_duration_since(since);
+                // Between the two it stays as it was: the measure changes with the mode.
+                self.slow = took > self.limits.segment_duration
+                    || (self.slow && took > self.limits.segment_duration / 2);
+            }
             pending.state = State::Stored;
         }
         Answer::Ours
@@ -156,7 +182,7 @@ impl Uploads {
         if let Some(key) = self.abandoned.remove(&ticket) {
             return Answer::Condemned { key, stored: false };
         }
-        let at = self.queue.iter().position(|p| p.state == State::InFlight(ticket));
+        let at = self.queue.iter().position(|p| p.state.is_in_flight(ticket));
         if failure == Failure::Never {
             return at.and_then(|at| self.give_up(at)).map_or(Answer::Ours, Answer::GivenUp);
         }
@@ -201,7 +227,16 @@ mod tests {
 
     fn uploads(backlog: usize) -> Uploads {
         let most_pause = Duration::from_secs(2);
-        Uploads::new(UploadLimits { in_flight: 2, backlog, backlog_bytes: 1_000, most_pause }, Dice::new(5))
+        Uploads::new(
+            UploadLimits {
+                in_flight: 2,
+                backlog,
+                backlog_bytes: 1_000,
+                segment_duration: most_pause,
+                most_pause,
+            },
+            Dice::new(5),
+        )
     }
 
     fn outgoing(index: u64, bytes: u64) -> Outgoing {
@@ -228,9 +263,9 @@ mod tests {
         let first = up.start(now).unwrap().0;
         let second = up.start(now).unwrap().0;
         assert!(up.start(now).is_none(), "two at once");
-        assert_eq!(up.stored(second), Answer::Ours);
+        assert_eq!(up.stored(now, second), Answer::Ours);
         assert_eq!(index(up.pop_stored()), None, "the first is not stored yet");
-        up.stored(first);
+        up.stored(now, first);
         assert_eq!((index(up.pop_stored()), index(up.pop_stored())), (Some(0), Some(1)));
         assert!(up.start(now).is_some());
     }
@@ -247,26 +282,52 @@ mod tests {
         let later = up.deadline().unwrap();
         let (probe, key, _) = up.start(later).unwrap();
         assert_eq!((key.as_str(), up.start(later), up.deadline()), ("0", None, None));
-        up.stored(probe);
+        up.stored(now, probe);
         assert!(up.start(later).is_some() && up.start(later).is_some(), "all is well again");
     }
 
+    fn given_up(lost: &[GivenUp]) -> Vec<(u64, bool)> {
+        lost.iter().map(|l| (l.outgoing.segment.index, l.may_exist)).collect()
+    }
+
     #[test]
-    fn the_oldest_is_given_up_for_a_newer_one_and_leaves_a_mark() {
-        let (mut up, now) = (uploads(2), start());
+    fn the_oldest_that_waits_is_given_up_for_a_newer_one_and_leaves_a_mark() {
+        let (mut up, now) = (uploads(3), start());
         up.push(outgoing(0, 1));
-        let (late, ..) = up.start(now).unwrap();
-        up.push(outgoing(1, 1));
-        let lost = up.push(outgoing(2, 1));
-        assert_eq!(
-            lost.iter().map(|l| (l.outgoing.segment.index, l.may_exist)).collect::<Vec<_>>(),
-            [(0, false)]
-        );
-        assert_eq!(up.stored(late), Answer::Condemned { key: ObjectKey::new("0"), stored: true });
+        let (under_way, ..) = up.start(now).unwrap();
+        (1..3).for_each(|i| drop(up.push(outgoing(i, 1))));
+        assert_eq!(given_up(&up.push(outgoing(3, 1))), [(1, false)], "0 is under way, and nearly there");
+        assert_eq!(up.stored(now, under_way), Answer::Ours);
+        assert!(!up.pop_stored().unwrap().discontinuity);
         let (next, ..) = up.start(now).unwrap();
-        up.stored(next);
+        up.stored(now, next);
         let next = up.pop_stored().unwrap();
-        assert!(next.segment.index == 1 && next.discontinuity);
+        assert!(next.segment.index == 2 && next.discontinuity);
+    }
+
+    #[test]
+    fn with_nothing_waiting_the_oldest_under_way_is_given_up_and_its_object_condemned() {
+        let (mut up, now) = (uploads(2), start());
+        (0..2).for_each(|i| drop(up.push(outgoing(i, 1))));
+        let late = up.start(now).unwrap().0;
+        up.start(now).unwrap();
+        assert_eq!(given_up(&up.push(outgoing(2, 1))), [(0, false)]);
+        assert_eq!(up.stored(now, late), Answer::Condemned { key: ObjectKey::new("0"), stored: true });
+    }
+
+    #[test]
+    fn over_a_slow_uplink_uploads_go_one_at_a_time() {
+        let (mut up, t0) = (uploads(5), start());
+        (0..4).for_each(|i| drop(up.push(outgoing(i, 1))));
+        let (first, second) = (up.start(t0).unwrap().0, up.start(t0).unwrap().0);
+        let late = t0 + Duration::from_secs(3);
+        up.stored(late, first);
+        up.stored(late, second);
+        let third = up.start(late).unwrap().0;
+        assert!(up.start(late).is_none(), "one at a time");
+        up.stored(late + Duration::from_millis(900), third);
+        up.push(outgoing(4, 1));
+        assert!(up.start(late).is_some() && up.start(late).is_some(), "it is quick again");
     }
 
     #[test]
@@ -287,7 +348,7 @@ mod tests {
             matches!(up.failed(now, bad, Failure::Never), Answer::GivenUp(lost) if lost.may_exist && lost.outgoing.segment.index == 0)
         );
         let (good, ..) = up.start(now).unwrap();
-        up.stored(good);
+        up.stored(now, good);
         assert!(up.pop_stored().unwrap().discontinuity);
     }
 }

@@ -39,8 +39,10 @@ pub struct Window {
     discontinuity_sequence: u64,
 }
 
-/// Even with many short segments (a camera that restarts all the time) the window stays bounded.
+/// Even with many short segments (a camera that restarts all the time) the window stays bounded. Three target
+/// durations of the shortest segments that can be configured (0.2 s, target 1 s) are 15.
 const MOST_PER_DEPTH: usize = 4;
+const MOST_AT_LEAST: usize = 20;
 
 impl Window {
     pub fn new(depth: usize, target_duration_s: u64, first: Msn, discontinuity_sequence: u64) -> Self {
@@ -83,7 +85,8 @@ impl Window {
             let rest: Duration = self.entries.iter().skip(1).map(|e| e.duration).sum();
             // EXTINF has microseconds at best: three of 1.999999 s are three target durations.
             let enough = rest + Duration::from_millis(10) >= 3 * Duration::from_secs(self.target_duration_s);
-            if !enough && self.entries.len() <= MOST_PER_DEPTH * self.depth {
+            let most = (MOST_PER_DEPTH * self.depth).max(MOST_AT_LEAST);
+            if !enough && self.entries.len() <= most {
                 break;
             }
             retired.extend(self.pop());
@@ -94,7 +97,7 @@ impl Window {
     fn pop(&mut self) -> Option<Entry> {
         let gone = self.entries.pop_front()?;
         if gone.discontinuity {
-            self.discontinuity_sequence += 1;
+            self.discontinuity_sequence = self.discontinuity_sequence.saturating_add(1);
         }
         Some(gone)
     }
@@ -103,16 +106,8 @@ impl Window {
         self.entries.iter().any(|entry| entry.key == *key)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     pub fn live_edge(&self) -> Option<Msn> {
         self.entries.back().map(|entry| entry.msn)
-    }
-
-    pub fn target_duration_s(&self) -> u64 {
-        self.target_duration_s
     }
 
     pub fn snapshot(&self) -> MediaPlaylist {
@@ -178,6 +173,11 @@ mod tests {
             window.push(entry(&i.to_string(), 500, false));
         }
         assert_eq!(window.snapshot().entries.len(), 6);
+        let mut window = Window::new(3, 1, Msn(0), 0);
+        for i in 0..50 {
+            window.push(entry(&i.to_string(), 200, false));
+        }
+        assert_eq!(window.snapshot().entries.len(), 15);
     }
 
     #[test]
@@ -212,6 +212,6 @@ mod tests {
         let (window, retired) = Window::resume(3, 6, old.snapshot());
         assert_eq!((names(&retired), window.snapshot().media_sequence), (vec!["0", "1"], 2));
         let (window, retired) = Window::resume(5, 2, old.snapshot());
-        assert_eq!((retired.len(), window.is_empty(), window.snapshot().media_sequence), (5, true, 5));
+        assert_eq!((retired.len(), window.live_edge(), window.snapshot().media_sequence), (5, None, 5));
     }
 }

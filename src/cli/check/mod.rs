@@ -2,7 +2,7 @@
 
 mod storage;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::sys::statvfs::statvfs;
@@ -60,13 +60,13 @@ pub(super) async fn check(args: CheckArgs) -> Outcome {
     );
     let ffmpeg = check_ffmpeg(&config, &mut report).await;
     let root = config.spool.clone().unwrap_or_else(default_root);
-    check_spool(&root, &mut report);
+    check_spool(&root, cameras.len() as u64, &mut report);
     if args.offline {
         report.skip("storage and cameras", "--offline");
     } else {
         storage::check(&config, &mut report).await;
         if let Some(ffmpeg) = ffmpeg {
-            check_cameras(&cameras, ffmpeg, &mut report).await?;
+            check_cameras(&cameras, ffmpeg, root, &mut report).await?;
         }
     }
     match report.failed {
@@ -95,11 +95,12 @@ async fn check_ffmpeg(config: &Config, report: &mut Report) -> Option<Capabiliti
     }
 }
 
-/// What one camera's spool may take at most: its backlog and what ffmpeg is writing.
-const SPOOL_PER_CAMERA_MB: u64 = 80;
+/// What one camera's spool takes while all goes well, and its backlog at most.
+const SPOOL_USUAL_MB: u64 = 10;
+const SPOOL_MOST_MB: u64 = 40;
 
 #[allow(clippy::unnecessary_cast, reason = "these are u32 on 32-bit ARM")]
-fn check_spool(root: &Path, report: &mut Report) {
+fn check_spool(root: &Path, cameras: u64, report: &mut Report) {
     if let Err(error) = private_folder(root) {
         return report.fail("spool", error.to_string(), "set `spool:` to a folder that this user can write");
     }
@@ -107,27 +108,30 @@ fn check_spool(root: &Path, report: &mut Report) {
         statvfs(root).map_or(0, |fs| fs.blocks_available() as u64 * fs.fragment_size() as u64 / 1_000_000);
     let kind = if is_tmpfs(root) { "in memory" } else { "on disk" };
     let how = format!("{} ({kind}, {free_mb} MB free)", root.display());
-    if free_mb < SPOOL_PER_CAMERA_MB {
-        return report.fail("spool", how, format!("make room: {SPOOL_PER_CAMERA_MB} MB for each camera"));
-    }
-    if is_tmpfs(root) {
-        report.pass("spool", how);
-    } else {
+    let (usual_mb, most_mb) = (SPOOL_USUAL_MB * cameras, SPOOL_MOST_MB * cameras);
+    if free_mb < usual_mb {
+        report.fail(
+            "spool",
+            how,
+            format!("make room: {usual_mb} MB at least, {most_mb} MB to bridge outages"),
+        );
+    } else if !is_tmpfs(root) {
         report.warn("spool", how, "set `spool:` to a tmpfs (e.g. below /dev/shm), to spare a memory card");
+    } else if free_mb < most_mb {
+        report.warn("spool", how, format!("with {most_mb} MB free it could take every camera's backlog"));
+    } else {
+        report.pass("spool", how);
     }
 }
 
 async fn check_cameras(
     cameras: &[&Camera],
     capabilities: Capabilities,
+    spool_root: PathBuf,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let workshop = Arc::new(Workshop {
-        capabilities,
-        spawner: Spawner::start()?,
-        watch: SpoolWatch::new(),
-        spool_root: default_root(),
-    });
+    let workshop =
+        Arc::new(Workshop { capabilities, spawner: Spawner::start()?, watch: SpoolWatch::new(), spool_root });
     for camera in cameras {
         let what = format!("camera {}", camera.id);
         match reach(&workshop, &camera.source).await {

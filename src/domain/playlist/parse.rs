@@ -23,6 +23,10 @@ pub enum PlaylistError {
 
 /// Far above any window; what is longer is not ours.
 const MOST_ENTRIES: usize = 10_000;
+/// Far above any segment.
+const MOST_SECONDS: f64 = 3600.0;
+/// What a player in JavaScript counts exactly (2^53), with room to count on.
+const MOST_SEQUENCE: u64 = 1 << 52;
 
 /// Reads a media playlist that lies in `layout`'s folder.
 ///
@@ -43,14 +47,17 @@ pub fn parse(text: &str, layout: &Layout) -> Result<MediaPlaylist, PlaylistError
 /// What a damaged playlist still tells: the media sequence number after the last one that it may have named,
 /// and a discontinuity sequence that does not go back.
 pub fn scrape_sequences(text: &str) -> Option<(Msn, u64)> {
-    let number =
-        |tag: &str| text.lines().find_map(|l| l.trim().strip_prefix(tag)?.trim().parse::<u64>().ok());
+    let number = |tag: &str| text.lines().find_map(|l| sequence(l.trim().strip_prefix(tag)?));
     let lines = |is: fn(&str) -> bool| text.lines().filter(|l| is(l.trim())).count() as u64;
     let first = number("#EXT-X-MEDIA-SEQUENCE:")?;
     let uris = lines(|l| !l.is_empty() && !l.starts_with('#'));
     let breaks = lines(|l| l == "#EXT-X-DISCONTINUITY");
     let breaks_before = number("#EXT-X-DISCONTINUITY-SEQUENCE:").unwrap_or_default();
     Some((Msn(first.saturating_add(uris)), breaks_before.saturating_add(breaks)))
+}
+
+fn sequence(value: &str) -> Option<u64> {
+    value.trim().parse().ok().filter(|number| *number <= MOST_SEQUENCE)
 }
 
 #[derive(Default)]
@@ -76,14 +83,14 @@ impl Reader {
                 self.target_duration_s = Some(value.parse().map_err(|_| bad("EXT-X-TARGETDURATION"))?);
             }
             "#EXT-X-MEDIA-SEQUENCE" => {
-                self.media_sequence = value.parse().map_err(|_| bad("EXT-X-MEDIA-SEQUENCE"))?;
+                self.media_sequence = sequence(value).ok_or(bad("EXT-X-MEDIA-SEQUENCE"))?;
             }
             "#EXT-X-DISCONTINUITY-SEQUENCE" => {
-                self.discontinuity_sequence =
-                    value.parse().map_err(|_| bad("EXT-X-DISCONTINUITY-SEQUENCE"))?;
+                self.discontinuity_sequence = sequence(value).ok_or(bad("EXT-X-DISCONTINUITY-SEQUENCE"))?;
             }
             "#EXTINF" => {
                 let seconds = value.split(',').next().and_then(|s| s.trim().parse::<f64>().ok());
+                let seconds = seconds.filter(|seconds| *seconds <= MOST_SECONDS);
                 let duration = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok());
                 self.duration = Some(duration.ok_or(bad("EXTINF"))?);
             }
@@ -197,7 +204,24 @@ mod tests {
         );
         assert_eq!(scrape_sequences(&broken), Some((Msn(895_000_003), 4)));
         assert_eq!(scrape_sequences("<html>"), None);
-        assert!(parse(&text.replace("#EXTINF:2.000000,", "#EXTINF:-1,"), &layout()).is_err());
+        for bad in ["-1", "NaN", "inf", "1e19", "4000"] {
+            assert!(
+                parse(&text.replace("#EXTINF:2.000000,", &format!("#EXTINF:{bad},")), &layout()).is_err(),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_that_leave_no_room_to_count_on_are_not_taken_over() {
+        let text = render(&playlist(3));
+        for tag in ["MEDIA-SEQUENCE:895000000", "DISCONTINUITY-SEQUENCE:3"] {
+            let name = tag.split(':').next().unwrap();
+            let broken = text.replace(tag, &format!("{name}:{}", u64::MAX));
+            assert!(parse(&broken, &layout()).is_err(), "{tag}");
+        }
+        let broken = text.replace("895000000", "18446744073709551615");
+        assert_eq!(scrape_sequences(&broken), None);
     }
 
     proptest! {

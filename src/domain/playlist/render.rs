@@ -1,6 +1,7 @@
 //! A playlist's text.
 
 use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
 
 use super::MediaPlaylist;
 use crate::domain::window::Entry;
@@ -27,12 +28,44 @@ pub fn render(playlist: &MediaPlaylist) -> String {
     text
 }
 
+/// A box without a clock wakes up in 1970, and a segment that ended then began before: no stamp is better than a
+/// wrong one. RFC 3339 ends with the year 9999.
+fn is_printable(time: SystemTime) -> bool {
+    const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
+    time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since < YEAR_10000)
+}
+
 fn render_entry(text: &mut String, entry: &Entry) {
     if entry.discontinuity {
         text.push_str("#EXT-X-DISCONTINUITY\n");
     }
-    if let Some(time) = entry.program_time {
+    if let Some(time) = entry.program_time.filter(|time| is_printable(*time)) {
         let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", humantime::format_rfc3339_millis(time));
     }
     let _ = writeln!(text, "#EXTINF:{:.6},\n{}", entry.duration.as_secs_f64(), entry.key.file_name());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Msn;
+    use crate::domain::key::ObjectKey;
+
+    #[test]
+    fn a_time_that_can_not_be_written_is_left_out() {
+        let at = |program_time| Entry {
+            msn: Msn(1),
+            key: ObjectKey::new("l/c/a.ts"),
+            duration: Duration::from_secs(2),
+            program_time,
+            discontinuity: false,
+        };
+        let early = SystemTime::UNIX_EPOCH - Duration::from_secs(2);
+        let late = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
+        for time in [None, Some(early), Some(late)] {
+            let mut text = String::new();
+            render_entry(&mut text, &at(time));
+            assert_eq!(text, "#EXTINF:2.000000,\na.ts\n");
+        }
+    }
 }

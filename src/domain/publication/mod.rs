@@ -41,9 +41,13 @@ pub struct Plan {
 /// What lies at the playlist's key when this agent takes over.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Remote {
-    /// Nothing, or nothing that can be read: count from here.
+    /// Nothing: count from here.
     Absent {
         first: Msn,
+    },
+    /// Something that is no playlist of ours any more; count on from what it still told.
+    Damaged {
+        next: Msn,
         discontinuity_sequence: u64,
     },
     Found(MediaPlaylist),
@@ -106,11 +110,6 @@ enum Takeover {
 }
 
 #[derive(Debug)]
-struct PlaylistPut {
-    generation: u64,
-}
-
-#[derive(Debug)]
 pub struct Publication {
     plan: Plan,
     takeover: Takeover,
@@ -125,7 +124,8 @@ pub struct Publication {
     /// Counts the window's changes; a stored playlist is of one generation.
     generation: u64,
     stored_generation: u64,
-    playlist_put: Option<PlaylistPut>,
+    /// The generation of the one that is under way.
+    playlist_put: Option<u64>,
     playlist_gate: Gate,
     /// The longest playlist that may have named each listed object.
     longest_named: HashMap<ObjectKey, Duration>,
@@ -173,7 +173,7 @@ impl Publication {
                 self.takeover = Takeover::Wanted;
             }
             Input::Stored(ticket) => {
-                let answer = self.uploads.stored(ticket);
+                let answer = self.uploads.stored(now, ticket);
                 self.answered(now, answer);
             }
             Input::StoreFailed(ticket, failure) => {
@@ -185,7 +185,7 @@ impl Publication {
                 self.playlist_put = None;
                 self.playlist_gate.failed(now, failure);
             }
-            Input::Deleted => self.retired.deleted(),
+            Input::Deleted => self.deleted(now),
             Input::DeleteFailed(failure) => self.retired.delete_failed(now, failure),
             Input::Listed(keys) => self.listed(now, &keys),
             Input::ListFailed(failure) => self.sweep.failed(now, failure),
@@ -221,9 +221,11 @@ impl Publication {
     fn take_over(&mut self, now: Instant, remote: Remote) {
         self.read_gate.succeeded();
         let (depth, target) = (self.plan.depth, self.plan.target_duration_s);
-        let window = match remote {
-            Remote::Absent { first, discontinuity_sequence } => {
-                Window::new(depth, target, first, discontinuity_sequence)
+        let (window, duration) = match remote {
+            Remote::Absent { first } => (Window::new(depth, target, first, 0), Duration::ZERO),
+            Remote::Damaged { next, discontinuity_sequence } => {
+                self.seam = true;
+                (Window::new(depth, target, next, discontinuity_sequence), Duration::ZERO)
             }
             Remote::Found(playlist) => {
                 let duration = playlist.duration();
@@ -231,14 +233,12 @@ impl Publication {
                 self.longest_named.extend(named);
                 self.seam = true;
                 let (window, gone) = Window::resume(depth, target, playlist);
-                self.takeover = Takeover::Done(window);
                 self.retire(gone);
-                self.sweep.begin(now + self.hold_of_unknown(duration));
-                return;
+                (window, duration)
             }
         };
         self.takeover = Takeover::Done(window);
-        self.sweep.begin(now + self.hold_of_unknown(Duration::ZERO));
+        self.sweep.begin(now + self.hold_of_unknown(duration));
     }
 
     /// What an earlier agent left unlisted may have left its playlist just now.
@@ -285,11 +285,19 @@ impl Publication {
         }
     }
 
+    fn deleted(&mut self, now: Instant) {
+        self.retired.deleted();
+        if self.retired.take_forgotten() > 0 {
+            // The store deletes again: what was forgotten meanwhile is in the listing.
+            self.sweep.begin(now + self.hold_of_unknown(Duration::ZERO));
+        }
+    }
+
     fn playlist_stored(&mut self, now: Instant) {
         self.playlist_gate.succeeded();
-        if let Some(put) = self.playlist_put.take() {
-            self.stored_generation = put.generation;
-            self.retired.playlist_stored(now, put.generation);
+        if let Some(generation) = self.playlist_put.take() {
+            self.stored_generation = generation;
+            self.retired.playlist_stored(now, generation);
         }
     }
 
@@ -307,7 +315,7 @@ impl Publication {
         for key in orphans {
             self.retired.condemn(key, now);
         }
-        self.sweep.done();
+        self.sweep.done(now);
     }
 
     /// The next thing to do, until there is none.
@@ -323,13 +331,21 @@ impl Publication {
         if let Some(playlist) = self.start_playlist(now) {
             return Some(Action::PutPlaylist(playlist));
         }
-        if let Some((ticket, key, payload)) = self.uploads.start(now) {
+        if self.may_upload()
+            && let Some((ticket, key, payload)) = self.uploads.start(now)
+        {
             return Some(Action::Put { ticket, key, payload });
         }
         if let Some(keys) = self.retired.start(now) {
             return Some(Action::Delete(keys));
         }
         self.sweep.start(now).then_some(Action::List)
+    }
+
+    /// Not while a whole window is stored that no playlist shows: where segments are taken and playlists are
+    /// refused, objects would pile up for ever.
+    fn may_upload(&self) -> bool {
+        self.generation - self.stored_generation < self.plan.depth as u64
     }
 
     fn is_playlist_due(&self) -> bool {
@@ -348,7 +364,7 @@ impl Publication {
             let longest = self.longest_named.entry(entry.key.clone()).or_default();
             *longest = duration.max(*longest);
         }
-        self.playlist_put = Some(PlaylistPut { generation: self.generation });
+        self.playlist_put = Some(self.generation);
         Some(playlist)
     }
 
@@ -359,10 +375,8 @@ impl Publication {
             _ => None,
         };
         let playlist = if self.is_playlist_due() { self.playlist_gate.opens_at() } else { None };
-        [read, playlist, self.uploads.deadline(), self.retired.deadline(), self.sweep.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let upload = if self.may_upload() { self.uploads.deadline() } else { None };
+        [read, playlist, upload, self.retired.deadline(), self.sweep.deadline()].into_iter().flatten().min()
     }
 
     /// All that was produced is stored and listed: an agent that stops may go. Holds that still run are the

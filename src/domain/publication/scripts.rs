@@ -17,7 +17,13 @@ fn plan() -> Plan {
         layout: Layout::new(&"loc".parse().unwrap(), &"cam".parse().unwrap()),
         depth: DEPTH,
         target_duration_s: 2,
-        uploads: UploadLimits { in_flight: 3, backlog: 4, backlog_bytes: 1 << 20, most_pause: 2 * S },
+        uploads: UploadLimits {
+            in_flight: 3,
+            backlog: 4,
+            backlog_bytes: 1 << 20,
+            segment_duration: 2 * S,
+            most_pause: 2 * S,
+        },
     }
 }
 
@@ -55,11 +61,9 @@ struct World {
     run: RunId,
     index: u64,
     runs: u32,
-    discarded: HashSet<Payload2>,
+    discarded: HashSet<std::path::PathBuf>,
     produced: u64,
 }
-
-type Payload2 = std::path::PathBuf;
 
 #[derive(Debug)]
 struct Seen {
@@ -183,7 +187,7 @@ impl World {
         let failure = if fate.never { Failure::Never } else { Failure::Retry { after: None } };
         let input = match action {
             Action::ReadRemote if ok => Input::Remote(match &self.visible {
-                None => Remote::Absent { first: Msn(500), discontinuity_sequence: 0 },
+                None => Remote::Absent { first: Msn(500) },
                 Some(playlist) => Remote::Found(parse(&render(playlist), &plan().layout).unwrap()),
             }),
             Action::ReadRemote => Input::RemoteFailed(failure),
@@ -201,7 +205,7 @@ impl World {
     }
 
     fn becomes_visible(&mut self, new: &MediaPlaylist) {
-        assert!(new.entries.len() <= 4 * DEPTH);
+        assert!(new.entries.len() <= 20);
         if let Some(old) = &self.visible {
             assert!(new.media_sequence >= old.media_sequence, "media sequence went back");
             assert!(new.discontinuity_sequence >= old.discontinuity_sequence);
@@ -338,4 +342,90 @@ fn an_outage_gives_up_the_oldest_and_returns_to_the_live_edge() {
         1,
         "one break in all"
     );
+}
+
+/// Uploads share the uplink, as they do on a real one: a store that merely answers late would not show what
+/// happens when it is too slow for the stream. Returns (published, longest time without a new playlist).
+fn over_an_uplink(of_bitrate: f64, segments: u64) -> (u64, Duration) {
+    const STEP: Duration = Duration::from_millis(20);
+    let mut world = World::new(vec![]);
+    let (mut under_way, mut last_new, mut longest): (Vec<(Ticket, f64)>, _, _) =
+        (vec![], world.now, Duration::ZERO);
+    for step in 0..segments * 100 {
+        world.now += STEP;
+        if step % 100 == 0 {
+            let path = step.to_string().into();
+            let payload = Payload::File { path, bytes: 1000 };
+            let (run, index) = (world.run, step / 100);
+            let segment =
+                Segment { run, index, duration: 2 * S, program_time: SystemTime::UNIX_EPOCH, payload };
+            world.machine.handle(world.now, Input::Produced(segment));
+        }
+        let share = of_bitrate * STEP.as_secs_f64() / 2.0 / under_way.len().max(1) as f64;
+        under_way.iter_mut().for_each(|(_, left)| *left -= share);
+        for (ticket, _) in under_way.extract_if(.., |(_, left)| *left <= 0.0) {
+            world.machine.handle(world.now, Input::Stored(ticket));
+        }
+        while let Some(action) = world.machine.poll(world.now) {
+            let input = match action {
+                Action::Put { ticket, .. } => {
+                    under_way.push((ticket, 1.0));
+                    continue;
+                }
+                Action::ReadRemote => Input::Remote(Remote::Absent { first: Msn(1) }),
+                Action::PutPlaylist(_) => {
+                    longest = longest.max(world.now - last_new);
+                    last_new = world.now;
+                    Input::PlaylistStored
+                }
+                Action::Delete(_) => Input::Deleted,
+                Action::List => Input::Listed(vec![]),
+                Action::Discard(_) => continue,
+            };
+            world.machine.handle(world.now, input);
+        }
+    }
+    (world.machine.progress().segments_published, longest.max(world.now - last_new))
+}
+
+#[test]
+fn an_uplink_too_slow_for_the_stream_still_carries_what_it_can() {
+    for of_bitrate in [1.1, 0.95, 0.8, 0.5, 0.3, 0.1] {
+        let (published, longest) = over_an_uplink(of_bitrate, 450);
+        let most = 450.0 * f64::min(of_bitrate, 1.0);
+        assert!(published as f64 > 0.9 * most, "{published} of {most} at {of_bitrate}");
+        assert!(
+            longest.as_secs_f64() < 7.0 / of_bitrate.min(1.0),
+            "{longest:?} without news at {of_bitrate}"
+        );
+    }
+}
+
+#[test]
+fn a_store_that_refuses_playlists_does_not_fill_with_segments() {
+    let mut world = World::new(vec![]);
+    (0..3).for_each(|_| world.produce());
+    world.step(world.now + 2 * S);
+    let before = world.objects.len();
+    for _ in 0..500 {
+        world.machine.handle(world.now, Input::PlaylistFailed(Failure::Never));
+        world.pending.retain(|(_, action, _)| !matches!(action, Action::PutPlaylist(_)));
+        world.produce();
+        world.pending.retain(|(_, action, _)| !matches!(action, Action::PutPlaylist(_)));
+        world.step(world.now + 2 * S);
+    }
+    let under_way = plan().uploads.in_flight;
+    assert!(world.objects.len() <= before + DEPTH + under_way, "{} objects", world.objects.len());
+}
+
+#[test]
+fn what_a_store_refused_to_delete_is_swept_when_it_deletes_again() {
+    let mut world = World::new(vec![]);
+    for i in 0..15_000u64 {
+        let key = plan().layout.segment(RunId::new(7, 7), i);
+        world.objects.insert(key.clone());
+        world.machine.retired.condemn(key, world.now);
+    }
+    assert!(world.machine.progress().objects_left > 0);
+    world.settle();
 }

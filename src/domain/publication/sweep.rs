@@ -1,11 +1,15 @@
-//! The start-up sweep: what an earlier agent left in the folder and nothing names.
+//! The sweep: what lies in the folder and nothing names. An earlier agent left it, or an upload that was given up
+//! landed very late.
 
 use std::time::{Duration, Instant};
 
 use crate::domain::dice::Dice;
 use crate::domain::gate::{Failure, Gate};
 
-/// Lists once, when every hold that an earlier agent may have begun is over.
+/// One listing a day costs nothing.
+const EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Lists when every hold that an earlier agent may have begun is over, and then once a day.
 #[derive(Debug)]
 pub(super) struct Sweep {
     state: State,
@@ -17,7 +21,6 @@ enum State {
     NotYet,
     At(Instant),
     Listing,
-    Done,
 }
 
 impl Sweep {
@@ -42,14 +45,15 @@ impl Sweep {
         self.state = State::At(now);
     }
 
-    pub(super) fn done(&mut self) {
-        self.state = State::Done;
+    pub(super) fn done(&mut self, now: Instant) {
+        self.gate.succeeded();
+        self.state = State::At(now + EVERY);
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::At(at) => Some(self.gate.opens_at().map_or(at, |opens| at.max(opens))),
-            State::NotYet | State::Listing | State::Done => None,
+            State::NotYet | State::Listing => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::domain::lifecycle::Cause;
+use crate::domain::source::hide_path;
 
 /// Longest line that is kept; ffmpeg can print whole SDPs.
 const MOST_CHARS: usize = 300;
@@ -30,8 +31,8 @@ fn without_secrets(rest: &str) -> String {
         None => url.to_owned(),
     };
     match host.split_once('?') {
-        Some((path, _)) => format!("{path}?***{tail}"),
-        None => format!("{host}{tail}"),
+        Some((path, _)) => format!("{}?***{tail}", hide_path(path)),
+        None => format!("{}{tail}", hide_path(&host)),
     }
 }
 
@@ -113,6 +114,7 @@ mod tests {
         for (raw, safe) in [
             ("[error] rtsp://admin:p@ss:w/rd@10.0.0.9/h264: 401", "[error] rtsp://***@10.0.0.9/h264: 401"),
             ("Opening 'rtsp://u:p%40@cam:554/a?user=x&pw=y' for", "Opening 'rtsp://***@cam:554/a?***' for"),
+            ("rtsp://h:554/user=a&password=b&channel=1: 404", "rtsp://h:554/user=*** 404"),
             ("https://h/p?X-Amz-Signature=abc now", "https://h/p?*** now"),
             ("two rtsp://a:b@c rtsps://d:e@f end", "two rtsp://***@c rtsps://***@f end"),
             ("no url here: 12:30 a@b", "no url here: 12:30 a@b"),
