@@ -1,7 +1,10 @@
 //! `edge-agent demo`: the whole pipeline with nothing but ffmpeg.
 
+use std::fs::{self, File};
 use std::io::{IsTerminal as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,6 +16,7 @@ use crate::camera::status::CameraStatus;
 use crate::clock;
 use crate::config::model::{Camera, Config, FileConfig, HttpConfig, LIVE_STREAM, Settings, StoreConfig};
 use crate::domain::source::Source;
+use crate::engine::spool::root::default_root;
 use crate::http::HttpError;
 use crate::sys::signals::StopSignals;
 
@@ -79,9 +83,9 @@ fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
     };
     Ok(Config {
         location: "demo".parse()?,
-        store: StoreConfig::File(FileConfig { root: folder.0.join("bucket"), public_base_url: None }),
+        store: StoreConfig::File(FileConfig { root: folder.path.join("bucket"), public_base_url: None }),
         http: Some(HttpConfig { listen }),
-        spool: Some(folder.0.join("spool")),
+        spool: Some(folder.path.join("spool")),
         ffmpeg: None,
         cameras: vec![camera],
         others: Vec::new(),
@@ -89,40 +93,44 @@ fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
 }
 
 /// The temporary folder; dropping it removes it.
-struct Folder(std::path::PathBuf);
+struct Folder {
+    path: PathBuf,
+    /// Held as long as this demo lives: see [`remove_leftovers`].
+    _lock: File,
+}
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-fn tempdir() -> anyhow::Result<Folder> {
-    use std::os::unix::fs::DirBuilderExt as _;
+const FOLDER: &str = "edge-agent-demo-";
+const LOCK: &str = "lock";
 
+fn tempdir() -> anyhow::Result<Folder> {
     // In memory where that can be: a demo should not wear a memory card.
-    let root = crate::engine::spool::root::default_root();
+    let root = default_root();
     let base = root.parent().context("the spool has no parent")?;
     remove_leftovers(base);
     let path = base.join(format!("{FOLDER}{}-{:x}", std::process::id(), clock::wall_ms()));
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .recursive(true)
-        .create(&path)
-        .with_context(|| format!("no temporary folder {}", path.display()))?;
-    Ok(Folder(path))
+    let make = || {
+        fs::DirBuilder::new().mode(0o700).recursive(true).create(&path)?;
+        let lock = File::create(path.join(LOCK))?;
+        lock.lock()?;
+        Ok::<_, std::io::Error>(lock)
+    };
+    let _lock = make().with_context(|| format!("no temporary folder {}", path.display()))?;
+    Ok(Folder { path, _lock })
 }
 
-const FOLDER: &str = "edge-agent-demo-";
-
-/// Folders of demos that were killed with -9.
-fn remove_leftovers(base: &std::path::Path) {
-    for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_prefix(FOLDER)?.split('-').next());
-        let dead = pid.is_some_and(|pid| !std::path::Path::new("/proc").join(pid).exists());
-        if dead {
-            let _ = std::fs::remove_dir_all(entry.path());
+/// Folders of demos that were killed with -9: nobody holds their lock any more.
+fn remove_leftovers(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let is_demo = entry.file_name().to_str().is_some_and(|name| name.starts_with(FOLDER));
+        let lock = File::open(entry.path().join(LOCK));
+        if is_demo && lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
 }

@@ -1,11 +1,13 @@
 //! One ffmpeg from its start to its exit: what it wrote becomes segments, what it said becomes a cause.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nix::sys::signal::Signal;
+use nix::sys::statvfs::statvfs;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStderr, ChildStdin};
 use tokio::sync::mpsc;
@@ -31,6 +33,9 @@ const TICK: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(100);
 /// Far more than can be on disk.
 const MOST_MISSED: u64 = 10_000;
+const DISK_TIME: Duration = Duration::from_secs(3);
+/// Less than a segment.
+const FULL_BYTES: u128 = 128 * 1024;
 /// For the last lines of a child that has ended.
 const LAST_WORDS_TIME: Duration = Duration::from_millis(500);
 
@@ -153,26 +158,30 @@ impl Driver {
     async fn finish(mut self, status: Option<ExitStatus>) {
         use std::os::unix::process::ExitStatusExt as _;
 
-        let rest = async {
-            while let Some(line) = self.stderr.next().await {
-                let line = self.words.hear(&line);
-                tracing::debug!(run = %self.tail.run, line, "ffmpeg says");
-            }
-        };
         // Bounded: a grandchild could hold the pipe open.
-        let _ = tokio::time::timeout(LAST_WORDS_TIME, rest).await;
+        let _ = tokio::time::timeout(LAST_WORDS_TIME, self.hear_the_rest()).await;
         self.look_last().await;
         let code = status.and_then(|status| status.code());
-        let said = self.words.cause(code);
+        let said = if is_full(&self.tail.path).await { Cause::Spool } else { self.words.cause(code) };
         let exit = Exit {
             code,
             signal: status.and_then(|status| status.signal()),
             ran_for: clock::now().saturating_duration_since(self.started),
-            cause: if self.halted && said != Cause::Auth { Cause::Asked } else { said },
+            cause: if self.halted && !matches!(said, Cause::Auth | Cause::Spool) {
+                Cause::Asked
+            } else {
+                said
+            },
             last_words: self.words.into_lines(),
         };
         drop(self.folder);
         let _ = self.events.send(EngineEvent::Exited(exit)).await;
+    }
+
+    async fn hear_the_rest(&mut self) {
+        while let Some(line) = self.stderr.next().await {
+            self.hear(&line);
+        }
     }
 
     /// The final segment; what it means for the cause was decided before.
@@ -194,47 +203,81 @@ struct Tail {
 impl Tail {
     async fn news(&mut self) -> Vec<EngineEvent> {
         // Absent before the first segment, and after somebody emptied the tmpfs: no news either way.
-        let Ok(text) = tokio::fs::read_to_string(self.path.join(LOCAL_PLAYLIST)).await else {
-            return Vec::new();
-        };
+        let playlist = self.path.join(LOCAL_PLAYLIST);
+        let Some(text) = on_disk(move || fs::read_to_string(playlist).ok()).await else { return Vec::new() };
         let seen = clock::wall();
         let news = self.diff.advance(&text);
+        let (listed, folder) = (news.segments.len() as u64, self.path.clone());
         let mut lost = news.missed;
-        if let Some(first) = news.segments.first() {
-            self.remove_missed(first.index, news.missed);
-        }
-        let mut later: Duration = news.segments.iter().map(|listed| listed.duration).sum();
+        let found = on_disk(move || {
+            if let Some(first) = news.segments.first() {
+                remove_missed(&folder, first.index, news.missed);
+            }
+            Some(news.segments.into_iter().map(|listed| weigh(&folder, listed)).collect())
+        });
+        let found: Vec<Found> = found.await.unwrap_or_default();
+        lost += listed - found.len() as u64;
+        let mut later: Duration = found.iter().map(|found| found.listed.duration).sum();
         let mut events = Vec::new();
-        for listed in news.segments {
+        for Found { listed, path, bytes } in found {
             later = later.saturating_sub(listed.duration);
             let start = self.timeline.stamp(seen.checked_sub(later).unwrap_or(seen), listed.duration);
-            match self.segment(&listed, start).await {
-                Some(segment) => events.push(EngineEvent::Segment(segment)),
-                None => lost += 1,
+            if bytes == 0 {
+                lost += 1;
+                continue;
             }
+            let (index, duration, payload) = (listed.index, listed.duration, Payload::File { path, bytes });
+            events.push(EngineEvent::Segment(Segment {
+                run: self.run,
+                index,
+                duration,
+                program_time: start,
+                payload,
+            }));
         }
         if lost > 0 {
             events.push(EngineEvent::Lost { segments: lost });
         }
         events
     }
+}
 
-    async fn segment(&self, listed: &Listed, program_time: std::time::SystemTime) -> Option<Segment> {
-        let path = self.path.join(&listed.name);
-        let bytes = tokio::fs::metadata(&path).await.map_or(0, |meta| meta.len());
-        if bytes == 0 {
-            // A full tmpfs gives empty files and no error.
-            discard(&path);
-            return None;
-        }
-        let payload = Payload::File { path, bytes };
-        Some(Segment { run: self.run, index: listed.index, duration: listed.duration, program_time, payload })
-    }
+/// A listed segment, and what is on disk of it.
+struct Found {
+    listed: Listed,
+    path: PathBuf,
+    /// 0: nothing.
+    bytes: u64,
+}
 
-    /// Segments before `first` that slid out of ffmpeg's playlist unseen would fill the spool.
-    fn remove_missed(&self, first: u64, missed: u64) {
-        for index in first.saturating_sub(missed.min(MOST_MISSED))..first {
-            discard(&self.path.join(format!("seg_{index:06}.ts")));
-        }
+fn weigh(folder: &Path, listed: Listed) -> Found {
+    let path = folder.join(&listed.name);
+    let bytes = fs::metadata(&path).map_or(0, |meta| meta.len());
+    if bytes == 0 {
+        // A full tmpfs gives empty files and no error.
+        discard(&path);
     }
+    Found { listed, path, bytes }
+}
+
+/// Segments before `first` that slid out of ffmpeg's playlist unseen would fill the spool.
+fn remove_missed(folder: &Path, first: u64, missed: u64) {
+    for index in first.saturating_sub(missed.min(MOST_MISSED))..first {
+        discard(&folder.join(format!("seg_{index:06}.ts")));
+    }
+}
+
+/// A spool that hangs must not keep the driver from hearing that it is to stop.
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Option<T> + Send + 'static) -> Option<T> {
+    tokio::time::timeout(DISK_TIME, tokio::task::spawn_blocking(work)).await.ok()?.ok()?
+}
+
+/// ffmpeg says nothing of a full file system: it goes on with empty files.
+async fn is_full(folder: &Path) -> bool {
+    let folder = folder.to_owned();
+    let free = on_disk(move || {
+        let fs = statvfs(&folder).ok()?;
+        Some(u128::from(fs.blocks_available()) * u128::from(fs.fragment_size()))
+    });
+    free.await.is_some_and(|free| free < FULL_BYTES)
 }

@@ -1,80 +1,57 @@
-//! Thousands of random scripts of slow, failing, lying and reordering stores.
+//! A store that treats each call as a script says, and a viewer before it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
-use proptest::prelude::*;
-
-use super::*;
-use crate::domain::playlist::{parse, render};
+use super::{S, plan};
+use crate::domain::gate::Failure;
+use crate::domain::ids::{Msn, RunId};
+use crate::domain::key::ObjectKey;
+use crate::domain::playlist::{MediaPlaylist, parse, render};
+use crate::domain::publication::{Action, Input, Publication, Remote};
+use crate::domain::segment::{Payload, Segment};
 use crate::domain::test_time::start;
-
-const S: Duration = Duration::from_secs(1);
-const DEPTH: usize = 3;
-
-fn plan() -> Plan {
-    Plan {
-        layout: Layout::new(&"loc".parse().unwrap(), &"cam".parse().unwrap()),
-        depth: DEPTH,
-        target_duration_s: 2,
-        uploads: UploadLimits {
-            in_flight: 3,
-            backlog: 4,
-            backlog_bytes: 1 << 20,
-            segment_duration: 2 * S,
-            most_pause: 2 * S,
-        },
-    }
-}
+use crate::domain::window::Entry;
 
 /// How the store treats one call.
 #[derive(Debug, Clone, Copy)]
-struct Fate {
-    delay_ms: u64,
+pub(super) struct Fate {
+    pub(super) delay_ms: u64,
     /// The call takes effect.
-    works: bool,
+    pub(super) works: bool,
     /// The answer says so. `works && !answers`: an answer lost after the object was stored.
-    answers: bool,
-    never: bool,
-}
-
-fn fate() -> impl Strategy<Value = Fate> {
-    (0u64..6_000, 0u8..10).prop_map(|(delay, dice)| Fate {
-        delay_ms: if dice % 2 == 0 { delay } else { delay / 40 },
-        works: dice < 8,
-        answers: dice < 6,
-        never: dice == 9,
-    })
+    pub(super) answers: bool,
+    pub(super) never: bool,
 }
 
 /// A store with a viewer before it: checks the invariants at every change that a viewer can see.
-struct World {
-    now: Instant,
-    machine: Publication,
-    objects: BTreeSet<ObjectKey>,
-    visible: Option<MediaPlaylist>,
+pub(super) struct World {
+    pub(super) now: Instant,
+    pub(super) machine: Publication,
+    pub(super) objects: BTreeSet<ObjectKey>,
+    pub(super) visible: Option<MediaPlaylist>,
     /// Every object that was ever visible: the MSN it had, the longest playlist, and when it left.
-    seen: BTreeMap<ObjectKey, Seen>,
-    pending: Vec<(Instant, Action, Fate)>,
-    fates: Vec<Fate>,
+    pub(super) seen: BTreeMap<ObjectKey, Seen>,
+    pub(super) pending: Vec<(Instant, Action, Fate)>,
+    pub(super) fates: Vec<Fate>,
     next_fate: usize,
-    run: RunId,
-    index: u64,
+    pub(super) run: RunId,
+    pub(super) index: u64,
     runs: u32,
     discarded: HashSet<std::path::PathBuf>,
     produced: u64,
 }
 
 #[derive(Debug)]
-struct Seen {
+pub(super) struct Seen {
     msn: u64,
     duration: Duration,
     longest: Duration,
-    left_at: Option<Instant>,
+    pub(super) left_at: Option<Instant>,
 }
 
 impl World {
-    fn new(fates: Vec<Fate>) -> Self {
+    pub(super) fn new(fates: Vec<Fate>) -> Self {
         Self {
             now: start(),
             machine: Publication::new(plan(), 42),
@@ -92,13 +69,13 @@ impl World {
         }
     }
 
-    fn fate(&mut self) -> Fate {
+    pub(super) fn fate(&mut self) -> Fate {
         self.next_fate += 1;
         let kind = Fate { delay_ms: 30, works: true, answers: true, never: false };
         if self.fates.is_empty() { kind } else { self.fates[self.next_fate % self.fates.len()] }
     }
 
-    fn produce(&mut self) {
+    pub(super) fn produce(&mut self) {
         let path = format!("{}-{}", self.run, self.index).into();
         let segment = Segment {
             run: self.run,
@@ -113,14 +90,14 @@ impl World {
         self.drain();
     }
 
-    fn new_run(&mut self) {
+    pub(super) fn new_run(&mut self) {
         self.run = RunId::new(1, self.runs);
         self.runs += 1;
         self.index = 0;
     }
 
     /// kill -9: all that the machine knew is gone; calls on their way may still land.
-    fn crash(&mut self) {
+    pub(super) fn crash(&mut self) {
         self.machine = Publication::new(plan(), u64::from(self.runs));
         for (at, action, fate) in std::mem::take(&mut self.pending) {
             // What left the dead agent's machine lands before the next one reads (see `Takeover::Idle`).
@@ -131,7 +108,7 @@ impl World {
         self.new_run();
     }
 
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         for _ in 0..200 {
             let Some(action) = self.machine.poll(self.now) else {
                 let deadline = self.machine.deadline();
@@ -154,7 +131,7 @@ impl World {
         panic!("never drained");
     }
 
-    fn step(&mut self, until: Instant) {
+    pub(super) fn step(&mut self, until: Instant) {
         loop {
             let answer = self.pending.iter().map(|(at, ..)| *at).min();
             let next = [answer, self.machine.deadline()].into_iter().flatten().min();
@@ -170,7 +147,7 @@ impl World {
         self.now = until;
     }
 
-    fn take_effect(&mut self, action: &Action, fate: Fate) {
+    pub(super) fn take_effect(&mut self, action: &Action, fate: Fate) {
         if !fate.works {
             return;
         }
@@ -182,7 +159,7 @@ impl World {
         }
     }
 
-    fn answer(&mut self, action: Action, fate: Fate) {
+    pub(super) fn answer(&mut self, action: Action, fate: Fate) {
         let ok = fate.works && fate.answers;
         let failure = if fate.never { Failure::Never } else { Failure::Retry { after: None } };
         let input = match action {
@@ -204,7 +181,7 @@ impl World {
         self.machine.handle(self.now, input);
     }
 
-    fn becomes_visible(&mut self, new: &MediaPlaylist) {
+    pub(super) fn becomes_visible(&mut self, new: &MediaPlaylist) {
         assert!(new.entries.len() <= 20);
         if let Some(old) = &self.visible {
             assert!(new.media_sequence >= old.media_sequence, "media sequence went back");
@@ -231,7 +208,7 @@ impl World {
         self.visible = Some(new.clone());
     }
 
-    fn check_numbers(&self, new: &MediaPlaylist) {
+    pub(super) fn check_numbers(&self, new: &MediaPlaylist) {
         for pair in new.entries.windows(2) {
             let path = |e: &Entry| plan().layout.run_of(&e.key).map(|run| (run, e.key.clone()));
             let (Some((run_a, _)), Some((run_b, _))) = (path(&pair[0]), path(&pair[1])) else { continue };
@@ -243,7 +220,7 @@ impl World {
         }
     }
 
-    fn delete(&mut self, key: &ObjectKey) {
+    pub(super) fn delete(&mut self, key: &ObjectKey) {
         if let Some(seen) = self.seen.get(key) {
             let left = seen.left_at.expect("a visible object was deleted");
             let hold = seen.duration + seen.longest;
@@ -253,7 +230,7 @@ impl World {
     }
 
     /// The store becomes well: soon all is published, and nothing is left over.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.fates.clear();
         self.produce();
         self.step(self.now + 400 * S);
@@ -264,168 +241,4 @@ impl World {
         assert_eq!(self.objects, listed, "orphans, or listed but missing");
         assert_eq!(self.machine.progress().backlog, 0);
     }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn no_store_breaks_the_invariants(
-        fates in prop::collection::vec(fate(), 1..60),
-        events in prop::collection::vec((0u8..40, 0u64..5_000), 1..60),
-    ) {
-        let mut world = World::new(fates);
-        for (event, wait_ms) in events {
-            match event {
-                0 => world.new_run(),
-                1 => world.crash(),
-                2 => world.index += 1,
-                _ => world.produce(),
-            }
-            world.step(world.now + Duration::from_millis(wait_ms));
-        }
-        world.settle();
-    }
-}
-
-#[test]
-fn a_calm_store_sees_one_put_and_one_playlist_per_segment() {
-    let mut world = World::new(vec![]);
-    for _ in 0..20 {
-        world.produce();
-        world.step(world.now + 2 * S);
-    }
-    let progress = world.machine.progress();
-    assert_eq!((progress.segments_published, progress.segments_given_up), (20, 0));
-    assert_eq!(progress.live_edge, Some(Msn(519)));
-    // Window, hold (own 2 s + playlist 6 s = 4 segments) and one.
-    assert!(world.objects.len() <= DEPTH + 4 + 1, "{}", world.objects.len());
-    assert!(world.visible.as_ref().unwrap().entries.iter().all(|e| !e.discontinuity));
-}
-
-#[test]
-fn a_retired_segment_outlives_its_playlist_by_the_hold() {
-    let mut world = World::new(vec![]);
-    for _ in 0..4 {
-        world.produce();
-        world.step(world.now + 2 * S);
-    }
-    let (gone, left) = world.seen.iter().find_map(|(k, s)| Some((k.clone(), s.left_at?))).unwrap();
-    world.step(left + 8 * S - Duration::from_millis(1));
-    assert!(world.objects.contains(&gone), "6 s of playlist and its own 2 s are not over");
-    world.step(left + 9 * S);
-    assert!(!world.objects.contains(&gone));
-}
-
-#[test]
-fn an_outage_gives_up_the_oldest_and_returns_to_the_live_edge() {
-    let mut world = World::new(vec![]);
-    (0..3).for_each(|_| world.produce());
-    world.step(world.now + 2 * S);
-    world.fates = vec![Fate { delay_ms: 10, works: false, answers: false, never: false }];
-    for _ in 0..30 {
-        world.produce();
-        world.step(world.now + 2 * S);
-    }
-    world.fates.clear();
-    let end = world.now;
-    while world.machine.progress().backlog > 0 {
-        world.step(world.now + Duration::from_millis(100));
-        assert!(world.now < end + 4 * S, "not back within two segments");
-    }
-    let progress = world.machine.progress();
-    assert_eq!(progress.segments_given_up, 26);
-    world.step(world.now + S);
-    let marks = world.visible.as_ref().unwrap().entries.iter().filter(|e| e.discontinuity).count();
-    assert_eq!(
-        marks + world.visible.as_ref().unwrap().discontinuity_sequence as usize,
-        1,
-        "one break in all"
-    );
-}
-
-/// Uploads share the uplink, as they do on a real one: a store that merely answers late would not show what
-/// happens when it is too slow for the stream. Returns (published, longest time without a new playlist).
-fn over_an_uplink(of_bitrate: f64, segments: u64) -> (u64, Duration) {
-    const STEP: Duration = Duration::from_millis(20);
-    let mut world = World::new(vec![]);
-    let (mut under_way, mut last_new, mut longest): (Vec<(Ticket, f64)>, _, _) =
-        (vec![], world.now, Duration::ZERO);
-    for step in 0..segments * 100 {
-        world.now += STEP;
-        if step % 100 == 0 {
-            let path = step.to_string().into();
-            let payload = Payload::File { path, bytes: 1000 };
-            let (run, index) = (world.run, step / 100);
-            let segment =
-                Segment { run, index, duration: 2 * S, program_time: SystemTime::UNIX_EPOCH, payload };
-            world.machine.handle(world.now, Input::Produced(segment));
-        }
-        let share = of_bitrate * STEP.as_secs_f64() / 2.0 / under_way.len().max(1) as f64;
-        under_way.iter_mut().for_each(|(_, left)| *left -= share);
-        for (ticket, _) in under_way.extract_if(.., |(_, left)| *left <= 0.0) {
-            world.machine.handle(world.now, Input::Stored(ticket));
-        }
-        while let Some(action) = world.machine.poll(world.now) {
-            let input = match action {
-                Action::Put { ticket, .. } => {
-                    under_way.push((ticket, 1.0));
-                    continue;
-                }
-                Action::ReadRemote => Input::Remote(Remote::Absent { first: Msn(1) }),
-                Action::PutPlaylist(_) => {
-                    longest = longest.max(world.now - last_new);
-                    last_new = world.now;
-                    Input::PlaylistStored
-                }
-                Action::Delete(_) => Input::Deleted,
-                Action::List => Input::Listed(vec![]),
-                Action::Discard(_) => continue,
-            };
-            world.machine.handle(world.now, input);
-        }
-    }
-    (world.machine.progress().segments_published, longest.max(world.now - last_new))
-}
-
-#[test]
-fn an_uplink_too_slow_for_the_stream_still_carries_what_it_can() {
-    for of_bitrate in [1.1, 0.95, 0.8, 0.5, 0.3, 0.1] {
-        let (published, longest) = over_an_uplink(of_bitrate, 450);
-        let most = 450.0 * f64::min(of_bitrate, 1.0);
-        assert!(published as f64 > 0.9 * most, "{published} of {most} at {of_bitrate}");
-        assert!(
-            longest.as_secs_f64() < 7.0 / of_bitrate.min(1.0),
-            "{longest:?} without news at {of_bitrate}"
-        );
-    }
-}
-
-#[test]
-fn a_store_that_refuses_playlists_does_not_fill_with_segments() {
-    let mut world = World::new(vec![]);
-    (0..3).for_each(|_| world.produce());
-    world.step(world.now + 2 * S);
-    let before = world.objects.len();
-    for _ in 0..500 {
-        world.machine.handle(world.now, Input::PlaylistFailed(Failure::Never));
-        world.pending.retain(|(_, action, _)| !matches!(action, Action::PutPlaylist(_)));
-        world.produce();
-        world.pending.retain(|(_, action, _)| !matches!(action, Action::PutPlaylist(_)));
-        world.step(world.now + 2 * S);
-    }
-    let under_way = plan().uploads.in_flight;
-    assert!(world.objects.len() <= before + DEPTH + under_way, "{} objects", world.objects.len());
-}
-
-#[test]
-fn what_a_store_refused_to_delete_is_swept_when_it_deletes_again() {
-    let mut world = World::new(vec![]);
-    for i in 0..15_000u64 {
-        let key = plan().layout.segment(RunId::new(7, 7), i);
-        world.objects.insert(key.clone());
-        world.machine.retired.condemn(key, world.now);
-    }
-    assert!(world.machine.progress().objects_left > 0);
-    world.settle();
 }

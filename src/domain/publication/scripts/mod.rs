@@ -1,0 +1,151 @@
+//! Thousands of random scripts of slow, failing, lying and reordering stores, and examples.
+
+mod uplink;
+mod world;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::Plan;
+use crate::domain::gate::Failure;
+use crate::domain::ids::{Msn, RunId};
+use crate::domain::key::Layout;
+use crate::domain::publication::{Action, Input};
+use crate::domain::uploads::UploadLimits;
+
+use world::{Fate, World};
+
+const S: Duration = Duration::from_secs(1);
+const DEPTH: usize = 3;
+
+fn plan() -> Plan {
+    Plan {
+        layout: Layout::new(&"loc".parse().unwrap(), &"cam".parse().unwrap()),
+        depth: DEPTH,
+        target_duration_s: 2,
+        uploads: UploadLimits {
+            in_flight: 3,
+            backlog: 4,
+            backlog_bytes: 1 << 20,
+            segment_duration: 2 * S,
+            most_pause: 2 * S,
+        },
+    }
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    (0u64..6_000, 0u8..10).prop_map(|(delay, dice)| Fate {
+        delay_ms: if dice % 2 == 0 { delay } else { delay / 40 },
+        works: dice < 8,
+        answers: dice < 6,
+        never: dice == 9,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_store_breaks_the_invariants(
+        fates in prop::collection::vec(fate(), 1..60),
+        events in prop::collection::vec((0u8..40, 0u64..5_000), 1..60),
+    ) {
+        let mut world = World::new(fates);
+        for (event, wait_ms) in events {
+            match event {
+                0 => world.new_run(),
+                1 => world.crash(),
+                2 => world.index += 1,
+                _ => world.produce(),
+            }
+            world.step(world.now + Duration::from_millis(wait_ms));
+        }
+        world.settle();
+    }
+}
+
+#[test]
+fn a_calm_store_sees_one_put_and_one_playlist_per_segment() {
+    let mut world = World::new(vec![]);
+    for _ in 0..20 {
+        world.produce();
+        world.step(world.now + 2 * S);
+    }
+    let progress = world.machine.progress();
+    assert_eq!((progress.segments_published, progress.segments_given_up), (20, 0));
+    assert_eq!(progress.live_edge, Some(Msn(519)));
+    // Window, hold (own 2 s + playlist 6 s = 4 segments) and one.
+    assert!(world.objects.len() <= DEPTH + 4 + 1, "{}", world.objects.len());
+    assert!(world.visible.as_ref().unwrap().entries.iter().all(|e| !e.discontinuity));
+}
+
+#[test]
+fn a_retired_segment_outlives_its_playlist_by_the_hold() {
+    let mut world = World::new(vec![]);
+    for _ in 0..4 {
+        world.produce();
+        world.step(world.now + 2 * S);
+    }
+    let (gone, left) = world.seen.iter().find_map(|(k, s)| Some((k.clone(), s.left_at?))).unwrap();
+    world.step(left + 8 * S - Duration::from_millis(1));
+    assert!(world.objects.contains(&gone), "6 s of playlist and its own 2 s are not over");
+    world.step(left + 9 * S);
+    assert!(!world.objects.contains(&gone));
+}
+
+#[test]
+fn an_outage_gives_up_the_oldest_and_returns_to_the_live_edge() {
+    let mut world = World::new(vec![]);
+    (0..3).for_each(|_| world.produce());
+    world.step(world.now + 2 * S);
+    world.fates = vec![Fate { delay_ms: 10, works: false, answers: false, never: false }];
+    for _ in 0..30 {
+        world.produce();
+        world.step(world.now + 2 * S);
+    }
+    world.fates.clear();
+    let end = world.now;
+    while world.machine.progress().backlog > 0 {
+        world.step(world.now + Duration::from_millis(100));
+        assert!(world.now < end + 4 * S, "not back within two segments");
+    }
+    let progress = world.machine.progress();
+    assert_eq!(progress.segments_given_up, 26);
+    world.step(world.now + S);
+    let marks = world.visible.as_ref().unwrap().entries.iter().filter(|e| e.discontinuity).count();
+    assert_eq!(
+        marks + world.visible.as_ref().unwrap().discontinuity_sequence as usize,
+        1,
+        "one break in all"
+    );
+}
+
+#[test]
+fn a_store_that_refuses_playlists_does_not_fill_with_segments() {
+    let mut world = World::new(vec![]);
+    (0..3).for_each(|_| world.produce());
+    world.step(world.now + 2 * S);
+    let before = world.objects.len();
+    for _ in 0..500 {
+        world.machine.handle(world.now, Input::PlaylistFailed(Failure::Never));
+        world.pending.retain(|(_, action, _)| !matches!(action, Action::PutPlaylist(_)));
+        world.produce();
+        world.pending.retain(|(_, action, _)| !matches!(action, Action::PutPlaylist(_)));
+        world.step(world.now + 2 * S);
+    }
+    let under_way = plan().uploads.in_flight;
+    assert!(world.objects.len() <= before + DEPTH + under_way, "{} objects", world.objects.len());
+}
+
+#[test]
+fn what_a_store_refused_to_delete_is_swept_when_it_deletes_again() {
+    let mut world = World::new(vec![]);
+    for i in 0..15_000u64 {
+        let key = plan().layout.segment(RunId::new(7, 7), i);
+        world.objects.insert(key.clone());
+        world.machine.retired.condemn(key, world.now);
+    }
+    assert!(world.machine.progress().objects_left > 0);
+    world.settle();
+}
