@@ -192,6 +192,22 @@ async fn an_empty_segment_is_lost_not_published() {
 }
 
 #[tokio::test]
+async fn what_a_dead_child_left_unfinished_is_removed_and_what_is_to_be_published_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let body = "for last; do :; done\ndir=$(dirname \"$last\")\necho x > \"$dir/seg_000000.ts\"\n\
+        printf '#EXTM3U\\n#EXTINF:1.0,\\nseg_000000.ts\\n' > \"$last.tmp\"; mv \"$last.tmp\" \"$last\"\n\
+        echo half > \"$dir/seg_000001.ts.tmp\"; kill -9 $$";
+    let engine = engine(script(folder.path(), body), "test://", folder.path());
+    let mut run = start(&engine).await;
+    let Payload::File { path, .. } = segment(&mut run).await.payload;
+    let exit = exit(&mut run).await;
+    assert_eq!((exit.signal, exit.cause), (Some(9), Cause::Crashed));
+    let left = || fs::read_dir(path.parent().expect("a folder")).expect("it is there").count();
+    until("only the segment is left", || left() == 1).await;
+    assert!(path.exists());
+}
+
+#[tokio::test]
 async fn a_missing_ffmpeg_is_named_with_its_mend() {
     let error = detect(Some(Path::new("/nowhere/ffmpeg"))).await.expect_err("there is none").to_string();
     assert!(error.contains("/nowhere/ffmpeg") && error.contains("apt-get install ffmpeg"), "{error}");

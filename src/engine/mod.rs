@@ -34,7 +34,7 @@ pub trait Engine: Send + Sync + Debug {
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError>;
 }
 
-/// One engine lifetime. Dropping it kills what runs and removes its spool.
+/// One engine lifetime. Dropping it kills what runs.
 #[async_trait]
 pub trait Run: Send {
     /// The next thing that happened; after `Exited` nothing more comes. Cancel-safe.

@@ -174,7 +174,12 @@ impl Driver {
             },
             last_words: self.words.into_lines(),
         };
-        drop(self.folder);
+        let (folder, diff) = (self.folder, self.tail.diff);
+        on_disk(move || {
+            folder.remove_all_but(|name| diff.has_told(name));
+            Some(())
+        })
+        .await;
         let _ = self.events.send(EngineEvent::Exited(exit)).await;
     }
 

@@ -35,28 +35,38 @@ pub struct FfmpegEngine {
     workshop: Arc<Workshop>,
     spec: StreamSpec,
     /// Claimed at the first run: a camera whose spool is taken must not keep the others from starting.
-    spool: Mutex<Option<CameraSpool>>,
+    spool: Arc<Mutex<Option<CameraSpool>>>,
 }
 
 impl FfmpegEngine {
     pub fn new(workshop: Arc<Workshop>, spec: StreamSpec) -> Self {
-        Self { workshop, spec, spool: Mutex::new(None) }
+        Self { workshop, spec, spool: Arc::default() }
     }
 
-    fn run_folder(&self, run: RunId) -> Result<RunFolder, SpoolError> {
-        let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
-        let claimed = match &mut *spool {
-            Some(claimed) => claimed,
-            none => none.insert(CameraSpool::claim(&self.workshop.spool_root, &self.spec.camera)?),
+    /// Off the runtime's workers: a card may be slow, and other cameras must not wait for it.
+    async fn run_folder(&self, run: RunId) -> Result<RunFolder, SpoolError> {
+        let (spool, root) = (self.spool.clone(), self.workshop.spool_root.clone());
+        let camera = self.spec.camera.clone();
+        let make = move || {
+            let mut spool = spool.lock().unwrap_or_else(PoisonError::into_inner);
+            let claimed = match &mut *spool {
+                Some(claimed) => claimed,
+                none => none.insert(CameraSpool::claim(&root, &camera)?),
+            };
+            claimed.run_folder(run)
         };
-        claimed.run_folder(run)
+        let gone = |error: tokio::task::JoinError| SpoolError::Io {
+            path: self.workshop.spool_root.clone(),
+            error: std::io::Error::other(error),
+        };
+        tokio::task::spawn_blocking(make).await.unwrap_or_else(|error| Err(gone(error)))
     }
 }
 
 #[async_trait]
 impl Engine for FfmpegEngine {
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
-        let folder = self.run_folder(run)?;
+        let folder = self.run_folder(run).await?;
         let command = argv::command(&self.spec, &self.workshop.capabilities, folder.path());
         let process = process::start(&self.workshop, &command).await?;
         let bell = self.workshop.watch.bell(folder.path());

@@ -25,6 +25,11 @@ pub struct News {
 }
 
 impl Diff {
+    /// The segment was told of already, so somebody else is to remove it.
+    pub fn has_told(&self, name: &str) -> bool {
+        name.ends_with(".ts") && index_of(name).is_some_and(|index| index < self.next_index)
+    }
+
     pub fn advance(&mut self, playlist: &str) -> News {
         let mut news = News::default();
         let mut duration = None;
@@ -69,6 +74,8 @@ mod tests {
     fn each_segment_is_told_once_and_in_order() {
         let mut diff = Diff::default();
         assert_eq!(indices(&diff.advance(&playlist(0..2))), [0, 1]);
+        assert!(diff.has_told("seg_000001.ts"));
+        assert!(!diff.has_told("seg_000002.ts") && !diff.has_told("seg_000001.ts.tmp"));
         assert_eq!(diff.advance(&playlist(0..2)), News::default());
         let news = diff.advance(&playlist(1..4));
         assert_eq!((indices(&news), news.missed), (vec![2, 3], 0));

@@ -95,11 +95,21 @@ impl RunFolder {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// When the run is over: removes all but what `is_kept`, which the publisher removes. A killed ffmpeg may leave
+    /// half a segment, and runs may be many.
+    pub fn remove_all_but(&self, is_kept: impl Fn(&str) -> bool) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if !entry.file_name().to_str().is_some_and(&is_kept) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
 }
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        // Segments of it may still wait for their upload; the last of those removes the folder (see `discard`).
+        // Segments may still wait for their upload; the last of those removes the folder (see `discard`).
         let _ = fs::remove_file(self.path.join(super::LOCAL_PLAYLIST));
         let _ = fs::remove_dir(&self.path);
     }
