@@ -114,7 +114,8 @@ apt_install() {
         as_root apt-get update -qq </dev/null
         updated=1
     fi
-    as_root apt-get install -y -qq --no-install-recommends "$@" </dev/null
+    # Its hundreds of lines on what it unpacks say nothing; what goes wrong is on stderr.
+    as_root apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null
 }
 
 # Packages for the given wants (a function's name), then a second look.
