@@ -8,6 +8,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
+# The toolchain that its go.mod asks for.
+readonly MINIO_GO=go1.24.8
 readonly CARGO_DENY_VERSION=0.20.2
 # The GStreamer bindings are Debian's, so the interpreter is too, not one of pyenv or conda.
 readonly PYTHON=/usr/bin/python3
@@ -17,6 +19,9 @@ export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin:${GOBIN:-${GOPATH:-$HOME/go}/
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
+
+scratch=
+trap '[[ -z $scratch ]] || rm -rf "$scratch"' EXIT
 have() { type -P "$1" >/dev/null; }
 
 # --- what is needed: a test for it, and the package that brings it ------------------------------------------
@@ -89,7 +94,7 @@ needed_to_test() {
     is_ubuntu || need "Chromium" chromium find_chromium
 }
 
-is_ubuntu() { [[ -r /etc/os-release ]] && (. /etc/os-release && [[ ${ID:-} == ubuntu ]]); }
+is_ubuntu() { grep -qs "^ID=\"\?ubuntu\"\?$" /etc/os-release; }
 
 # --- installing --------------------------------------------------------------------------------------------
 
@@ -109,7 +114,8 @@ apt_install() {
         as_root apt-get update -qq </dev/null
         updated=1
     fi
-    as_root apt-get install -y -qq --no-install-recommends "$@" </dev/null
+    # Its hundreds of lines on what it unpacks say nothing; what goes wrong is on stderr.
+    as_root apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null
 }
 
 # Packages for the given wants (a function's name), then a second look.
@@ -156,32 +162,44 @@ install_browser() {
     as_root ln -sf "$path" /usr/local/bin/chromium
 }
 
-# The Go that builds MinIO. From 1.21 on, Go fetches the newer toolchain that a module asks for.
-go_works() {
-    have go || return 1
-    local version major minor
-    version=$(go env GOVERSION)
-    IFS=. read -r major minor _ <<<"${version#go}"
+# From 1.21 on, Go fetches the toolchain that a module asks for.
+go_fetches_toolchains() {
+    local major minor
+    IFS=. read -r major minor _ <<<"$(go env GOVERSION)"
     minor=${minor%%[!0-9]*}
-    ((major > 1 || minor >= 21))
+    ((${major#go} > 1 || minor >= 21))
+}
+
+# fetch_go FOLDER: MinIO's Go, for an older one (Debian 12's): as the module that newer ones would fetch, checked
+# against Go's checksum database. A module can't hold execute bits nor inner go.mod files; newer ones put them back.
+fetch_go() {
+    local version path
+    version=v0.0.1-$MINIO_GO.$(go env GOOS)-$(go env GOARCH)
+    say "fetching $MINIO_GO for that"
+    GOMODCACHE=$1 GOFLAGS=-modcacherw go mod download "golang.org/toolchain@$version"
+    mv "$1/golang.org/toolchain@$version" "$1/go"
+    chmod -R +x "$1/go/bin" "$1/go/pkg/tool"
+    while IFS= read -r -d '' path; do
+        mv "$path" "${path%_go.mod}go.mod"
+    done < <(find "$1/go" -name _go.mod -print0)
 }
 
 install_minio() {
     have minio && return
-    if ! go_works && have apt-get; then
-        # Only where the distribution's Go is new enough (Debian 13, Ubuntu 24.04); Debian 12's is not.
-        local candidate
-        [[ -n $updated ]] || { as_root apt-get update -qq </dev/null; updated=1; }
-        candidate=$(apt-cache policy golang-go | awk '/Candidate:/ { sub(/^[0-9]+:/, "", $2); print $2 }')
-        if dpkg --compare-versions "${candidate:-0}" ge 1.21; then
-            say "installing golang-go, to build MinIO"
-            apt_install golang-go
-        fi
+    if ! have go; then
+        have apt-get || die "needs MinIO: put 'minio' into PATH, or install Go (https://go.dev/dl), which builds it"
+        say "installing golang-go, to build MinIO"
+        apt_install golang-go
     fi
-    go_works || die "needs MinIO: put 'minio' into PATH, or install Go 1.21 or newer (https://go.dev/dl; on Debian 12" \
-        "'apt install -t bookworm-backports golang-go') and run this again: it builds MinIO"
     say "building MinIO $MINIO_VERSION (some minutes)"
-    GOTOOLCHAIN=auto go install "github.com/minio/minio@$MINIO_VERSION" </dev/null
+    if go_fetches_toolchains; then
+        GOTOOLCHAIN=auto go install "github.com/minio/minio@$MINIO_VERSION" </dev/null
+    else
+        mkdir -p "${XDG_CACHE_HOME:-$HOME/.cache}"
+        scratch=$(mktemp -d "${XDG_CACHE_HOME:-$HOME/.cache}/edge-agent-go.XXXXXX")
+        fetch_go "$scratch"
+        GOTOOLCHAIN=local "$scratch/go/bin/go" install "github.com/minio/minio@$MINIO_VERSION" </dev/null
+    fi
     have minio || die "MinIO was built, but is in no folder of PATH nor in \$GOBIN"
 }
 
