@@ -43,6 +43,8 @@ async function tests() {
     outdir,
     bundle: true,
     format: 'esm',
+    // Node 18 takes no .js in node_modules for an ES module.
+    outExtension: { '.js': '.mjs' },
     platform: 'node',
     sourcemap: 'inline',
     logLevel: 'warning',
