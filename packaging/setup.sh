@@ -166,8 +166,9 @@ install_browser() {
 go_fetches_toolchains() {
     local major minor
     IFS=. read -r major minor _ <<<"$(go env GOVERSION)"
-    minor=${minor%%[!0-9]*}
-    ((${major#go} > 1 || minor >= 21))
+    # Also "go1.21rc2" and "devel go1.25-abc".
+    major=${major##*go} minor=${minor%%[!0-9]*}
+    ((major > 1 || minor >= 21))
 }
 
 # fetch_go FOLDER: MinIO's Go, for an older one (Debian 12's): as the module that newer ones would fetch, checked
