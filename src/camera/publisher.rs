@@ -273,8 +273,9 @@ impl Calls {
             Ok(playlist) => Remote::Found(playlist),
             Err(error) => {
                 tracing::warn!(%error, "the remote playlist can't be read: a new one takes its place");
-                let (scraped, discontinuity_sequence) = scrape_sequences(&text).unwrap_or((Msn(0), 0));
-                Remote::Damaged { next: scraped.max(self.first_msn()), discontinuity_sequence }
+                let (scraped, discontinuity_sequence) = scrape_sequences(&text);
+                let next = scraped.unwrap_or(Msn(0)).max(self.first_msn());
+                Remote::Damaged { next, discontinuity_sequence }
             }
         }
     }

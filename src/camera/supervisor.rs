@@ -39,7 +39,8 @@ pub fn plan(location: &Location, camera: &CameraId, settings: &Settings) -> Plan
         depth: settings.segments_to_keep,
         target_duration_s: settings.segment_duration.as_secs_f64().ceil() as u64,
         uploads: UploadLimits {
-            in_flight: UPLOADS_AT_ONCE,
+            // One less than may wait: with all under way, a newer one could only push out one that is nearly there.
+            in_flight: UPLOADS_AT_ONCE.min(settings.segments_to_keep - 1),
             // What is older than the window would leave the playlist the moment it entered.
             backlog: settings.segments_to_keep,
             backlog_bytes: BACKLOG_BYTES,

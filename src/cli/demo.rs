@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::io::{IsTerminal as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use nix::unistd::geteuid;
 
 use super::run::until_stopped;
 use super::{DemoArgs, Outcome, say, start_logging};
@@ -128,8 +129,9 @@ fn tempdir() -> anyhow::Result<Folder> {
 fn remove_leftovers(base: &Path) {
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let is_demo = entry.file_name().to_str().is_some_and(|name| name.starts_with(FOLDER));
-        let lock = File::open(entry.path().join(LOCK));
-        if is_demo && lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+        let is_ours = entry.metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == geteuid().as_raw());
+        if is_demo && is_ours && File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
+        {
             let _ = fs::remove_dir_all(entry.path());
         }
     }

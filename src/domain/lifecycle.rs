@@ -130,8 +130,8 @@ pub struct Lifecycle {
     dice: Dice,
     phase: Phase,
     wanted: bool,
-    /// When the current run's first segment came.
-    live_since: Option<Instant>,
+    /// How long the current run has given segments.
+    lived: Duration,
     /// The run is being ended because it stalled.
     stalled: bool,
     failures: u32,
@@ -146,7 +146,7 @@ impl Lifecycle {
             dice,
             phase: Phase::Idle,
             wanted: false,
-            live_since: None,
+            lived: Duration::ZERO,
             stalled: false,
             failures: 0,
             restarts: 0,
@@ -189,10 +189,12 @@ impl Lifecycle {
     fn segment(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::Starting { .. } => {
-                self.live_since = Some(now);
                 self.phase = Phase::Live { since: now, last_segment: now };
             }
-            Phase::Live { last_segment, .. } => *last_segment = now,
+            Phase::Live { since, last_segment } => {
+                self.lived = now.saturating_duration_since(*since);
+                *last_segment = now;
+            }
             // A last segment while stopping is no news.
             Phase::Idle | Phase::Stopping { .. } | Phase::BackingOff { .. } => {}
         }
@@ -201,7 +203,7 @@ impl Lifecycle {
     fn exited(&mut self, now: Instant, cause: Cause) {
         let stalled = std::mem::take(&mut self.stalled);
         let asked = !stalled && matches!(self.phase, Phase::Stopping { .. });
-        let lived = self.live_since.take().map(|at| now.saturating_duration_since(at)).unwrap_or_default();
+        let lived = std::mem::take(&mut self.lived);
         self.last_cause = Some(match cause {
             // Our own signal is not why it ended; what ffmpeg said before may be.
             _ if asked => Cause::Asked,
@@ -350,8 +352,9 @@ mod tests {
         }
         assert!(pauses[0] <= S && pauses[11] >= 30 * S && pauses[11] <= 60 * S, "{pauses:?}");
         life.handle(now, Input::SegmentProduced);
-        life.handle(now + 61 * S, Input::Exited(Cause::Disconnected));
-        assert!(life.deadline().unwrap() - (now + 61 * S) <= S);
+        life.handle(now + 61 * S, Input::SegmentProduced);
+        life.handle(now + 62 * S, Input::Exited(Cause::Disconnected));
+        assert!(life.deadline().unwrap() - (now + 62 * S) <= S);
     }
 
     #[test]

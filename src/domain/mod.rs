@@ -12,6 +12,7 @@ pub mod dice;
 pub mod gate;
 pub mod ids;
 pub mod key;
+pub mod lanes;
 pub mod lifecycle;
 pub mod playlist;
 pub mod publication;

@@ -52,13 +52,14 @@ impl Retired {
         }
     }
 
-    /// To be deleted at `due`; no playlist names it.
-    pub fn condemn(&mut self, key: ObjectKey, due: Instant) {
+    /// To be deleted at `due`; no playlist names it. `false`: there are too many, it is left to a sweep.
+    pub fn condemn(&mut self, key: ObjectKey, due: Instant) -> bool {
         if self.due.len() >= MOST_KEYS {
             self.forgotten += 1;
-            return;
+            return false;
         }
         self.due.insert(key, due);
+        true
     }
 
     /// The next deletion, if one may start now.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::dice::Dice;
 use super::gate::{Failure, Gate};
 use super::key::ObjectKey;
+use super::lanes::{Lanes, Mark};
 use super::segment::{Payload, Segment};
 
 /// One upload attempt; its answer names it.
@@ -19,7 +20,7 @@ pub struct UploadLimits {
     /// Segments waiting or under way; the oldest is given up for a newer one.
     pub backlog: usize,
     pub backlog_bytes: u64,
-    /// An upload that takes longer than a segment lasts is too slow for the stream.
+    /// An upload that takes half of it or less is quick.
     pub segment_duration: Duration,
     /// The longest pause between attempts.
     pub most_pause: Duration,
@@ -52,7 +53,7 @@ pub struct GivenUp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Waiting,
-    InFlight(Ticket, Instant),
+    InFlight(Ticket, Mark),
     Stored,
 }
 
@@ -62,7 +63,7 @@ impl State {
     }
 }
 
-/// While the uplink is too slow: one under way and two behind it. More would only be older when they arrive.
+/// While something is too slow: one under way and two behind it. More would only be older when they arrive.
 const SLOW_BACKLOG: usize = 3;
 
 /// What an answer to an upload means.
@@ -84,8 +85,7 @@ pub struct Uploads {
     next_ticket: u64,
     gate: Gate,
     limits: UploadLimits,
-    /// The uplink can't carry the stream: uploads go one at a time, as several would share it and all be late.
-    slow: bool,
+    lanes: Lanes,
 }
 
 impl Uploads {
@@ -95,33 +95,42 @@ impl Uploads {
             abandoned: HashMap::new(),
             next_ticket: 0,
             gate: Gate::new(limits.most_pause, dice),
+            lanes: Lanes::new(limits.in_flight, limits.segment_duration),
             limits,
-            slow: false,
         }
     }
 
     /// Queues a segment; returns those given up for it.
-    pub fn push(&mut self, outgoing: Outgoing) -> Vec<GivenUp> {
+    pub fn push(&mut self, now: Instant, outgoing: Outgoing) -> Vec<GivenUp> {
         self.queue.push_back(Pending { outgoing, state: State::Waiting, tried: false });
         let mut given_up = Vec::new();
-        while self.is_over_limit() && self.queue.len() > 1 {
-            given_up.extend(self.give_up_oldest());
+        while self.is_over_limit()
+            && let Some(lost) = self.give_up_oldest()
+        {
+            // In an outage nothing is too slow: all is well, or away.
+            if !self.gate.is_failing() {
+                self.lanes.given_up(now);
+            }
+            given_up.push(lost);
         }
         given_up
     }
 
     fn is_over_limit(&self) -> bool {
         let bytes: u64 = self.queue.iter().map(|p| p.outgoing.segment.payload.bytes()).sum();
-        let backlog = if self.slow { self.limits.backlog.min(SLOW_BACKLOG) } else { self.limits.backlog };
+        let backlog =
+            if self.lanes.is_narrow() { self.limits.backlog.min(SLOW_BACKLOG) } else { self.limits.backlog };
         self.queue.len() > backlog || bytes > self.limits.backlog_bytes
     }
 
-    /// The oldest that waits. What is under way has cost the uplink already, and is nearly there: it is given up
-    /// only if nothing older than the newest waits.
+    /// The oldest that waits. What is under way has cost the uplink already, and is nearly there: one of several is
+    /// given up if nothing older than the newest waits, the only one never.
     fn give_up_oldest(&mut self) -> Option<GivenUp> {
-        let older = self.queue.len() - 1;
+        let older = self.queue.len().checked_sub(1)?;
         let waiting = self.queue.iter().take(older).position(|p| p.state == State::Waiting);
-        let at = waiting.unwrap_or(0);
+        let is_last_under_way =
+            self.in_flight() == 1 && matches!(self.queue.front()?.state, State::InFlight(..));
+        let at = waiting.or((older > 0 && !is_last_under_way).then_some(0))?;
         let state = self.queue.get(at)?.state;
         let gone = self.give_up(at)?;
         if let State::InFlight(ticket, _) = state {
@@ -142,13 +151,14 @@ impl Uploads {
     /// The next upload to start, if one may start now.
     pub fn start(&mut self, now: Instant) -> Option<(Ticket, ObjectKey, Payload)> {
         // After a failure one probe goes alone: an outage costs few requests.
-        let most = if self.gate.is_failing() || self.slow { 1 } else { self.limits.in_flight };
+        let most = if self.gate.is_failing() { 1 } else { self.lanes.open() };
         if !self.gate.is_open(now) || self.in_flight() >= most {
             return None;
         }
         let ticket = Ticket(self.next_ticket);
+        let mark = self.lanes.mark(now, self.in_flight());
         let next = self.queue.iter_mut().find(|p| p.state == State::Waiting)?;
-        next.state = State::InFlight(ticket, now);
+        next.state = State::InFlight(ticket, mark);
         self.next_ticket += 1;
         Some((ticket, next.outgoing.key.clone(), next.outgoing.segment.payload.clone()))
     }
@@ -164,11 +174,8 @@ impl Uploads {
             return Answer::Condemned { key, stored: true };
         }
         if let Some(pending) = self.queue.iter_mut().find(|p| p.state.is_in_flight(ticket)) {
-            if let State::InFlight(_, since) = pending.state {
-                let took = now.saturating_duration_since(since);
-                // Between the two it stays as it was: the measure changes with the mode.
-                self.slow = took > self.limits.segment_duration
-                    || (self.slow && took > self.limits.segment_duration / 2);
+            if let State::InFlight(_, mark) = pending.state {
+                self.lanes.stored(now, mark);
             }
             pending.state = State::Stored;
         }
@@ -258,7 +265,7 @@ mod tests {
     fn several_go_at_once_and_leave_in_order() {
         let (mut up, now) = (uploads(5), start());
         for i in 0..3 {
-            assert!(up.push(outgoing(i, 1)).is_empty());
+            assert!(up.push(start(), outgoing(i, 1)).is_empty());
         }
         let first = up.start(now).unwrap().0;
         let second = up.start(now).unwrap().0;
@@ -273,7 +280,7 @@ mod tests {
     #[test]
     fn after_a_failure_one_probe_goes_alone() {
         let (mut up, now) = (uploads(5), start());
-        (0..3).for_each(|i| drop(up.push(outgoing(i, 1))));
+        (0..3).for_each(|i| drop(up.push(start(), outgoing(i, 1))));
         let tickets = [up.start(now).unwrap().0, up.start(now).unwrap().0];
         for ticket in tickets {
             assert_eq!(up.failed(now, ticket, RETRY), Answer::Ours);
@@ -293,10 +300,14 @@ mod tests {
     #[test]
     fn the_oldest_that_waits_is_given_up_for_a_newer_one_and_leaves_a_mark() {
         let (mut up, now) = (uploads(3), start());
-        up.push(outgoing(0, 1));
+        up.push(start(), outgoing(0, 1));
         let (under_way, ..) = up.start(now).unwrap();
-        (1..3).for_each(|i| drop(up.push(outgoing(i, 1))));
-        assert_eq!(given_up(&up.push(outgoing(3, 1))), [(1, false)], "0 is under way, and nearly there");
+        (1..3).for_each(|i| drop(up.push(start(), outgoing(i, 1))));
+        assert_eq!(
+            given_up(&up.push(start(), outgoing(3, 1))),
+            [(1, false)],
+            "0 is under way, and nearly there"
+        );
         assert_eq!(up.stored(now, under_way), Answer::Ours);
         assert!(!up.pop_stored().unwrap().discontinuity);
         let (next, ..) = up.start(now).unwrap();
@@ -308,41 +319,30 @@ mod tests {
     #[test]
     fn with_nothing_waiting_the_oldest_under_way_is_given_up_and_its_object_condemned() {
         let (mut up, now) = (uploads(2), start());
-        (0..2).for_each(|i| drop(up.push(outgoing(i, 1))));
+        (0..2).for_each(|i| drop(up.push(start(), outgoing(i, 1))));
         let late = up.start(now).unwrap().0;
         up.start(now).unwrap();
-        assert_eq!(given_up(&up.push(outgoing(2, 1))), [(0, false)]);
+        assert_eq!(given_up(&up.push(start(), outgoing(2, 1))), [(0, false)]);
         assert_eq!(up.stored(now, late), Answer::Condemned { key: ObjectKey::new("0"), stored: true });
     }
 
     #[test]
-    fn over_a_slow_uplink_uploads_go_one_at_a_time() {
-        let (mut up, t0) = (uploads(5), start());
-        (0..4).for_each(|i| drop(up.push(outgoing(i, 1))));
-        let (first, second) = (up.start(t0).unwrap().0, up.start(t0).unwrap().0);
-        let late = t0 + Duration::from_secs(3);
-        up.stored(late, first);
-        up.stored(late, second);
-        let third = up.start(late).unwrap().0;
-        assert!(up.start(late).is_none(), "one at a time");
-        up.stored(late + Duration::from_millis(900), third);
-        up.push(outgoing(4, 1));
-        assert!(up.start(late).is_some() && up.start(late).is_some(), "it is quick again");
-    }
-
-    #[test]
     fn the_backlog_is_bounded_in_bytes_too_but_one_big_segment_may_try() {
-        let mut up = uploads(5);
-        assert!(up.push(outgoing(0, 600)).is_empty());
-        assert_eq!(up.push(outgoing(1, 600)).len(), 1);
-        assert_eq!(up.push(outgoing(2, 5_000)).len(), 1);
+        let (mut up, now) = (uploads(5), start());
+        assert!(up.push(now, outgoing(0, 600)).is_empty());
+        assert_eq!(up.push(now, outgoing(1, 600)).len(), 1);
+        assert_eq!(up.push(now, outgoing(2, 5_000)).len(), 1);
         assert_eq!(up.backlog(), 1);
+        let (only, ..) = up.start(now).unwrap();
+        assert!(up.push(now, outgoing(3, 600)).is_empty(), "the only one under way is let through");
+        assert_eq!(given_up(&up.push(now, outgoing(4, 600))), [(3, false)]);
+        assert_eq!(up.stored(now, only), Answer::Ours);
     }
 
     #[test]
     fn what_can_never_be_stored_is_given_up_without_closing_the_gate() {
         let (mut up, now) = (uploads(5), start());
-        (0..2).for_each(|i| drop(up.push(outgoing(i, 1))));
+        (0..2).for_each(|i| drop(up.push(start(), outgoing(i, 1))));
         let (bad, ..) = up.start(now).unwrap();
         assert!(
             matches!(up.failed(now, bad, Failure::Never), Answer::GivenUp(lost) if lost.may_exist && lost.outgoing.segment.index == 0)

@@ -46,14 +46,14 @@ pub fn parse(text: &str, layout: &Layout) -> Result<MediaPlaylist, PlaylistError
 
 /// What a damaged playlist still tells: the media sequence number after the last one that it may have named,
 /// and a discontinuity sequence that does not go back.
-pub fn scrape_sequences(text: &str) -> Option<(Msn, u64)> {
+pub fn scrape_sequences(text: &str) -> (Option<Msn>, u64) {
     let number = |tag: &str| text.lines().find_map(|l| sequence(l.trim().strip_prefix(tag)?));
     let lines = |is: fn(&str) -> bool| text.lines().filter(|l| is(l.trim())).count() as u64;
-    let first = number("#EXT-X-MEDIA-SEQUENCE:")?;
+    let first = number("#EXT-X-MEDIA-SEQUENCE:");
     let uris = lines(|l| !l.is_empty() && !l.starts_with('#'));
     let breaks = lines(|l| l == "#EXT-X-DISCONTINUITY");
     let breaks_before = number("#EXT-X-DISCONTINUITY-SEQUENCE:").unwrap_or_default();
-    Some((Msn(first.saturating_add(uris)), breaks_before.saturating_add(breaks)))
+    (first.map(|first| Msn(first.saturating_add(uris))), breaks_before.saturating_add(breaks))
 }
 
 fn sequence(value: &str) -> Option<u64> {
@@ -202,8 +202,8 @@ mod tests {
             parse(&broken, &layout()),
             Err(PlaylistError::BadValue { line: 3, tag: "EXT-X-TARGETDURATION" })
         );
-        assert_eq!(scrape_sequences(&broken), Some((Msn(895_000_003), 4)));
-        assert_eq!(scrape_sequences("<html>"), None);
+        assert_eq!(scrape_sequences(&broken), (Some(Msn(895_000_003)), 4));
+        assert_eq!(scrape_sequences("<html>"), (None, 0));
         for bad in ["-1", "NaN", "inf", "1e19", "4000"] {
             assert!(
                 parse(&text.replace("#EXTINF:2.000000,", &format!("#EXTINF:{bad},")), &layout()).is_err(),
@@ -221,7 +221,7 @@ mod tests {
             assert!(parse(&broken, &layout()).is_err(), "{tag}");
         }
         let broken = text.replace("895000000", "18446744073709551615");
-        assert_eq!(scrape_sequences(&broken), None);
+        assert_eq!(scrape_sequences(&broken), (None, 4));
     }
 
     proptest! {

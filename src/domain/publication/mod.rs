@@ -133,7 +133,7 @@ impl Publication {
             std::mem::take(&mut self.hole) || self.last_queued.is_some_and(|last| !follows(last));
         self.last_queued = Some((segment.run, segment.index));
         let key = self.plan.layout.segment(segment.run, segment.index);
-        for lost in self.uploads.push(Outgoing { key, segment, discontinuity }) {
+        for lost in self.uploads.push(now, Outgoing { key, segment, discontinuity }) {
             self.give_up(now, lost);
         }
     }
@@ -182,8 +182,10 @@ impl Publication {
         match answer {
             Answer::Ours => {}
             Answer::GivenUp(lost) => self.give_up(now, lost),
-            Answer::Condemned { key, stored: true } => self.retired.condemn(key, now),
-            Answer::Condemned { key, stored: false } => self.retired.condemn(key, now + LATE_LANDING),
+            Answer::Condemned { key, stored } => {
+                let due = if stored { now } else { now + LATE_LANDING };
+                self.retired.condemn(key, due);
+            }
         }
     }
 
@@ -242,9 +244,10 @@ impl Publication {
             .filter(|key| self.plan.layout.run_of(key).is_some() && !known(key))
             .cloned()
             .collect();
-        self.progress.orphans_swept += orphans.len() as u64;
+        // The listing is the truth: it holds what was forgotten.
+        self.retired.take_forgotten();
         for key in orphans {
-            self.retired.condemn(key, now);
+            self.progress.orphans_swept += u64::from(self.retired.condemn(key, now));
         }
         self.sweep.done(now);
     }
@@ -273,9 +276,12 @@ impl Publication {
         self.sweep.start(now).then_some(Action::List)
     }
 
-    /// Not while a whole window is stored that no playlist shows: where segments are taken and playlists are
-    /// refused, objects would pile up for ever.
+    /// Not while a whole window is stored that no playlist shows, or the playlist can't be read: where segments are
+    /// taken and playlists are refused, objects would pile up for ever.
     fn may_upload(&self) -> bool {
+        if matches!(self.takeover, Takeover::Wanted | Takeover::Reading) && self.read_gate.is_failing() {
+            return false;
+        }
         self.generation - self.stored_generation < self.plan.depth as u64
     }
 

@@ -146,7 +146,7 @@ impl Driver {
 
     /// Hands over what is new in the spool.
     async fn look(&mut self) {
-        for event in self.tail.news().await {
+        for event in self.tail.news().await.unwrap_or_default() {
             if matches!(event, EngineEvent::Segment(_)) {
                 self.words.all_is_well();
             }
@@ -160,9 +160,14 @@ impl Driver {
 
         // Bounded: a grandchild could hold the pipe open.
         let _ = tokio::time::timeout(LAST_WORDS_TIME, self.hear_the_rest()).await;
-        self.look_last().await;
+        let all_told = self.look_last().await;
         let code = status.and_then(|status| status.code());
-        let said = if is_full(&self.tail.path).await { Cause::Spool } else { self.words.cause(code) };
+        let said = match self.words.cause(code) {
+            // A camera that locks accounts must not be asked as often as a spool.
+            Cause::Auth => Cause::Auth,
+            _ if is_full(&self.tail.path).await => Cause::Spool,
+            other => other,
+        };
         let exit = Exit {
             code,
             signal: status.and_then(|status| status.signal()),
@@ -176,7 +181,9 @@ impl Driver {
         };
         let (folder, diff) = (self.folder, self.tail.diff);
         on_disk(move || {
-            folder.remove_all_but(|name| diff.has_told(name));
+            if all_told {
+                folder.remove_all_but(|name| diff.has_told(name));
+            }
             Some(())
         })
         .await;
@@ -190,10 +197,13 @@ impl Driver {
     }
 
     /// The final segment; what it means for the cause was decided before.
-    async fn look_last(&mut self) {
-        for event in self.tail.news().await {
+    /// `false`: the spool did not answer.
+    async fn look_last(&mut self) -> bool {
+        let Some(news) = self.tail.news().await else { return false };
+        for event in news {
             let _ = self.events.send(event).await;
         }
+        true
     }
 }
 
@@ -206,22 +216,27 @@ struct Tail {
 }
 
 impl Tail {
-    async fn news(&mut self) -> Vec<EngineEvent> {
-        // Absent before the first segment, and after somebody emptied the tmpfs: no news either way.
-        let playlist = self.path.join(LOCAL_PLAYLIST);
-        let Some(text) = on_disk(move || fs::read_to_string(playlist).ok()).await else { return Vec::new() };
-        let seen = clock::wall();
-        let news = self.diff.advance(&text);
-        let (listed, folder) = (news.segments.len() as u64, self.path.clone());
-        let mut lost = news.missed;
-        let found = on_disk(move || {
+    /// `None`: the spool did not answer, so nothing is known; it is asked again.
+    async fn news(&mut self) -> Option<Vec<EngineEvent>> {
+        let (folder, mut diff) = (self.path.clone(), self.diff.clone());
+        // One step, and the diff moves on only if it came to its end: a hang costs time, not segments.
+        let (diff, missed, found) = on_disk(move || {
+            // Absent before the first segment, and after somebody emptied the tmpfs: no news either way.
+            let text = fs::read_to_string(folder.join(LOCAL_PLAYLIST)).unwrap_or_default();
+            let news = diff.advance(&text);
             if let Some(first) = news.segments.first() {
                 remove_missed(&folder, first.index, news.missed);
             }
-            Some(news.segments.into_iter().map(|listed| weigh(&folder, listed)).collect())
-        });
-        let found: Vec<Found> = found.await.unwrap_or_default();
-        lost += listed - found.len() as u64;
+            let found: Vec<_> = news.segments.into_iter().map(|listed| weigh(&folder, listed)).collect();
+            Some((diff, news.missed, found))
+        })
+        .await?;
+        self.diff = diff;
+        Some(self.tell(missed, found))
+    }
+
+    fn tell(&mut self, missed: u64, found: Vec<Found>) -> Vec<EngineEvent> {
+        let (seen, mut lost) = (clock::wall(), missed);
         let mut later: Duration = found.iter().map(|found| found.listed.duration).sum();
         let mut events = Vec::new();
         for Found { listed, path, bytes } in found {
@@ -232,13 +247,8 @@ impl Tail {
                 continue;
             }
             let (index, duration, payload) = (listed.index, listed.duration, Payload::File { path, bytes });
-            events.push(EngineEvent::Segment(Segment {
-                run: self.run,
-                index,
-                duration,
-                program_time: start,
-                payload,
-            }));
+            let segment = Segment { run: self.run, index, duration, program_time: start, payload };
+            events.push(EngineEvent::Segment(segment));
         }
         if lost > 0 {
             events.push(EngineEvent::Lost { segments: lost });

@@ -11,7 +11,7 @@ pub struct Listed {
 }
 
 /// Follows one run's playlist; a wake-up may be lost, or come twice, without harm.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Diff {
     next_index: u64,
 }

@@ -149,3 +149,15 @@ fn what_a_store_refused_to_delete_is_swept_when_it_deletes_again() {
     assert!(world.machine.progress().objects_left > 0);
     world.settle();
 }
+
+#[test]
+fn a_store_that_refuses_reading_does_not_fill_with_segments() {
+    let mut world = World::new(vec![Fate { delay_ms: 10, works: true, answers: true, never: false }]);
+    for _ in 0..500 {
+        world.produce();
+        world.pending.retain(|(_, action, _)| *action != Action::ReadRemote);
+        world.machine.handle(world.now, Input::RemoteFailed(Failure::Rare));
+        world.step(world.now + 2 * S);
+    }
+    assert!(world.objects.len() <= 8, "{} objects", world.objects.len());
+}
