@@ -15,6 +15,8 @@ const FINDING_HOLDS: Duration = Duration::from_secs(300);
 pub struct Lanes {
     most: usize,
     open: usize,
+    /// Two are open to find out whether they help each other.
+    trial: bool,
     /// Counts the changes of `open`: an upload that saw one measures neither.
     epoch: u64,
     segment_duration: Duration,
@@ -33,7 +35,7 @@ pub struct Mark {
 
 impl Lanes {
     pub fn new(most: usize, segment_duration: Duration) -> Self {
-        Self { most, open: most, epoch: 0, segment_duration, alone: None, shared_until: None }
+        Self { most, open: most, trial: false, epoch: 0, segment_duration, alone: None, shared_until: None }
     }
 
     pub fn open(&self) -> usize {
@@ -42,7 +44,7 @@ impl Lanes {
 
     /// Something is too slow for the stream.
     pub fn is_narrow(&self) -> bool {
-        self.open < self.most
+        self.trial || self.open < self.most
     }
 
     /// An upload starts beside `others`.
@@ -54,11 +56,26 @@ impl Lanes {
     pub fn given_up(&mut self, now: Instant) {
         let may_try = self.shared_until.is_none_or(|until| now >= until);
         match self.open {
-            1 if self.alone.is_some() && may_try => self.set(self.most.min(2)),
+            1 if self.alone.is_some() && may_try && self.most > 1 => {
+                self.set(2);
+                self.trial = true;
+            }
             1 => {}
-            // A trial goes on until it is measured.
-            2 if self.is_narrow() => {}
+            // It goes on until it is measured.
+            _ if self.trial => {}
             _ => self.set(1),
+        }
+    }
+
+    /// An upload failed. One that was refused says so at once; one that took long ran out of its time, perhaps
+    /// because it shared the uplink.
+    pub fn failed(&mut self, now: Instant, mark: Mark) {
+        let late = now.saturating_duration_since(mark.since) > self.segment_duration;
+        if late && self.open > 1 {
+            if self.trial {
+                self.shared_until = Some(now + FINDING_HOLDS);
+            }
+            self.set(1);
         }
     }
 
@@ -75,7 +92,7 @@ impl Lanes {
                     self.set(self.most);
                 }
             }
-            Some(alone) if self.is_narrow() && !mark.alone => {
+            Some(alone) if self.trial && !mark.alone => {
                 if took.as_secs_f64() > SHARED * alone.as_secs_f64() {
                     self.set(1);
                     self.shared_until = Some(now + FINDING_HOLDS);
@@ -89,6 +106,7 @@ impl Lanes {
 
     fn set(&mut self, open: usize) {
         self.open = open;
+        self.trial = false;
         self.epoch += 1;
     }
 }
@@ -133,6 +151,20 @@ mod tests {
     }
 
     #[test]
+    fn a_trial_of_two_is_one_also_where_two_are_the_most() {
+        let (mut lanes, t0) = (Lanes::new(2, 2 * S), start());
+        lanes.given_up(t0);
+        upload(&mut lanes, 0, 6 * S);
+        lanes.given_up(t0);
+        let mark = lanes.mark(t0, 1);
+        lanes.given_up(t0);
+        assert_eq!(lanes.open(), 2, "the trial goes on");
+        lanes.failed(t0 + 10 * S, mark);
+        lanes.given_up(t0 + 100 * S);
+        assert_eq!(lanes.open(), 1, "known for a while");
+    }
+
+    #[test]
     fn a_late_store_gets_all_again() {
         let (mut lanes, t0) = (lanes(), start());
         lanes.given_up(t0);
@@ -150,6 +182,16 @@ mod tests {
         lanes.stored(t0 + 12 * S, before);
         lanes.given_up(t0);
         assert_eq!(lanes.open(), 1, "it is not known yet how long one takes alone");
+    }
+
+    #[test]
+    fn an_upload_that_ran_out_of_its_time_narrows_and_a_refused_one_does_not() {
+        let mut lanes = lanes();
+        let mark = lanes.mark(start(), 2);
+        lanes.failed(mark.since + S / 10, mark);
+        assert_eq!(lanes.open(), 3);
+        lanes.failed(mark.since + 10 * S, mark);
+        assert_eq!(lanes.open(), 1);
     }
 
     #[test]

@@ -190,6 +190,9 @@ impl Uploads {
             return Answer::Condemned { key, stored: false };
         }
         let at = self.queue.iter().position(|p| p.state.is_in_flight(ticket));
+        if let Some(State::InFlight(_, mark)) = at.and_then(|at| self.queue.get(at)).map(|p| p.state) {
+            self.lanes.failed(now, mark);
+        }
         if failure == Failure::Never {
             return at.and_then(|at| self.give_up(at)).map_or(Answer::Ours, Answer::GivenUp);
         }

