@@ -26,6 +26,8 @@ pub struct Gate {
     rare: Backoff,
     failures: u32,
     retry_at: Option<Instant>,
+    /// What closed it was [`Failure::Rare`].
+    rare_at_last: bool,
     dice: Dice,
 }
 
@@ -37,6 +39,7 @@ impl Gate {
             rare: Backoff { first: Duration::from_secs(5), most: Duration::from_secs(30) },
             failures: 0,
             retry_at: None,
+            rare_at_last: false,
             dice,
         }
     }
@@ -60,6 +63,14 @@ impl Gate {
         self.retry_at = None;
     }
 
+    /// A person acted: what was refused may go again at once, one probe first.
+    pub fn reopen(&mut self) {
+        if self.failures > 0 && self.rare_at_last {
+            self.failures = 1;
+            self.retry_at = None;
+        }
+    }
+
     /// Calls that were under way together and fail together count once.
     pub fn failed(&mut self, now: Instant, failure: Failure) {
         if let Some(at) = self.retry_at.filter(|at| now < *at) {
@@ -69,6 +80,7 @@ impl Gate {
             return;
         }
         self.failures = self.failures.saturating_add(1);
+        self.rare_at_last = failure == Failure::Rare;
         let unit = self.dice.unit();
         let delay = match failure {
             Failure::Retry { after } => self.quick.delay(self.failures, unit).max(after.unwrap_or_default()),
@@ -112,6 +124,24 @@ mod tests {
         assert_eq!(gate.opens_at(), at);
         gate.failed(now, Failure::Retry { after: Some(Duration::from_secs(9)) });
         assert_eq!(gate.opens_at(), Some(now + Duration::from_secs(9)), "what the server asks for counts");
+    }
+
+    #[test]
+    fn what_a_person_mended_is_probed_at_once_and_nothing_else() {
+        let (mut gate, now) = (gate(), start());
+        for _ in 0..5 {
+            let at = gate.opens_at().unwrap_or(now);
+            gate.failed(at, Failure::Rare);
+        }
+        assert!(!gate.is_open(now));
+        gate.reopen();
+        assert!(gate.is_open(now) && gate.is_failing(), "the next call is a probe");
+        gate.failed(now, Failure::Rare);
+        assert!(gate.opens_at().unwrap() <= now + Duration::from_secs(10), "the pauses start anew");
+        gate.succeeded();
+        gate.failed(now, Failure::Retry { after: Some(Duration::from_secs(20)) });
+        gate.reopen();
+        assert_eq!(gate.opens_at(), Some(now + Duration::from_secs(20)), "what the server asks for stays");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// Beside another one, an upload over a shared uplink takes twice as long; over a merely late one, as long.
 const SHARED: f64 = 1.5;
+/// The same for both of two, with room for sizes that vary.
+const TWO_TAKE: f64 = 2.5;
 /// How long the finding "they share the uplink" holds.
 const FINDING_HOLDS: Duration = Duration::from_secs(300);
 
@@ -52,11 +54,13 @@ impl Lanes {
         Mark { epoch: self.epoch, alone: others == 0, since: now }
     }
 
-    /// A segment was given up: whatever was tried last did not suffice.
-    pub fn given_up(&mut self, now: Instant) {
+    /// A segment was given up: whatever was tried last did not suffice. No upload gets more time than `longest`.
+    pub fn given_up(&mut self, now: Instant, longest: Duration) {
         let may_try = self.shared_until.is_none_or(|until| now >= until);
+        // Two that share the uplink must not both run out of their time.
+        let worth_it = |alone: Duration| alone.mul_f64(TWO_TAKE) <= longest;
         match self.open {
-            1 if self.alone.is_some() && may_try && self.most > 1 => {
+            1 if self.alone.is_some_and(worth_it) && may_try && self.most > 1 => {
                 self.set(2);
                 self.trial = true;
             }
@@ -67,7 +71,7 @@ impl Lanes {
         }
     }
 
-    /// An upload failed. One that was refused says so at once; one that took long ran out of its time, perhaps
+    /// An upload failed, or takes long. One that was refused says so at once; one that took long ran out of its time, perhaps
     /// because it shared the uplink.
     pub fn failed(&mut self, now: Instant, mark: Mark) {
         let late = now.saturating_duration_since(mark.since) > self.segment_duration;
@@ -117,6 +121,7 @@ mod tests {
     use crate::domain::test_time::start;
 
     const S: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(60);
 
     fn lanes() -> Lanes {
         Lanes::new(3, 2 * S)
@@ -138,38 +143,47 @@ mod tests {
     #[test]
     fn a_shared_uplink_is_found_out_and_gets_one_at_a_time() {
         let (mut lanes, t0) = (lanes(), start());
-        lanes.given_up(t0);
+        lanes.given_up(t0, LONGEST);
         upload(&mut lanes, 0, 4 * S);
-        lanes.given_up(t0);
+        lanes.given_up(t0, LONGEST);
         assert_eq!(lanes.open(), 2, "a trial");
         upload(&mut lanes, 1, 8 * S);
         assert_eq!(lanes.open(), 1);
-        lanes.given_up(t0 + 200 * S);
+        lanes.given_up(t0 + 200 * S, LONGEST);
         assert_eq!(lanes.open(), 1, "known for a while");
-        lanes.given_up(t0 + 400 * S);
+        lanes.given_up(t0 + 400 * S, LONGEST);
         assert_eq!(lanes.open(), 2, "it may have changed");
     }
 
     #[test]
     fn a_trial_of_two_is_one_also_where_two_are_the_most() {
         let (mut lanes, t0) = (Lanes::new(2, 2 * S), start());
-        lanes.given_up(t0);
+        lanes.given_up(t0, LONGEST);
         upload(&mut lanes, 0, 6 * S);
-        lanes.given_up(t0);
+        lanes.given_up(t0, LONGEST);
         let mark = lanes.mark(t0, 1);
-        lanes.given_up(t0);
+        lanes.given_up(t0, LONGEST);
         assert_eq!(lanes.open(), 2, "the trial goes on");
         lanes.failed(t0 + 10 * S, mark);
-        lanes.given_up(t0 + 100 * S);
+        lanes.given_up(t0 + 100 * S, LONGEST);
         assert_eq!(lanes.open(), 1, "known for a while");
+    }
+
+    #[test]
+    fn two_that_could_not_both_end_in_time_are_not_tried() {
+        let (mut lanes, t0) = (lanes(), start());
+        lanes.given_up(t0, LONGEST);
+        upload(&mut lanes, 0, 30 * S);
+        lanes.given_up(t0, LONGEST);
+        assert_eq!(lanes.open(), 1);
     }
 
     #[test]
     fn a_late_store_gets_all_again() {
         let (mut lanes, t0) = (lanes(), start());
-        lanes.given_up(t0);
+        lanes.given_up(t0, LONGEST);
         upload(&mut lanes, 0, 4 * S);
-        lanes.given_up(t0);
+        lanes.given_up(t0, LONGEST);
         upload(&mut lanes, 1, 4 * S);
         assert_eq!(lanes.open(), 3);
     }
@@ -178,9 +192,9 @@ mod tests {
     fn an_upload_that_saw_a_change_measures_nothing() {
         let (mut lanes, t0) = (lanes(), start());
         let before = lanes.mark(t0, 0);
-        lanes.given_up(t0);
+        lanes.given_up(t0, LONGEST);
         lanes.stored(t0 + 12 * S, before);
-        lanes.given_up(t0);
+        lanes.given_up(t0, LONGEST);
         assert_eq!(lanes.open(), 1, "it is not known yet how long one takes alone");
     }
 
@@ -197,7 +211,7 @@ mod tests {
     #[test]
     fn a_quick_store_gets_all_at_once() {
         let (mut lanes, t0) = (lanes(), start());
-        (0..50).for_each(|_| lanes.given_up(t0));
+        (0..50).for_each(|_| lanes.given_up(t0, LONGEST));
         upload(&mut lanes, 0, S / 5);
         assert_eq!(lanes.open(), 3);
     }

@@ -40,6 +40,11 @@ impl Retired {
         }
     }
 
+    /// See [`Gate::reopen`].
+    pub fn reopen(&mut self) {
+        self.gate.reopen();
+    }
+
     /// `key` is in no playlist from `generation` on.
     pub fn leaves(&mut self, generation: u64, key: ObjectKey, hold: Duration) {
         self.leaving.push_back((generation, key, hold));
@@ -90,6 +95,18 @@ impl Retired {
         // They stay due: deleting what is gone already is a success.
         self.deleting.clear();
         self.gate.failed(now, failure);
+    }
+
+    /// They are in the playlist again.
+    pub fn spare(&mut self, is_listed: impl Fn(&ObjectKey) -> bool) {
+        self.leaving.retain(|(_, key, _)| !is_listed(key));
+        self.due.retain(|key, _| !is_listed(key));
+    }
+
+    /// Leaves all to a sweep.
+    pub fn clear(&mut self) {
+        self.leaving.clear();
+        self.due.clear();
     }
 
     pub fn contains(&self, key: &ObjectKey) -> bool {

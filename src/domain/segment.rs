@@ -14,6 +14,8 @@ pub struct Segment {
     pub duration: Duration,
     /// Wall clock of its first frame.
     pub program_time: SystemTime,
+    /// Its program time does not follow from the segment's before it: it needs a discontinuity.
+    pub after_break: bool,
     pub payload: Payload,
 }
 

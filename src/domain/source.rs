@@ -39,7 +39,7 @@ pub enum SourceError {
     Scheme(String),
     #[error("names no host")]
     NoHost,
-    #[error("has a character that no camera URL has: {0:?}")]
+    #[error("has a character that no camera URL has: {0:?}; percent-encode it, e.g. `'` as `%27`")]
     Character(char),
     #[error("must be an absolute path, e.g. file:///srv/clip.mp4")]
     NotAPath,
@@ -89,19 +89,38 @@ impl RtspUrl {
 
 impl fmt::Display for RtspUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secret = !self.0.username().is_empty() || self.0.password().is_some();
-        write!(f, "{}://{}{}", self.0.scheme(), if secret { "***@" } else { "" }, self.host())?;
-        if let Some(port) = self.0.port() {
-            write!(f, ":{port}")?;
-        }
-        f.write_str(&hide_path(self.0.path()))?;
-        // Cheap cameras take the password as a query parameter.
-        if self.0.query().is_some() { f.write_str("?***") } else { Ok(()) }
+        let rest = self.0.as_str().split_once("://").map_or("", |(_, rest)| rest);
+        write!(f, "{}://{}", self.0.scheme(), without_secrets(rest))
     }
 }
 
+/// What follows a URL's `://`, without what may be a secret: rather too much goes than too little.
+pub fn without_secrets(rest: &str) -> String {
+    let (main, query) = rest.split_once(['?', '#']).map_or((rest, None), |(main, query)| (main, Some(query)));
+    let shown = match main.rsplit_once('@') {
+        // A raw `?` in a password: what is before it is no host.
+        _ if query.is_some_and(|query| query.contains('@')) => "***".to_owned(),
+        // The last one: a password may have raw ones, and a `/` too.
+        Some((_, host)) => format!("***@{}", hide_path(host)),
+        None if names_a_host(main) => hide_path(main).into_owned(),
+        // `user:passw`: the rest is missing.
+        None => "***".to_owned(),
+    };
+    // Cheap cameras take the password as a query parameter.
+    if query.is_some() { shown + "?***" } else { shown }
+}
+
+/// `host`, `host:port`, `[v6]:port`, perhaps with a path.
+fn names_a_host(main: &str) -> bool {
+    let authority = main.split('/').next().unwrap_or_default();
+    // In a sentence a colon or a comma may follow.
+    let authority = authority.trim_end_matches([':', ',', '.', ')']);
+    let after_v6 = authority.rsplit(']').next().unwrap_or_default();
+    after_v6.split_once(':').is_none_or(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Some cameras take the password in the path: `/user=admin&password=...&channel=1`.
-pub fn hide_path(path: &str) -> Cow<'_, str> {
+fn hide_path(path: &str) -> Cow<'_, str> {
     match path.split_once('=') {
         Some((name, _)) => format!("{name}=***").into(),
         None => path.into(),
@@ -140,6 +159,10 @@ mod tests {
         assert_eq!(rtsp("rtsp://cam/1").to_string(), "rtsp://cam/1");
         let in_path = rtsp("rtsp://10.0.0.9:554/user=admin&password=hunter2&channel=1.sdp");
         assert_eq!(in_path.to_string(), "rtsp://10.0.0.9:554/user=***");
+        // `123/456` was the password: what is left of it makes a host, a port and a path.
+        assert_eq!(rtsp("rtsp://admin:123/456@10.0.0.9/h264").to_string(), "rtsp://***@10.0.0.9/h264");
+        assert_eq!(rtsp("rtsp://admin:12/34?56@10.0.0.9/h264").to_string(), "rtsp://***?***");
+        assert_eq!(rtsp("rtsp://[::1]:8554/h264").to_string(), "rtsp://[::1]:8554/h264");
     }
 
     #[test]

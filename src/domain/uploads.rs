@@ -8,6 +8,7 @@ use super::gate::{Failure, Gate};
 use super::key::ObjectKey;
 use super::lanes::{Lanes, Mark};
 use super::segment::{Payload, Segment};
+use super::uplink::{Shortage, Uplink};
 
 /// One upload attempt; its answer names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +25,8 @@ pub struct UploadLimits {
     pub segment_duration: Duration,
     /// The longest pause between attempts.
     pub most_pause: Duration,
+    /// How long a call may take; an upload over a slow uplink gets more.
+    pub attempt: Duration,
 }
 
 /// A segment with the name it gets and the break before it.
@@ -66,6 +69,14 @@ impl State {
 /// While something is too slow: one under way and two behind it. More would only be older when they arrive.
 const SLOW_BACKLOG: usize = 3;
 
+/// An upload that starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    pub ticket: Ticket,
+    pub key: ObjectKey,
+    pub payload: Payload,
+}
+
 /// What an answer to an upload means.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
@@ -85,7 +96,10 @@ pub struct Uploads {
     next_ticket: u64,
     gate: Gate,
     limits: UploadLimits,
+    /// The backlog's limit for now: more than planned while what waited for a take-over is on its way.
+    room: usize,
     lanes: Lanes,
+    uplink: Uplink,
 }
 
 impl Uploads {
@@ -96,30 +110,68 @@ impl Uploads {
             next_ticket: 0,
             gate: Gate::new(limits.most_pause, dice),
             lanes: Lanes::new(limits.in_flight, limits.segment_duration),
+            uplink: Uplink::new(limits.attempt, limits.segment_duration),
+            room: limits.backlog,
             limits,
         }
     }
 
+    /// See [`Gate::reopen`].
+    pub fn reopen(&mut self) {
+        self.gate.reopen();
+    }
+
     /// Queues a segment; returns those given up for it.
     pub fn push(&mut self, now: Instant, outgoing: Outgoing) -> Vec<GivenUp> {
+        self.uplink.produced(now, outgoing.segment.payload.bytes(), outgoing.segment.duration);
         self.queue.push_back(Pending { outgoing, state: State::Waiting, tried: false });
+        self.trim(now)
+    }
+
+    fn trim(&mut self, now: Instant) -> Vec<GivenUp> {
         let mut given_up = Vec::new();
         while self.is_over_limit()
             && let Some(lost) = self.give_up_oldest()
         {
             // In an outage nothing is too slow: all is well, or away.
             if !self.gate.is_failing() {
-                self.lanes.given_up(now);
+                self.lanes.given_up(now, self.uplink.longest());
             }
+            self.uplink.given_up(now);
+            self.room = self.limits.backlog.max(self.room - 1);
             given_up.push(lost);
+        }
+        given_up
+    }
+
+    /// Queues what could not be sent before: that it comes at once is no reason to give it up.
+    pub fn push_waiting(&mut self, waiting: impl IntoIterator<Item = Outgoing>) {
+        let pending = |outgoing| Pending { outgoing, state: State::Waiting, tried: false };
+        self.queue.extend(waiting.into_iter().map(pending));
+        self.room = self.queue.len() + self.limits.backlog;
+    }
+
+    /// Gives up everything.
+    pub fn clear(&mut self) -> Vec<GivenUp> {
+        self.room = self.limits.backlog;
+        let mut given_up = Vec::new();
+        for Pending { outgoing, state, tried } in std::mem::take(&mut self.queue) {
+            if let State::InFlight(ticket, _) = state {
+                self.abandoned.insert(ticket, outgoing.key.clone());
+            }
+            given_up.push(GivenUp { outgoing, may_exist: tried || state == State::Stored });
         }
         given_up
     }
 
     fn is_over_limit(&self) -> bool {
         let bytes: u64 = self.queue.iter().map(|p| p.outgoing.segment.payload.bytes()).sum();
-        let backlog =
-            if self.lanes.is_narrow() { self.limits.backlog.min(SLOW_BACKLOG) } else { self.limits.backlog };
+        let under_way = self.queue.iter().filter(|p| matches!(p.state, State::InFlight(..))).count();
+        let backlog = match self.lanes.is_narrow() {
+            // What was begun before it became narrow has cost the uplink already.
+            true => self.limits.backlog.min(SLOW_BACKLOG.max(under_way + 1)),
+            false => self.room,
+        };
         self.queue.len() > backlog || bytes > self.limits.backlog_bytes
     }
 
@@ -149,10 +201,10 @@ impl Uploads {
     }
 
     /// The next upload to start, if one may start now.
-    pub fn start(&mut self, now: Instant) -> Option<(Ticket, ObjectKey, Payload)> {
+    pub fn start(&mut self, now: Instant) -> Option<Start> {
         // After a failure one probe goes alone: an outage costs few requests.
         let most = if self.gate.is_failing() { 1 } else { self.lanes.open() };
-        if !self.gate.is_open(now) || self.in_flight() >= most {
+        if !self.gate.is_open(now) || (self.in_flight() >= most && !self.uplink.may_hedge(now)) {
             return None;
         }
         let ticket = Ticket(self.next_ticket);
@@ -160,7 +212,43 @@ impl Uploads {
         let next = self.queue.iter_mut().find(|p| p.state == State::Waiting)?;
         next.state = State::InFlight(ticket, mark);
         self.next_ticket += 1;
-        Some((ticket, next.outgoing.key.clone(), next.outgoing.segment.payload.clone()))
+        let (key, payload) = (next.outgoing.key.clone(), next.outgoing.segment.payload.clone());
+        self.uplink.started(now, ticket, payload.bytes(), most);
+        Some(Start { ticket, key, payload })
+    }
+
+    /// The next upload that is to be dropped; its answer is a failure.
+    pub fn drop_next(&mut self, now: Instant) -> Option<Ticket> {
+        self.uplink.drop_next(now)
+    }
+
+    /// A small question should be asked: see [`Uplink`].
+    pub fn ask(&mut self) -> bool {
+        self.uplink.ask()
+    }
+
+    /// Returns what is given up: over a slow uplink the live edge comes first.
+    pub fn answered(&mut self, now: Instant, answered: bool) -> Vec<GivenUp> {
+        for ticket in self.uplink.answered(answered) {
+            let mine = self.queue.iter().find(|p| p.state.is_in_flight(ticket));
+            if let Some(State::InFlight(_, mark)) = mine.map(|p| p.state) {
+                self.lanes.failed(now, mark);
+            }
+        }
+        self.trim(now)
+    }
+
+    pub fn shortage(&self) -> Option<Shortage> {
+        self.uplink.shortage()
+    }
+
+    /// When to look at what is under way: see [`Self::drop_next`].
+    pub fn look_at(&self) -> Option<Instant> {
+        self.uplink.deadline()
+    }
+
+    pub fn assess(&mut self, now: Instant) {
+        self.uplink.assess(now);
     }
 
     fn in_flight(&self) -> usize {
@@ -168,8 +256,14 @@ impl Uploads {
         ours + self.abandoned.len()
     }
 
+    /// Segments that are under way, or stored behind one that is not.
+    pub fn begun(&self) -> usize {
+        self.queue.iter().filter(|p| p.state != State::Waiting).count()
+    }
+
     pub fn stored(&mut self, now: Instant, ticket: Ticket) -> Answer {
         self.gate.succeeded();
+        self.uplink.stored(now, ticket);
         if let Some(key) = self.abandoned.remove(&ticket) {
             return Answer::Condemned { key, stored: true };
         }
@@ -186,6 +280,7 @@ impl Uploads {
         if failure != Failure::Never {
             self.gate.failed(now, failure);
         }
+        self.uplink.failed(now, ticket);
         if let Some(key) = self.abandoned.remove(&ticket) {
             return Answer::Condemned { key, stored: false };
         }
@@ -205,7 +300,9 @@ impl Uploads {
 
     /// The oldest segment, once it is stored: what is behind it waits, so that the window stays in order.
     pub fn pop_stored(&mut self) -> Option<Outgoing> {
-        self.queue.pop_front_if(|front| front.state == State::Stored).map(|p| p.outgoing)
+        let stored = self.queue.pop_front_if(|front| front.state == State::Stored)?;
+        self.room = self.room.min(self.queue.len() + self.limits.backlog);
+        Some(stored.outgoing)
     }
 
     pub fn contains(&self, key: &ObjectKey) -> bool {
@@ -244,6 +341,7 @@ mod tests {
                 backlog_bytes: 1_000,
                 segment_duration: most_pause,
                 most_pause,
+                attempt: Duration::from_secs(10),
             },
             Dice::new(5),
         )
@@ -254,6 +352,7 @@ mod tests {
             run: RunId::new(1, 1),
             index,
             duration: Duration::from_secs(2),
+            after_break: false,
             program_time: std::time::SystemTime::UNIX_EPOCH,
             payload: Payload::File { path: index.to_string().into(), bytes },
         };
@@ -270,8 +369,8 @@ mod tests {
         for i in 0..3 {
             assert!(up.push(start(), outgoing(i, 1)).is_empty());
         }
-        let first = up.start(now).unwrap().0;
-        let second = up.start(now).unwrap().0;
+        let first = up.start(now).unwrap().ticket;
+        let second = up.start(now).unwrap().ticket;
         assert!(up.start(now).is_none(), "two at once");
         assert_eq!(up.stored(now, second), Answer::Ours);
         assert_eq!(index(up.pop_stored()), None, "the first is not stored yet");
@@ -281,16 +380,28 @@ mod tests {
     }
 
     #[test]
+    fn what_waited_keeps_its_room_until_it_is_on_its_way() {
+        let (mut up, now) = (uploads(4), start());
+        up.push_waiting((0..7).map(|i| outgoing(i, 1)));
+        for _ in 0..3 {
+            let ticket = up.start(now).unwrap().ticket;
+            up.stored(now, ticket);
+            up.pop_stored();
+        }
+        assert!(up.push(now, outgoing(7, 1)).is_empty(), "four of them wait for the playlist");
+    }
+
+    #[test]
     fn after_a_failure_one_probe_goes_alone() {
         let (mut up, now) = (uploads(5), start());
         (0..3).for_each(|i| drop(up.push(start(), outgoing(i, 1))));
-        let tickets = [up.start(now).unwrap().0, up.start(now).unwrap().0];
+        let tickets = [up.start(now).unwrap().ticket, up.start(now).unwrap().ticket];
         for ticket in tickets {
             assert_eq!(up.failed(now, ticket, RETRY), Answer::Ours);
         }
         assert!(up.start(now).is_none());
         let later = up.deadline().unwrap();
-        let (probe, key, _) = up.start(later).unwrap();
+        let Start { ticket: probe, key, .. } = up.start(later).unwrap();
         assert_eq!((key.as_str(), up.start(later), up.deadline()), ("0", None, None));
         up.stored(now, probe);
         assert!(up.start(later).is_some() && up.start(later).is_some(), "all is well again");
@@ -304,7 +415,7 @@ mod tests {
     fn the_oldest_that_waits_is_given_up_for_a_newer_one_and_leaves_a_mark() {
         let (mut up, now) = (uploads(3), start());
         up.push(start(), outgoing(0, 1));
-        let (under_way, ..) = up.start(now).unwrap();
+        let under_way = up.start(now).unwrap().ticket;
         (1..3).for_each(|i| drop(up.push(start(), outgoing(i, 1))));
         assert_eq!(
             given_up(&up.push(start(), outgoing(3, 1))),
@@ -313,7 +424,7 @@ mod tests {
         );
         assert_eq!(up.stored(now, under_way), Answer::Ours);
         assert!(!up.pop_stored().unwrap().discontinuity);
-        let (next, ..) = up.start(now).unwrap();
+        let next = up.start(now).unwrap().ticket;
         up.stored(now, next);
         let next = up.pop_stored().unwrap();
         assert!(next.segment.index == 2 && next.discontinuity);
@@ -323,7 +434,7 @@ mod tests {
     fn with_nothing_waiting_the_oldest_under_way_is_given_up_and_its_object_condemned() {
         let (mut up, now) = (uploads(2), start());
         (0..2).for_each(|i| drop(up.push(start(), outgoing(i, 1))));
-        let late = up.start(now).unwrap().0;
+        let late = up.start(now).unwrap().ticket;
         up.start(now).unwrap();
         assert_eq!(given_up(&up.push(start(), outgoing(2, 1))), [(0, false)]);
         assert_eq!(up.stored(now, late), Answer::Condemned { key: ObjectKey::new("0"), stored: true });
@@ -336,7 +447,7 @@ mod tests {
         assert_eq!(up.push(now, outgoing(1, 600)).len(), 1);
         assert_eq!(up.push(now, outgoing(2, 5_000)).len(), 1);
         assert_eq!(up.backlog(), 1);
-        let (only, ..) = up.start(now).unwrap();
+        let only = up.start(now).unwrap().ticket;
         assert!(up.push(now, outgoing(3, 600)).is_empty(), "the only one under way is let through");
         assert_eq!(given_up(&up.push(now, outgoing(4, 600))), [(3, false)]);
         assert_eq!(up.stored(now, only), Answer::Ours);
@@ -346,11 +457,11 @@ mod tests {
     fn what_can_never_be_stored_is_given_up_without_closing_the_gate() {
         let (mut up, now) = (uploads(5), start());
         (0..2).for_each(|i| drop(up.push(start(), outgoing(i, 1))));
-        let (bad, ..) = up.start(now).unwrap();
+        let bad = up.start(now).unwrap().ticket;
         assert!(
             matches!(up.failed(now, bad, Failure::Never), Answer::GivenUp(lost) if lost.may_exist && lost.outgoing.segment.index == 0)
         );
-        let (good, ..) = up.start(now).unwrap();
+        let good = up.start(now).unwrap().ticket;
         up.stored(now, good);
         assert!(up.pop_stored().unwrap().discontinuity);
     }

@@ -1,7 +1,7 @@
 //! The rolling window: the segments that the playlist names.
 
 use std::collections::VecDeque;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::ids::Msn;
 use super::key::ObjectKey;
@@ -37,6 +37,10 @@ pub struct Window {
     next_msn: Msn,
     /// Of the first entry (RFC 8216 4.3.3.3).
     discontinuity_sequence: u64,
+    /// Entries before it were visible for a target duration.
+    seen: Msn,
+    /// Behind which entry later playlists ended, and when they were stored.
+    shown: VecDeque<(Msn, Instant)>,
 }
 
 /// Even with many short segments (a camera that restarts all the time) the window stays bounded. Three target
@@ -46,14 +50,33 @@ const MOST_AT_LEAST: usize = 20;
 
 impl Window {
     pub fn new(depth: usize, target_duration_s: u64, first: Msn, discontinuity_sequence: u64) -> Self {
-        Self { depth, target_duration_s, entries: VecDeque::new(), next_msn: first, discontinuity_sequence }
+        Self {
+            depth,
+            target_duration_s,
+            entries: VecDeque::new(),
+            next_msn: first,
+            discontinuity_sequence,
+            seen: first,
+            shown: VecDeque::new(),
+        }
     }
 
-    /// Goes on where `remote`, the playlist that viewers see, ends.
+    /// The most entries that a window of this depth has.
+    pub fn most(depth: usize) -> usize {
+        (MOST_PER_DEPTH * depth).max(MOST_AT_LEAST)
+    }
+
+    /// Goes on where `remote` ends, of which viewers may see what is before `shown`.
     ///
     /// What the target duration does not allow any more (it was configured smaller) is dropped from the
     /// front and returned: those objects are retired.
-    pub fn resume(depth: usize, target_duration_s: u64, remote: MediaPlaylist) -> (Self, Vec<Entry>) {
+    pub fn resume(
+        now: Instant,
+        depth: usize,
+        target_duration_s: u64,
+        remote: MediaPlaylist,
+        shown: Msn,
+    ) -> (Self, Vec<Entry>) {
         let next_msn = remote.entries.last().map_or(Msn(remote.media_sequence), |last| last.msn.next());
         let mut window = Self {
             depth,
@@ -61,32 +84,56 @@ impl Window {
             entries: remote.entries.into(),
             next_msn,
             discontinuity_sequence: remote.discontinuity_sequence,
+            seen: Msn(remote.media_sequence),
+            shown: VecDeque::from([(shown, now)]),
         };
         let keep_from = window.entries.iter().rposition(|e| rounded_s(e.duration) > target_duration_s);
         let mut retired: Vec<Entry> =
             (0..keep_from.map_or(0, |i| i + 1)).filter_map(|_| window.pop()).collect();
-        retired.extend(window.slide());
+        retired.extend(window.slide(now));
         (window, retired)
     }
 
+    /// A playlist was stored that ended before `next`.
+    pub fn stored(&mut self, now: Instant, next: Msn) {
+        let next = next.min(self.next_msn);
+        if self.shown.back().map_or(self.seen, |(last, _)| *last) < next {
+            self.shown.push_back((next, now));
+        }
+        self.see(now);
+    }
+
+    /// Viewers ask again after a target duration (RFC 8216 6.3.4).
+    fn see(&mut self, now: Instant) {
+        let target = Duration::from_secs(self.target_duration_s);
+        while let Some((next, _)) = self.shown.pop_front_if(|(_, at)| *at + target <= now) {
+            self.seen = next;
+        }
+    }
+
     /// Adds a segment at the live edge; returns those that left.
-    pub fn push(&mut self, new: NewEntry) -> Vec<Entry> {
+    pub fn push(&mut self, now: Instant, new: NewEntry) -> Vec<Entry> {
         let NewEntry { key, duration, program_time, discontinuity } = new;
+        // Somebody set the clock back: stamps may run backwards behind a discontinuity only.
+        let goes_back = self.entries.back().is_some_and(|last| program_time < last.program_time);
+        let discontinuity = discontinuity || (goes_back && program_time.is_some());
         let msn = self.next_msn;
         self.next_msn = msn.next();
         self.entries.push_back(Entry { msn, key, duration, program_time, discontinuity });
-        self.slide()
+        self.slide(now)
     }
 
-    /// RFC 8216 6.2.2: a segment may leave only if three target durations stay.
-    fn slide(&mut self) -> Vec<Entry> {
+    /// A segment may leave only if three target durations stay (RFC 8216 6.2.2), and if viewers had the time to see
+    /// it: what an outage kept back comes in a burst.
+    fn slide(&mut self, now: Instant) -> Vec<Entry> {
+        self.see(now);
         let mut retired = Vec::new();
         while self.entries.len() > self.depth {
             let rest: Duration = self.entries.iter().skip(1).map(|e| e.duration).sum();
             // EXTINF has microseconds at best: three of 1.999999 s are three target durations.
             let enough = rest + Duration::from_millis(10) >= 3 * Duration::from_secs(self.target_duration_s);
-            let most = (MOST_PER_DEPTH * self.depth).max(MOST_AT_LEAST);
-            if !enough && self.entries.len() <= most {
+            let is_seen = self.entries.front().is_some_and(|first| first.msn < self.seen);
+            if !(enough && is_seen) && self.entries.len() <= Self::most(self.depth) {
                 break;
             }
             retired.extend(self.pop());
@@ -104,6 +151,15 @@ impl Window {
 
     pub fn contains(&self, key: &ObjectKey) -> bool {
         self.entries.iter().any(|entry| entry.key == *key)
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// Breaks that viewers have counted elsewhere count here too.
+    pub fn raise_discontinuities(&mut self, at_least: u64) {
+        self.discontinuity_sequence = self.discontinuity_sequence.max(at_least);
     }
 
     pub fn live_edge(&self) -> Option<Msn> {
@@ -129,6 +185,7 @@ pub fn rounded_s(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::test_time::start;
 
     fn entry(name: &str, ms: u64, discontinuity: bool) -> NewEntry {
         NewEntry {
@@ -143,39 +200,78 @@ mod tests {
         entries.iter().map(|e| e.key.as_str()).collect()
     }
 
+    /// Pushed and shown a target duration after the one before.
+    fn shown(window: &mut Window, nth: usize, new: NewEntry) -> Vec<Entry> {
+        let at = start() + nth as u32 * Duration::from_secs(window.target_duration_s);
+        let gone = window.push(at, new);
+        window.stored(at, window.next_msn);
+        gone
+    }
+
     #[test]
     fn it_slides_one_by_one_and_numbers_count_on() {
         let mut window = Window::new(3, 2, Msn(100), 0);
-        for name in ["a", "b", "c"] {
-            assert!(window.push(entry(name, 2000, false)).is_empty());
+        for (i, name) in ["a", "b", "c"].into_iter().enumerate() {
+            assert!(shown(&mut window, i, entry(name, 2000, false)).is_empty());
         }
-        assert_eq!(names(&window.push(entry("d", 2000, false))), ["a"]);
+        assert_eq!(names(&shown(&mut window, 3, entry("d", 2000, false))), ["a"]);
         let playlist = window.snapshot();
         assert_eq!((playlist.media_sequence, window.live_edge()), (101, Some(Msn(103))));
         assert_eq!(names(&playlist.entries), ["b", "c", "d"]);
     }
 
     #[test]
+    fn a_burst_pushes_out_nothing_that_viewers_had_no_time_to_see() {
+        let mut window = Window::new(3, 2, Msn(0), 0);
+        let (at, ms) = (start(), Duration::from_millis);
+        let push = |window: &mut Window, at| window.push(at, entry("x", 2000, false)).len();
+        assert_eq!((0..7).map(|_| push(&mut window, at)).sum::<usize>(), 0, "no playlist was stored");
+        window.stored(at, Msn(7));
+        assert_eq!(push(&mut window, at + ms(1_999)), 0);
+        window.stored(at + ms(2_000), Msn(8));
+        assert_eq!(push(&mut window, at + ms(2_000)), 6, "all but the last three");
+        assert_eq!(push(&mut window, at + ms(3_999)), 1, "the seventh");
+        assert_eq!(push(&mut window, at + ms(3_999)), 0, "the eighth was shown for less");
+        window.stored(at + ms(4_000), Msn(1_000));
+        assert_eq!(push(&mut window, at + ms(6_000)), 2, "a playlist can't show what there is not");
+        assert!((0..1000).map(|_| push(&mut window, at)).sum::<usize>() > 900);
+        assert_eq!(window.snapshot().entries.len(), MOST_AT_LEAST);
+    }
+
+    #[test]
     fn a_discontinuity_that_leaves_is_counted() {
         let mut window = Window::new(3, 2, Msn(0), 0);
-        for (name, seam) in [("a", false), ("b", true), ("c", false), ("d", false)] {
-            window.push(entry(name, 2000, seam));
+        for (i, seam) in [false, true, false, false].into_iter().enumerate() {
+            shown(&mut window, i, entry("x", 2000, seam));
         }
-        assert_eq!(window.snapshot().discontinuity_sequence, 0, "b's tag is still listed");
-        window.push(entry("e", 2000, false));
+        assert_eq!(window.snapshot().discontinuity_sequence, 0, "the tag is still listed");
+        shown(&mut window, 4, entry("x", 2000, false));
         assert_eq!(window.snapshot().discontinuity_sequence, 1);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_a_discontinuity() {
+        let mut window = Window::new(5, 2, Msn(0), 0);
+        for (name, at_s) in
+            [("a", Some(3600)), ("b", Some(3602)), ("c", Some(2)), ("d", None), ("e", Some(6))]
+        {
+            let program_time = at_s.map(|s| SystemTime::UNIX_EPOCH + Duration::from_secs(s));
+            window.push(start(), NewEntry { program_time, ..entry(name, 2000, false) });
+        }
+        let breaks: Vec<bool> = window.snapshot().entries.iter().map(|e| e.discontinuity).collect();
+        assert_eq!(breaks, [false, false, true, false, false]);
     }
 
     #[test]
     fn three_target_durations_stay_listed() {
         let mut window = Window::new(3, 1, Msn(0), 0);
         for i in 0..20 {
-            window.push(entry(&i.to_string(), 500, false));
+            shown(&mut window, i, entry(&i.to_string(), 500, false));
         }
         assert_eq!(window.snapshot().entries.len(), 6);
         let mut window = Window::new(3, 1, Msn(0), 0);
         for i in 0..50 {
-            window.push(entry(&i.to_string(), 200, false));
+            shown(&mut window, i, entry(&i.to_string(), 200, false));
         }
         assert_eq!(window.snapshot().entries.len(), 15);
     }
@@ -184,7 +280,7 @@ mod tests {
     fn many_tiny_segments_do_not_grow_it_for_ever() {
         let mut window = Window::new(5, 2, Msn(0), 0);
         for i in 0..1000 {
-            window.push(entry(&i.to_string(), 1, true));
+            shown(&mut window, i, entry(&i.to_string(), 1, true));
         }
         assert_eq!(window.snapshot().entries.len(), 20);
     }
@@ -193,12 +289,12 @@ mod tests {
     fn resuming_goes_on_with_both_sequences() {
         let mut old = Window::new(3, 2, Msn(40), 0);
         for i in 0..5 {
-            old.push(entry(&i.to_string(), 2000, i < 2));
+            shown(&mut old, i, entry(&i.to_string(), 2000, i < 2));
         }
-        let (mut window, retired) = Window::resume(3, 2, old.snapshot());
+        let (mut window, retired) = Window::resume(start(), 3, 2, old.snapshot(), Msn(45));
         assert!(retired.is_empty());
-        assert_eq!(window, old);
-        window.push(entry("x", 2000, true));
+        assert_eq!(window.snapshot(), old.snapshot());
+        window.push(start() + Duration::from_secs(2), entry("x", 2000, true));
         let playlist = window.snapshot();
         assert_eq!((playlist.media_sequence, playlist.discontinuity_sequence), (43, 2));
     }
@@ -207,11 +303,13 @@ mod tests {
     fn resuming_with_a_smaller_window_or_target_retires_what_does_not_fit() {
         let mut old = Window::new(5, 6, Msn(0), 0);
         for i in 0..5 {
-            old.push(entry(&i.to_string(), 6000, false));
+            old.push(start(), entry(&i.to_string(), 6000, false));
         }
-        let (window, retired) = Window::resume(3, 6, old.snapshot());
-        assert_eq!((names(&retired), window.snapshot().media_sequence), (vec!["0", "1"], 2));
-        let (window, retired) = Window::resume(5, 2, old.snapshot());
+        let (mut window, retired) = Window::resume(start(), 3, 6, old.snapshot(), Msn(2));
+        assert_eq!((retired.len(), window.snapshot().entries.len()), (0, 5), "it may be new to viewers");
+        let retired = window.push(start() + Duration::from_secs(6), entry("5", 6000, false));
+        assert_eq!(names(&retired), ["0", "1"], "the others were not shown yet");
+        let (window, retired) = Window::resume(start(), 5, 2, old.snapshot(), Msn(5));
         assert_eq!((retired.len(), window.live_edge(), window.snapshot().media_sequence), (5, None, 5));
     }
 }

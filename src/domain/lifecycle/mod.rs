@@ -1,55 +1,18 @@
 //! One camera's engine: when to start it, when to give a run up, when to try again.
 
+mod cause;
+mod ladder;
 #[cfg(test)]
 mod tests;
 
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
 use super::dice::Dice;
+use super::health::{self, Thresholds};
 
-/// Why a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Cause {
-    /// This agent asked for it.
-    Asked,
-    /// No segment came in time, or none came any more.
-    Stalled,
-    /// The camera refused user and password.
-    Auth,
-    /// The camera does not know the path.
-    NotFound,
-    /// No connection: refused, no route, unknown host.
-    Unreachable,
-    /// The camera hung up.
-    Disconnected,
-    /// Connected, but what came could not be used.
-    BadStream,
-    /// The spool could not be written.
-    Spool,
-    /// Another agent on this machine runs this camera.
-    Taken,
-    /// Anything else.
-    Crashed,
-}
-
-impl Cause {
-    /// For people: what happened.
-    pub fn in_words(self) -> &'static str {
-        match self {
-            Self::Asked => "stopped on request",
-            Self::Stalled => "no new segment in time",
-            Self::Auth => "the camera refused user or password (401)",
-            Self::NotFound => "the camera does not know this path (404)",
-            Self::Unreachable => "the camera can't be reached",
-            Self::Disconnected => "the camera closed the connection",
-            Self::BadStream => "the camera's stream could not be used",
-            Self::Spool => "the spool could not be written",
-            Self::Taken => "another edge-agent on this machine runs this camera",
-            Self::Crashed => "ffmpeg failed",
-        }
-    }
-}
+pub use cause::Cause;
+use ladder::Ladder;
+pub use ladder::Rungs;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Phase {
@@ -84,7 +47,13 @@ pub enum Stage {
 pub enum Input {
     Start,
     Stop,
-    SegmentProduced,
+    SegmentProduced(Duration),
+    /// What the run gives from now on is not wanted; what it gave before is.
+    Unfit(Cause),
+    /// The run gives nonsense faster than real time.
+    Runaway,
+    /// Nobody looked for a while (this process was stopped, or starved): the run may have given segments meanwhile.
+    HeldUp,
     Exited(Cause),
 }
 
@@ -109,20 +78,26 @@ pub struct Patience {
     pub grace: Duration,
     /// A run that gave segments for this long was a good one: earlier failures are forgotten.
     pub stable_after: Duration,
-    pub backoff: Backoff,
-    /// For causes that a person has to mend; slow, so that cameras do not lock the account.
-    pub rare_backoff: Backoff,
+    pub rungs: Rungs,
+    /// Between two looks of the health monitor.
+    pub look_every: Duration,
+    pub thresholds: Thresholds,
 }
+
+/// Beyond the longest segment: a key frame may come late.
+const STALL_SLACK: Duration = Duration::from_secs(5);
 
 impl Patience {
     pub fn for_segments_of(duration: Duration) -> Self {
         Self {
             first_segment: Duration::from_secs(20) + 2 * duration,
-            stall: (3 * duration).max(duration + Duration::from_secs(5)),
+            stall: (3 * duration).max(duration + STALL_SLACK),
             grace: Duration::from_secs(2),
-            stable_after: Duration::from_secs(60),
-            backoff: Backoff { first: Duration::from_millis(500), most: Duration::from_secs(60) },
-            rare_backoff: Backoff { first: Duration::from_secs(60), most: Duration::from_secs(900) },
+            // Less than a minute: a camera that reboots every minute has to be picked up quickly each time.
+            stable_after: Duration::from_secs(30),
+            rungs: Rungs::default(),
+            look_every: health::DEFAULT_INTERVAL,
+            thresholds: Thresholds { segment_duration: duration },
         }
     }
 }
@@ -135,9 +110,11 @@ pub struct Lifecycle {
     wanted: bool,
     /// How long the current run has given segments.
     lived: Duration,
-    /// The run is being ended because it stalled.
-    stalled: bool,
-    failures: u32,
+    /// Why the run is being ended though nobody asked for it, and how.
+    ending: Option<(Cause, Stage)>,
+    /// The current run's last segments.
+    recent: [Duration; 3],
+    ladder: Ladder,
     restarts: u64,
     last_cause: Option<Cause>,
 }
@@ -145,13 +122,14 @@ pub struct Lifecycle {
 impl Lifecycle {
     pub fn new(patience: Patience, dice: Dice) -> Self {
         Self {
+            ladder: Ladder::new(patience.rungs.clone()),
             patience,
             dice,
             phase: Phase::Idle,
             wanted: false,
             lived: Duration::ZERO,
-            stalled: false,
-            failures: 0,
+            ending: None,
+            recent: [Duration::ZERO; 3],
             restarts: 0,
             last_cause: None,
         }
@@ -167,12 +145,21 @@ impl Lifecycle {
 
     /// Failures in a row.
     pub fn failures(&self) -> u32 {
-        self.failures
+        self.ladder.failures()
+    }
+
+    /// The longest of the current run's last segments: a camera's key frames may be far apart.
+    pub fn longest_recent(&self) -> Duration {
+        self.recent.into_iter().max().unwrap_or_default()
     }
 
     /// Runs that ended without being asked to.
     pub fn restarts(&self) -> u64 {
         self.restarts
+    }
+
+    pub fn is_wanted(&self) -> bool {
+        self.wanted
     }
 
     /// Nothing runs and nothing is wanted.
@@ -184,12 +171,17 @@ impl Lifecycle {
         match input {
             Input::Start => self.wanted = true,
             Input::Stop => self.wanted = false,
-            Input::SegmentProduced => self.segment(now),
+            Input::SegmentProduced(duration) => self.segment(now, duration),
+            Input::Unfit(cause) => self.end(cause, Stage::Asked),
+            Input::Runaway => self.end(Cause::ClockJumped, Stage::Killed),
+            Input::HeldUp => self.held_up(now),
             Input::Exited(cause) => self.exited(now, cause),
         }
     }
 
-    fn segment(&mut self, now: Instant) {
+    fn segment(&mut self, now: Instant, duration: Duration) {
+        self.recent.rotate_left(1);
+        self.recent[2] = duration;
         match &mut self.phase {
             Phase::Starting { .. } => {
                 self.phase = Phase::Live { since: now, last_segment: now };
@@ -203,31 +195,41 @@ impl Lifecycle {
         }
     }
 
+    /// Patience begins again.
+    fn held_up(&mut self, now: Instant) {
+        match &mut self.phase {
+            Phase::Starting { since: at } | Phase::Live { last_segment: at, .. } => *at = now,
+            Phase::Idle | Phase::Stopping { .. } | Phase::BackingOff { .. } => {}
+        }
+    }
+
+    /// The current run is to end, and another one to follow.
+    fn end(&mut self, cause: Cause, stage: Stage) {
+        if matches!(self.phase, Phase::Starting { .. } | Phase::Live { .. }) {
+            self.ending = Some((cause, stage));
+        }
+    }
+
     fn exited(&mut self, now: Instant, cause: Cause) {
-        let stalled = std::mem::take(&mut self.stalled);
-        let asked = !stalled && matches!(self.phase, Phase::Stopping { .. });
+        let ending = self.ending.take().map(|(cause, _)| cause);
+        let asked = ending.is_none() && matches!(self.phase, Phase::Stopping { .. });
         let lived = std::mem::take(&mut self.lived);
-        self.last_cause = Some(match cause {
+        let cause = match (cause, ending) {
             // Our own signal is not why it ended; what ffmpeg said before may be.
             _ if asked => Cause::Asked,
-            Cause::Asked | Cause::Crashed | Cause::Disconnected if stalled => Cause::Stalled,
-            other => other,
-        });
+            (Cause::Asked | Cause::Crashed | Cause::Disconnected, Some(ending)) => ending,
+            (cause, _) => cause,
+        };
+        self.last_cause = Some(cause);
         if asked || !self.wanted {
             self.phase = Phase::Idle;
             return;
         }
         if lived >= self.patience.stable_after {
-            self.failures = 0;
+            self.ladder.forget();
         }
-        self.failures = self.failures.saturating_add(1);
         self.restarts += 1;
-        let backoff = if self.last_cause == Some(Cause::Auth) {
-            self.patience.rare_backoff
-        } else {
-            self.patience.backoff
-        };
-        self.phase = Phase::BackingOff { until: now + backoff.delay(self.failures, self.dice.unit()) };
+        self.phase = Phase::BackingOff { until: now + self.ladder.failed(cause, &mut self.dice) };
     }
 
     pub fn poll(&mut self, now: Instant) -> Option<Action> {
@@ -239,10 +241,11 @@ impl Lifecycle {
             }
             Phase::BackingOff { until } if now >= until => Some(self.spawn(now)),
             Phase::Starting { .. } | Phase::Live { .. } if !self.wanted => Some(self.stop(now, Stage::Asked)),
-            Phase::Starting { .. } | Phase::Live { .. } if self.is_stalled(now) => {
-                self.stalled = true;
-                // It does not answer the camera's silence either: no need to ask first.
-                Some(self.stop(now, Stage::Terminated))
+            Phase::Starting { .. } | Phase::Live { .. } => {
+                // Silent towards us as the camera is towards it: no need to ask first.
+                let stalled = || self.is_stalled(now).then_some((Cause::Stalled, Stage::Terminated));
+                self.ending = self.ending.or_else(stalled);
+                self.ending.map(|(_, stage)| self.stop(now, stage))
             }
             Phase::Stopping { stage, next_at } if now >= next_at => match stage {
                 Stage::Asked => Some(self.stop(now, Stage::Terminated)),
@@ -254,6 +257,7 @@ impl Lifecycle {
 
     fn spawn(&mut self, now: Instant) -> Action {
         self.phase = Phase::Starting { since: now };
+        self.recent = [Duration::ZERO; 3];
         Action::Spawn
     }
 
@@ -273,7 +277,9 @@ impl Lifecycle {
     fn stalls_at(&self) -> Option<Instant> {
         match self.phase {
             Phase::Starting { since } => Some(since + self.patience.first_segment),
-            Phase::Live { last_segment, .. } => Some(last_segment + self.patience.stall),
+            Phase::Live { last_segment, .. } => {
+                Some(last_segment + self.patience.stall.max(self.longest_recent() + STALL_SLACK))
+            }
             _ => None,
         }
     }

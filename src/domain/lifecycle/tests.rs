@@ -44,10 +44,20 @@ fn a_first_segment_that_never_comes_counts_as_death() {
 fn a_stall_counts_as_death_and_segments_put_it_off() {
     let t0 = start();
     let mut life = started(t0);
-    life.handle(t0 + 3 * S, Input::SegmentProduced);
-    life.handle(t0 + 5 * S, Input::SegmentProduced);
+    life.handle(t0 + 3 * S, Input::SegmentProduced(2 * S));
+    life.handle(t0 + 5 * S, Input::SegmentProduced(2 * S));
     assert_eq!(life.poll(t0 + 11 * S), None);
     assert_eq!(life.poll(t0 + 12 * S), Some(Action::Terminate));
+}
+
+#[test]
+fn an_agent_that_was_stopped_itself_takes_no_run_for_dead() {
+    let t0 = start();
+    let mut life = started(t0);
+    life.handle(t0 + 3 * S, Input::SegmentProduced(2 * S));
+    life.handle(t0 + 60 * S, Input::HeldUp);
+    assert_eq!(life.poll(t0 + 60 * S), None);
+    assert_eq!(life.poll(t0 + 67 * S), Some(Action::Terminate));
 }
 
 #[test]
@@ -63,10 +73,110 @@ fn restarts_come_ever_more_rarely_and_a_stable_run_forgets() {
         now = at;
     }
     assert!(pauses[0] <= S && pauses[11] >= 30 * S && pauses[11] <= 60 * S, "{pauses:?}");
-    life.handle(now, Input::SegmentProduced);
-    life.handle(now + 61 * S, Input::SegmentProduced);
+    life.handle(now, Input::SegmentProduced(2 * S));
+    life.handle(now + 61 * S, Input::SegmentProduced(2 * S));
     life.handle(now + 62 * S, Input::Exited(Cause::Disconnected));
     assert!(life.deadline().unwrap() - (now + 62 * S) <= S);
+}
+
+/// Restarts within an hour of a camera that gives segments for `alive`, then refuses for `dead`.
+fn tries_in_an_hour(alive: Duration, dead: Duration) -> (u64, Duration) {
+    let t0 = start();
+    let (mut life, mut now) = (started(t0), t0);
+    let (mut tries, mut longest_wait) = (0, Duration::ZERO);
+    while now < t0 + 3600 * S {
+        // Alive: a segment every 2 s.
+        let end = now + alive;
+        while now + 2 * S <= end {
+            now += 2 * S;
+            life.handle(now, Input::SegmentProduced(2 * S));
+        }
+        life.handle(now, Input::Exited(Cause::Disconnected));
+        let back = now + dead;
+        loop {
+            now = life.deadline().unwrap();
+            assert_eq!(life.poll(now), Some(Action::Spawn));
+            tries += 1;
+            if now >= back {
+                break;
+            }
+            life.handle(now, Input::Exited(Cause::Unreachable));
+        }
+        longest_wait = longest_wait.max(now - back);
+    }
+    (tries, longest_wait)
+}
+
+#[test]
+fn a_camera_that_reboots_every_minute_is_picked_up_quickly_each_time() {
+    let (tries, longest_wait) = tries_in_an_hour(50 * S, 10 * S);
+    assert!(longest_wait <= 8 * S, "{longest_wait:?}");
+    assert!(tries <= 60 * 7, "{tries}");
+}
+
+#[test]
+fn a_camera_that_dies_after_5_s_each_time_is_not_hammered() {
+    let (tries, _) = tries_in_an_hour(5 * S, Duration::ZERO);
+    assert!((50..=120).contains(&tries), "{tries}");
+}
+
+#[test]
+fn a_camera_that_jumps_every_20_s_is_seen_most_of_the_time() {
+    let (t0, mut seen) = (start(), Duration::ZERO);
+    let (mut life, mut now) = (started(t0), t0);
+    while now < t0 + 3600 * S {
+        (0..10).for_each(|i| life.handle(now + 2 * S * i, Input::SegmentProduced(2 * S)));
+        (now, seen) = (now + 20 * S, seen + 20 * S);
+        life.handle(now, Input::Unfit(Cause::ClockJumped));
+        assert_eq!(life.poll(now), Some(Action::Ask));
+        life.handle(now, Input::Exited(Cause::Asked));
+        now = life.deadline().unwrap();
+        assert_eq!(life.poll(now), Some(Action::Spawn));
+    }
+    assert!(seen > 2700 * S, "{seen:?} of an hour");
+}
+
+#[test]
+fn a_jump_starts_the_next_run_at_once_but_not_for_ever() {
+    let t0 = start();
+    let mut life = started(t0);
+    life.handle(t0 + 3 * S, Input::SegmentProduced(2 * S));
+    life.handle(t0 + 4 * S, Input::Unfit(Cause::ClockJumped));
+    assert_eq!(life.poll(t0 + 4 * S), Some(Action::Ask));
+    life.handle(t0 + 4 * S, Input::Exited(Cause::Asked));
+    assert_eq!((life.last_cause(), life.restarts()), (Some(Cause::ClockJumped), 1));
+    assert_eq!(life.poll(t0 + 4 * S), Some(Action::Spawn));
+    life.handle(t0 + 5 * S, Input::Runaway);
+    assert_eq!(life.poll(t0 + 5 * S), Some(Action::Kill));
+    life.handle(t0 + 5 * S, Input::Exited(Cause::Crashed));
+    assert!(life.deadline().unwrap() > t0 + 5 * S, "a camera that jumps all the time waits");
+}
+
+#[test]
+fn key_frames_10_s_apart_are_no_stall() {
+    let t0 = start();
+    let mut life = started(t0);
+    for i in 1..100 {
+        life.handle(t0 + 10 * S * i, Input::SegmentProduced(10 * S));
+        assert_eq!(life.poll(t0 + 10 * S * i + 9 * S), None);
+    }
+    assert_eq!(life.poll(t0 + 1005 * S), Some(Action::Terminate));
+}
+
+#[test]
+fn one_refusal_after_a_night_away_is_a_first_refusal() {
+    let (mut life, mut now) = (started(start()), start());
+    for _ in 0..30 {
+        life.handle(now, Input::Exited(Cause::Unreachable));
+        now = life.deadline().unwrap();
+        life.poll(now);
+    }
+    life.handle(now, Input::Exited(Cause::Auth));
+    assert!(life.deadline().unwrap() - now <= 60 * S);
+    now = life.deadline().unwrap();
+    life.poll(now);
+    life.handle(now, Input::Exited(Cause::NotFound));
+    assert!(life.deadline().unwrap() - now <= 2 * S);
 }
 
 #[test]
@@ -104,7 +214,7 @@ proptest! {
     /// Whatever happens in whatever order: actions come one at a time, never two runs at once, no
     /// deadline in the past once drained, and a stop always comes to an end.
     #[test]
-    fn any_script_is_survived(script in prop::collection::vec((0u8..6, 0u32..40), 1..200)) {
+    fn any_script_is_survived(script in prop::collection::vec((0u8..9, 0u32..40), 1..200)) {
         let mut now = start();
         let mut life = Lifecycle::new(Patience::for_segments_of(2 * S), Dice::new(9));
         let mut running = false;
@@ -127,9 +237,12 @@ proptest! {
             match what {
                 0 => life.handle(now, Input::Start),
                 1 => life.handle(now, Input::Stop),
-                2 | 3 if running => life.handle(now, Input::SegmentProduced),
+                2 | 3 if running => life.handle(now, Input::SegmentProduced(2 * S)),
                 4 if running => { running = false; life.handle(now, Input::Exited(Cause::Disconnected)); }
                 5 if running => { running = false; life.handle(now, Input::Exited(Cause::Auth)); }
+                6 => life.handle(now, Input::Unfit(Cause::PictureChanged)),
+                7 => life.handle(now, Input::HeldUp),
+                8 => life.handle(now, Input::Runaway),
                 _ => {}
             }
             drain(&mut life, now, &mut running);
@@ -143,5 +256,47 @@ proptest! {
             drain(&mut life, now, &mut running);
         }
         prop_assert!(life.is_over());
+    }
+
+    /// Whatever a camera does for hours: tries are bounded, they never end, and a good run forgets.
+    #[test]
+    fn tries_are_bounded_and_never_end(
+        script in prop::collection::vec((0usize..7, 0u32..90), 50..400),
+    ) {
+        const CAUSES: [Cause; 7] = [
+            Cause::Disconnected, Cause::Unreachable, Cause::Auth, Cause::NotFound, Cause::Crashed,
+            Cause::ClockJumped, Cause::BadStream,
+        ];
+        let t0 = start();
+        let (mut life, mut now) = (started(t0), t0);
+        let (mut tries, mut refusals) = (0, 0);
+        for (cause, alive_s) in script {
+            // Most runs give nothing at all.
+            let alive_s = alive_s.saturating_sub(60);
+            for _ in 0..alive_s / 2 {
+                now += 2 * S;
+                life.handle(now, Input::SegmentProduced(2 * S));
+            }
+            life.handle(now, Input::Exited(CAUSES[cause]));
+            let at = life.deadline().unwrap();
+            prop_assert!(at - now <= 900 * S, "it waits for {:?}", at - now);
+            if CAUSES[cause] == Cause::Auth {
+                refusals += 1;
+                prop_assert!(at - now >= 30 * S);
+            }
+            now = at;
+            prop_assert_eq!(life.poll(now), Some(Action::Spawn));
+            tries += 1;
+        }
+        let hours = (now - t0).as_secs_f64() / 3600.0;
+        // A good run of 30 s, and then each kind's quick rungs again, at the very worst.
+        prop_assert!(f64::from(tries) <= 40.0 + 700.0 * hours, "{tries} tries in {hours} h");
+        prop_assert!(f64::from(refusals) <= 1.0 + 120.0 * hours, "{refusals} refusals in {hours} h");
+        for i in 0..=16 {
+            life.handle(now + 2 * S * i, Input::SegmentProduced(2 * S));
+        }
+        now += 40 * S;
+        life.handle(now, Input::Exited(Cause::Disconnected));
+        prop_assert!(life.deadline().unwrap() - now <= S, "a good run is not forgotten");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::window::Entry;
 
-pub use parse::{PlaylistError, parse, scrape_sequences};
+pub use parse::{MOST_COUNTED, PlaylistError, parse, scrape_sequences};
 pub use render::render;
 
 /// What one playlist says: a snapshot of a window.

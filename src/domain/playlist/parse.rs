@@ -15,6 +15,8 @@ pub enum PlaylistError {
     BadValue { line: usize, tag: &'static str },
     #[error("has no {0}")]
     Missing(&'static str),
+    #[error("line {line}: {tag} behind the first segment")]
+    TooLate { line: usize, tag: &'static str },
     #[error("line {line}: a segment without EXTINF")]
     NoExtinf { line: usize },
     #[error("names more than {MOST_ENTRIES} segments")]
@@ -25,8 +27,10 @@ pub enum PlaylistError {
 const MOST_ENTRIES: usize = 10_000;
 /// Far above any segment.
 const MOST_SECONDS: f64 = 3600.0;
-/// What a player in JavaScript counts exactly (2^53), with room to count on.
+/// Half of what a player in JavaScript counts exactly: with room to count on.
 const MOST_SEQUENCE: u64 = 1 << 52;
+/// What counted on from there is read no more, but must not start over.
+pub const MOST_COUNTED: u64 = 1 << 53;
 
 /// Reads a media playlist that lies in `layout`'s folder.
 ///
@@ -47,7 +51,7 @@ pub fn parse(text: &str, layout: &Layout) -> Result<MediaPlaylist, PlaylistError
 /// What a damaged playlist still tells: the media sequence number after the last one that it may have named,
 /// and a discontinuity sequence that does not go back.
 pub fn scrape_sequences(text: &str) -> (Option<Msn>, u64) {
-    let number = |tag: &str| text.lines().find_map(|l| sequence(l.trim().strip_prefix(tag)?));
+    let number = |tag: &str| text.lines().find_map(|l| sequence(l.trim().strip_prefix(tag)?, MOST_COUNTED));
     let lines = |is: fn(&str) -> bool| text.lines().filter(|l| is(l.trim())).count() as u64;
     let first = number("#EXT-X-MEDIA-SEQUENCE:");
     let uris = lines(|l| !l.is_empty() && !l.starts_with('#'));
@@ -56,8 +60,8 @@ pub fn scrape_sequences(text: &str) -> (Option<Msn>, u64) {
     (first.map(|first| Msn(first.saturating_add(uris))), breaks_before.saturating_add(breaks))
 }
 
-fn sequence(value: &str) -> Option<u64> {
-    value.trim().parse().ok().filter(|number| *number <= MOST_SEQUENCE)
+fn sequence(value: &str, most: u64) -> Option<u64> {
+    value.trim().parse().ok().filter(|number| *number <= most)
 }
 
 #[derive(Default)]
@@ -79,14 +83,22 @@ impl Reader {
         let (tag, value) = text.split_once(':').unwrap_or((text, ""));
         let bad = |tag| PlaylistError::BadValue { line, tag };
         match tag {
+            // It would number what is before it otherwise than what is behind it (RFC 8216 4.3.3).
+            "#EXT-X-MEDIA-SEQUENCE" if self.named > 0 => {
+                return Err(PlaylistError::TooLate { line, tag: "EXT-X-MEDIA-SEQUENCE" });
+            }
+            "#EXT-X-DISCONTINUITY-SEQUENCE" if self.named > 0 => {
+                return Err(PlaylistError::TooLate { line, tag: "EXT-X-DISCONTINUITY-SEQUENCE" });
+            }
             "#EXT-X-TARGETDURATION" => {
                 self.target_duration_s = Some(value.parse().map_err(|_| bad("EXT-X-TARGETDURATION"))?);
             }
             "#EXT-X-MEDIA-SEQUENCE" => {
-                self.media_sequence = sequence(value).ok_or(bad("EXT-X-MEDIA-SEQUENCE"))?;
+                self.media_sequence = sequence(value, MOST_SEQUENCE).ok_or(bad("EXT-X-MEDIA-SEQUENCE"))?;
             }
             "#EXT-X-DISCONTINUITY-SEQUENCE" => {
-                self.discontinuity_sequence = sequence(value).ok_or(bad("EXT-X-DISCONTINUITY-SEQUENCE"))?;
+                self.discontinuity_sequence =
+                    sequence(value, MOST_SEQUENCE).ok_or(bad("EXT-X-DISCONTINUITY-SEQUENCE"))?;
             }
             "#EXTINF" => {
                 let seconds = value.split(',').next().and_then(|s| s.trim().parse::<f64>().ok());
@@ -213,6 +225,15 @@ mod tests {
     }
 
     #[test]
+    fn a_sequence_behind_the_first_segment_is_damage() {
+        for tag in ["EXT-X-MEDIA-SEQUENCE", "EXT-X-DISCONTINUITY-SEQUENCE"] {
+            let text = render(&playlist(2)) + &format!("#{tag}:7\n");
+            assert_eq!(parse(&text, &layout()), Err(PlaylistError::TooLate { line: 14, tag }));
+            assert_eq!(scrape_sequences(&text).0, Some(Msn(895_000_002)));
+        }
+    }
+
+    #[test]
     fn numbers_that_leave_no_room_to_count_on_are_not_taken_over() {
         let text = render(&playlist(3));
         for tag in ["MEDIA-SEQUENCE:895000000", "DISCONTINUITY-SEQUENCE:3"] {
@@ -222,6 +243,13 @@ mod tests {
         }
         let broken = text.replace("895000000", "18446744073709551615");
         assert_eq!(scrape_sequences(&broken), (None, 4));
+    }
+
+    #[test]
+    fn numbers_that_counted_past_the_limit_do_not_start_over() {
+        let text = render(&playlist(3)).replace("895000000", &(MOST_SEQUENCE + 1).to_string());
+        assert!(parse(&text, &layout()).is_err());
+        assert_eq!(scrape_sequences(&text), (Some(Msn(MOST_SEQUENCE + 4)), 4));
     }
 
     proptest! {

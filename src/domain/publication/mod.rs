@@ -4,14 +4,23 @@
 //!
 //! 1. A playlist names only objects that the store confirmed.
 //! 2. Media sequence and discontinuity sequence never go back; a listed segment is never renumbered or renamed.
+//!    Not after a read that is late either (see [`floor`]).
 //! 3. One playlist PUT is under way at most (concurrent ones would have a random winner); the newest wins.
 //! 4. An object is deleted only after its hold (see [`super::retired`]).
 //! 5. The backlog is bounded: for a newer segment the oldest unsent one is given up, and a discontinuity
 //!    marks the hole. The live edge comes before completeness.
+//! 6. While another agent publishes this camera, nothing is written and nothing deleted (see [`ownership`]).
+//! 7. Two playlist PUTs start no closer than the plan's interval; the newest playlist always follows.
 
+mod floor;
+mod ownership;
 #[cfg(test)]
 mod scripts;
+mod sight;
+mod standby;
 mod sweep;
+mod takeover;
+mod times;
 mod types;
 
 use std::collections::{HashMap, VecDeque};
@@ -19,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use super::dice::Dice;
 use super::gate::Gate;
-use super::ids::RunId;
+use super::ids::{Msn, RunId};
 use super::key::ObjectKey;
 use super::playlist::MediaPlaylist;
 use super::retired::Retired;
@@ -27,24 +36,19 @@ use super::segment::{Payload, Segment};
 use super::uploads::{Answer, GivenUp, Outgoing, Uploads};
 use super::window::{Entry, NewEntry, Window, rounded_s};
 
+use ownership::Ownership;
+use standby::Standby;
 use sweep::Sweep;
+use times::Times;
 pub use types::{Action, Input, Plan, Progress, Remote};
-
-#[derive(Debug)]
-enum Takeover {
-    /// Nothing to publish yet, so nothing to take over. Reading late means that a playlist PUT which a killed
-    /// agent left in the network has landed by then.
-    Idle,
-    Wanted,
-    Reading,
-    Done(Window),
-}
 
 #[derive(Debug)]
 pub struct Publication {
     plan: Plan,
-    takeover: Takeover,
-    read_gate: Gate,
+    ownership: Ownership,
+    /// `Some`: this agent publishes.
+    window: Option<Window>,
+    standby: Standby,
     uploads: Uploads,
     /// The last segment that was queued: what does not follow it is a break.
     last_queued: Option<(RunId, u64)>,
@@ -55,8 +59,14 @@ pub struct Publication {
     /// Counts the window's changes; a stored playlist is of one generation.
     generation: u64,
     stored_generation: u64,
-    /// The generation of the one that is under way.
-    playlist_put: Option<u64>,
+    /// When the window changed last.
+    changed_at: Option<Instant>,
+    /// The one that is under way: its generation, and behind which entry it ends.
+    playlist_put: Option<(u64, Msn)>,
+    /// The same, if it is still to be sent.
+    sending: Option<MediaPlaylist>,
+    /// When the last one began, well or not.
+    put_at: Option<Instant>,
     playlist_gate: Gate,
     /// The longest playlist that may have named each listed object.
     longest_named: HashMap<ObjectKey, Duration>,
@@ -75,16 +85,22 @@ impl Publication {
         let mut dice = || Dice::new(seeds.roll());
         let coalesce = Duration::from_millis(250) * u32::try_from(plan.target_duration_s.min(8)).unwrap_or(8);
         let gate = |dice| Gate::new(plan.uploads.most_pause, dice);
+        let plan = Plan { depth: plan.depth.max(plan.per_interval() + 1), ..plan };
+        let times = Times::new(plan.target_duration_s, plan.min_playlist_interval);
         Self {
-            takeover: Takeover::Idle,
-            read_gate: gate(dice()),
+            ownership: Ownership::new(plan.layout.clone(), times, gate(dice()), dice()),
+            window: None,
+            standby: Standby::new(&plan.uploads, times),
             uploads: Uploads::new(plan.uploads, dice()),
             last_queued: None,
             hole: false,
             seam: false,
             generation: 0,
             stored_generation: 0,
+            changed_at: None,
             playlist_put: None,
+            sending: None,
+            put_at: None,
             playlist_gate: gate(dice()),
             longest_named: HashMap::new(),
             retired: Retired::new(coalesce, dice()),
@@ -97,19 +113,25 @@ impl Publication {
 
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
+            Input::OwnRuns(runs) => runs.into_iter().for_each(|run| self.ownership.is_ours(run)),
+            Input::Recalled(note) => self.ownership.floor.recall(&self.plan.layout, &note),
             Input::Produced(segment) => self.produced(now, segment),
-            Input::Remote(remote) => self.take_over(now, remote),
-            Input::RemoteFailed(failure) => {
-                self.read_gate.failed(now, failure);
-                self.takeover = Takeover::Wanted;
-            }
+            Input::Remote(remote) => self.remote(now, remote),
+            Input::RemoteFailed(failure) => self.ownership.failed(now, failure),
             Input::Stored(ticket) => {
                 let answer = self.uploads.stored(now, ticket);
+                // Whoever was refused may be let in again: no need to wait out the pause.
+                self.playlist_gate.reopen();
                 self.answered(now, answer);
             }
             Input::StoreFailed(ticket, failure) => {
                 let answer = self.uploads.failed(now, ticket, failure);
                 self.answered(now, answer);
+            }
+            Input::Answered(answered) => {
+                for lost in self.uploads.answered(now, answered) {
+                    self.give_up(now, lost);
+                }
             }
             Input::PlaylistStored => self.playlist_stored(now),
             Input::PlaylistFailed(failure) => {
@@ -119,21 +141,35 @@ impl Publication {
             Input::Deleted => self.deleted(now),
             Input::DeleteFailed(failure) => self.retired.delete_failed(now, failure),
             Input::Listed(keys) => self.listed(now, &keys),
-            Input::ListFailed(failure) => self.sweep.failed(now, failure),
+            Input::ListFailed(failure) if self.sweep.is_listing() => self.sweep.failed(now, failure),
+            Input::ListFailed(_) => {}
+            Input::StoreRenewed => self.reopen(),
         }
-        self.commit();
+        self.commit(now);
+    }
+
+    fn reopen(&mut self) {
+        self.ownership.reopen();
+        self.playlist_gate.reopen();
+        self.uploads.reopen();
+        self.retired.reopen();
+        self.sweep.reopen();
     }
 
     fn produced(&mut self, now: Instant, segment: Segment) {
-        if matches!(self.takeover, Takeover::Idle) {
-            self.takeover = Takeover::Wanted;
-        }
+        self.ownership.wake();
+        self.ownership.is_ours(segment.run);
         let follows = |(run, index)| (segment.run, segment.index) == (run, index + 1);
-        let discontinuity =
-            std::mem::take(&mut self.hole) || self.last_queued.is_some_and(|last| !follows(last));
+        let discontinuity = std::mem::take(&mut self.hole)
+            || segment.after_break
+            || self.last_queued.is_some_and(|last| !follows(last));
         self.last_queued = Some((segment.run, segment.index));
         let key = self.plan.layout.segment(segment.run, segment.index);
-        for lost in self.uploads.push(now, Outgoing { key, segment, discontinuity }) {
+        let outgoing = Outgoing { key, segment, discontinuity };
+        if self.window.is_none() {
+            return self.wait(now, outgoing);
+        }
+        for lost in self.uploads.push(now, outgoing) {
             self.give_up(now, lost);
         }
     }
@@ -149,33 +185,16 @@ impl Publication {
         self.discards.push_back(lost.segment.payload);
     }
 
-    fn take_over(&mut self, now: Instant, remote: Remote) {
-        self.read_gate.succeeded();
-        let (depth, target) = (self.plan.depth, self.plan.target_duration_s);
-        let (window, duration) = match remote {
-            Remote::Absent { first } => (Window::new(depth, target, first, 0), Duration::ZERO),
-            Remote::Damaged { next, discontinuity_sequence } => {
-                self.seam = true;
-                (Window::new(depth, target, next, discontinuity_sequence), Duration::ZERO)
-            }
-            Remote::Found(playlist) => {
-                let duration = playlist.duration();
-                let named = playlist.entries.iter().map(|entry| (entry.key.clone(), duration));
-                self.longest_named.extend(named);
-                self.seam = true;
-                let (window, gone) = Window::resume(depth, target, playlist);
-                self.retire(gone);
-                (window, duration)
-            }
-        };
-        self.takeover = Takeover::Done(window);
-        self.sweep.begin(now + self.hold_of_unknown(duration));
-    }
-
     /// What an earlier agent left unlisted may have left its playlist just now.
     fn hold_of_unknown(&self, remote_duration: Duration) -> Duration {
-        let segment = Duration::from_secs(self.plan.target_duration_s);
-        segment + remote_duration.max(segment * u32::try_from(self.plan.depth).unwrap_or(u32::MAX))
+        Duration::from_secs(self.plan.target_duration_s) + remote_duration.max(self.longest_unknown())
+    }
+
+    /// The longest playlist that an earlier agent may have stored, as far as its plan was this one's: it may have
+    /// published what had waited.
+    fn longest_unknown(&self) -> Duration {
+        let widest = Window::most(self.plan.depth);
+        Duration::from_secs(self.plan.target_duration_s) * u32::try_from(widest).unwrap_or(u32::MAX)
     }
 
     fn answered(&mut self, now: Instant, answer: Answer) {
@@ -190,8 +209,8 @@ impl Publication {
     }
 
     /// Stored segments enter the window, in order.
-    fn commit(&mut self) {
-        while let Takeover::Done(window) = &mut self.takeover {
+    fn commit(&mut self, now: Instant) {
+        while let Some(window) = &mut self.window {
             let Some(outgoing) = self.uploads.pop_stored() else { return };
             let target = self.plan.target_duration_s;
             let segment = outgoing.segment;
@@ -201,17 +220,21 @@ impl Publication {
             let discontinuity = std::mem::take(&mut self.seam) || outgoing.discontinuity || overlong;
             self.seam = overlong;
             let program_time = Some(segment.program_time);
-            let gone = window.push(NewEntry { key: outgoing.key, duration, program_time, discontinuity });
+            let entry = NewEntry { key: outgoing.key, duration, program_time, discontinuity };
+            let gone = window.push(now, entry);
             self.progress.segments_published += 1;
             self.progress.bytes_published += segment.payload.bytes();
             self.discards.push_back(segment.payload);
             self.generation += 1;
+            self.changed_at = Some(now);
             self.retire(gone);
         }
     }
 
     fn retire(&mut self, gone: Vec<Entry>) {
-        let generation = self.generation.max(self.stored_generation + 1);
+        // A playlist that is under way names them still.
+        let under_way = self.playlist_put.map_or(0, |(generation, _)| generation + 1);
+        let generation = self.generation.max(self.stored_generation + 1).max(under_way);
         for entry in gone {
             let longest = self.longest_named.remove(&entry.key).unwrap_or_default();
             self.retired.leaves(generation, entry.key, entry.duration + longest);
@@ -220,22 +243,27 @@ impl Publication {
 
     fn deleted(&mut self, now: Instant) {
         self.retired.deleted();
-        if self.retired.take_forgotten() > 0 {
+        if self.retired.take_forgotten() > 0 && self.window.is_some() {
             // The store deletes again: what was forgotten meanwhile is in the listing.
-            self.sweep.begin(now + self.hold_of_unknown(Duration::ZERO));
+            self.sweep.begin_again(now + self.hold_of_unknown(Duration::ZERO));
         }
     }
 
     fn playlist_stored(&mut self, now: Instant) {
         self.playlist_gate.succeeded();
-        if let Some(generation) = self.playlist_put.take() {
-            self.stored_generation = generation;
+        self.uploads.reopen();
+        if let Some((generation, next)) = self.playlist_put.take() {
+            self.window.iter_mut().for_each(|window| window.stored(now, next));
+            self.stored_generation = self.stored_generation.max(generation);
             self.retired.playlist_stored(now, generation);
+            self.sweep.playlist_stored(now);
+            self.ownership.floor.confirmed();
+            self.put_at.into_iter().for_each(|at| self.ownership.stored(at));
         }
     }
 
     fn listed(&mut self, now: Instant, keys: &[ObjectKey]) {
-        let Takeover::Done(window) = &self.takeover else { return };
+        let Some(window) = self.window.as_ref().filter(|_| self.sweep.is_listing()) else { return };
         let known = |key: &ObjectKey| {
             window.contains(key) || self.uploads.contains(key) || self.retired.contains(key)
         };
@@ -246,80 +274,109 @@ impl Publication {
             .collect();
         // The listing is the truth: it holds what was forgotten.
         self.retired.take_forgotten();
+        // Another agent may have taken over while the listing was under way, and viewers may see what it stored: the
+        // next look clears or spares that (see `ownership`).
+        let due = now + LATE_LANDING.max(2 * self.hold_of_unknown(Duration::ZERO));
         for key in orphans {
-            self.progress.orphans_swept += u64::from(self.retired.condemn(key, now));
+            self.progress.orphans_swept += u64::from(self.retired.condemn(key, due));
         }
         self.sweep.done(now);
     }
 
     /// The next thing to do, until there is none.
     pub fn poll(&mut self, now: Instant) -> Option<Action> {
+        self.uploads.assess(now);
         if let Some(payload) = self.discards.pop_front() {
             return Some(Action::Discard(payload));
         }
-        if matches!(self.takeover, Takeover::Wanted) && self.read_gate.is_open(now) {
-            self.takeover = Takeover::Reading;
+        if self.ownership.start(now, self.playlist_at(), self.sweep.deadline()) {
             return Some(Action::ReadRemote);
         }
         // The playlist first: what is stored should be seen before more is stored.
-        if let Some(playlist) = self.start_playlist(now) {
+        if let Some(playlist) = self.sending.take() {
             return Some(Action::PutPlaylist(playlist));
         }
-        if self.may_upload()
-            && let Some((ticket, key, payload)) = self.uploads.start(now)
-        {
-            return Some(Action::Put { ticket, key, payload });
+        if let Some(note) = self.start_playlist(now) {
+            return Some(Action::Remember(note));
         }
-        if let Some(keys) = self.retired.start(now) {
+        if let Some(ticket) = self.uploads.drop_next(now) {
+            return Some(Action::Drop(ticket));
+        }
+        if self.uploads.ask() {
+            return Some(Action::Ask);
+        }
+        if self.may_upload()
+            && let Some(start) = self.uploads.start(now)
+        {
+            return Some(Action::Put(start));
+        }
+        if self.window.is_some()
+            && let Some(keys) = self.retired.start(now)
+        {
             return Some(Action::Delete(keys));
         }
-        self.sweep.start(now).then_some(Action::List)
+        (self.ownership.may_sweep() && self.sweep.start(now) && self.ownership.take_sweep())
+            .then_some(Action::List)
     }
 
-    /// Not while a whole window is stored that no playlist shows, or the playlist can't be read: where segments are
-    /// taken and playlists are refused, objects would pile up for ever.
+    /// Not while a whole window is stored, or on its way, that no playlist shows: a segment would leave the window
+    /// unseen, and a discontinuity with it; and where segments are taken and playlists are refused, objects would pile
+    /// up for ever.
     fn may_upload(&self) -> bool {
-        if matches!(self.takeover, Takeover::Wanted | Takeover::Reading) && self.read_gate.is_failing() {
-            return false;
-        }
-        self.generation - self.stored_generation < self.plan.depth as u64
+        let unseen = self.generation - self.stored_generation + self.uploads.begun() as u64;
+        self.window.is_some() && unseen < self.plan.depth as u64
     }
 
-    fn is_playlist_due(&self) -> bool {
-        self.playlist_put.is_none() && self.generation > self.stored_generation
-    }
-
-    fn start_playlist(&mut self, now: Instant) -> Option<MediaPlaylist> {
-        let Takeover::Done(window) = &self.takeover else { return None };
-        if !self.is_playlist_due() || !self.playlist_gate.is_open(now) {
+    /// When the next playlist could be stored, if there is news.
+    fn playlist_at(&self) -> Option<Instant> {
+        let is_news = self.playlist_put.is_none() && self.generation != self.stored_generation;
+        if self.window.is_none() || !is_news || self.is_thin() {
             return None;
         }
-        let playlist = window.snapshot();
-        let duration = playlist.duration();
+        let interval = self.put_at.map(|at| at + self.plan.min_playlist_interval);
+        [self.changed_at, self.playlist_gate.opens_at(), interval].into_iter().flatten().max()
+    }
+
+    /// It is what follows the note.
+    fn start_playlist(&mut self, now: Instant) -> Option<String> {
+        if self.ownership.put_at(self.playlist_at()?)? > now {
+            return None;
+        }
+        let playlist = self.window.as_ref()?.snapshot();
         // Counted when sent, not when confirmed: a PUT whose answer is lost may be what viewers see.
+        self.have_named(&playlist, playlist.duration());
+        self.playlist_put = Some((self.generation, sight::next_msn(&playlist)));
+        self.put_at = Some(now);
+        self.ownership.floor.sent(&playlist);
+        self.sending = Some(playlist);
+        self.ownership.floor.note(&self.plan.layout)
+    }
+
+    /// Viewers may have seen it.
+    fn have_named(&mut self, playlist: &MediaPlaylist, duration: Duration) {
         for entry in &playlist.entries {
             let longest = self.longest_named.entry(entry.key.clone()).or_default();
             *longest = duration.max(*longest);
         }
-        self.playlist_put = Some(self.generation);
-        Some(playlist)
     }
 
     /// When to poll again if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
-        let read = match self.takeover {
-            Takeover::Wanted => self.read_gate.opens_at(),
-            _ => None,
-        };
-        let playlist = if self.is_playlist_due() { self.playlist_gate.opens_at() } else { None };
+        let (playlist, sweep) = (self.playlist_at(), self.sweep.deadline());
+        let read = self.ownership.read_at(playlist, sweep);
+        let playlist = playlist.and_then(|at| self.ownership.put_at(at));
         let upload = if self.may_upload() { self.uploads.deadline() } else { None };
-        [read, playlist, upload, self.retired.deadline(), self.sweep.deadline()].into_iter().flatten().min()
+        let late = self.uploads.look_at();
+        let delete = self.window.as_ref().and_then(|_| self.retired.deadline());
+        let sweep = sweep.filter(|_| self.ownership.may_sweep());
+        [read, playlist, upload, late, delete, sweep].into_iter().flatten().min()
     }
 
     /// All that was produced is stored and listed: an agent that stops may go. Holds that still run are the
-    /// next start's sweep.
+    /// next start's sweep. One that stands back has nothing to finish.
     pub fn is_drained(&self) -> bool {
         self.uploads.is_idle()
+            && (self.standby.len() == 0 || self.ownership.is_standing_back())
             && self.generation == self.stored_generation
             && self.playlist_put.is_none()
             && !self.retired.is_deleting()
@@ -327,14 +384,16 @@ impl Publication {
     }
 
     pub fn progress(&self) -> Progress {
-        let live_edge = match &self.takeover {
-            Takeover::Done(window) => window.live_edge(),
-            _ => None,
-        };
+        let standing_back = self.ownership.is_standing_back();
+        let waiting = if standing_back { 0 } else { self.standby.len() };
         Progress {
-            backlog: self.uploads.backlog(),
+            backlog: self.uploads.backlog() + waiting,
             objects_left: self.retired.forgotten(),
-            live_edge,
+            live_edge: self.window.as_ref().and_then(Window::live_edge),
+            uplink: self.uploads.shortage(),
+            standing_back,
+            rival: self.ownership.rival(),
+            conflicts: self.ownership.conflicts(),
             ..self.progress
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct Sweep {
 #[derive(Debug)]
 enum State {
     NotYet,
+    /// This long after the first playlist is stored.
+    AfterPlaylist(Duration),
     At(Instant),
     Listing,
 }
@@ -28,8 +30,43 @@ impl Sweep {
         Self { state: State::NotYet, gate: Gate::new(Duration::from_secs(60), dice) }
     }
 
+    /// See [`Gate::reopen`].
+    pub(super) fn reopen(&mut self) {
+        self.gate.reopen();
+    }
+
     pub(super) fn begin(&mut self, at: Instant) {
         self.state = State::At(at);
+    }
+
+    pub(super) fn begin_after_playlist(&mut self, hold: Duration) {
+        self.state = State::AfterPlaylist(hold);
+    }
+
+    pub(super) fn awaits_playlist(&self) -> bool {
+        matches!(self.state, State::AfterPlaylist(_))
+    }
+
+    pub(super) fn playlist_stored(&mut self, now: Instant) {
+        if let State::AfterPlaylist(hold) = self.state {
+            self.begin(now + hold);
+        }
+    }
+
+    /// At `at`, if it is not to come anyway.
+    pub(super) fn begin_again(&mut self, at: Instant) {
+        if !self.awaits_playlist() {
+            self.begin(at);
+        }
+    }
+
+    /// What is being listed is not wanted any more.
+    pub(super) fn stop(&mut self) {
+        self.state = State::NotYet;
+    }
+
+    pub(super) fn is_listing(&self) -> bool {
+        matches!(self.state, State::Listing)
     }
 
     pub(super) fn start(&mut self, now: Instant) -> bool {
@@ -53,7 +90,7 @@ impl Sweep {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::At(at) => Some(self.gate.opens_at().map_or(at, |opens| at.max(opens))),
-            State::NotYet | State::Listing => None,
+            State::NotYet | State::AfterPlaylist(_) | State::Listing => None,
         }
     }
 }

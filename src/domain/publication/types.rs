@@ -1,11 +1,14 @@
 //! What goes into a [`Publication`](super::Publication) and what comes out of it.
 
+use std::time::Duration;
+
 use crate::domain::gate::Failure;
-use crate::domain::ids::Msn;
+use crate::domain::ids::{Msn, RunId};
 use crate::domain::key::{Layout, ObjectKey};
 use crate::domain::playlist::MediaPlaylist;
 use crate::domain::segment::{Payload, Segment};
-use crate::domain::uploads::{Ticket, UploadLimits};
+use crate::domain::uplink::Shortage;
+use crate::domain::uploads::{Start, Ticket, UploadLimits};
 
 /// What one stream's publisher is told once.
 #[derive(Debug, Clone)]
@@ -15,6 +18,16 @@ pub struct Plan {
     pub depth: usize,
     pub target_duration_s: u64,
     pub uploads: UploadLimits,
+    /// Between the starts of two playlist PUTs: some stores limit the writes to one key.
+    pub min_playlist_interval: Duration,
+}
+
+impl Plan {
+    /// Segments between two playlists, if they have to be that far apart.
+    pub(super) fn per_interval(&self) -> usize {
+        let segments = self.min_playlist_interval.div_duration_f64(self.uploads.segment_duration);
+        segments.ceil() as usize
+    }
 }
 
 /// What lies at the playlist's key when this agent takes over.
@@ -34,29 +47,40 @@ pub enum Remote {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
+    /// Runs that this machine made before, and that nobody goes on with: a playlist of theirs may be taken over at once.
+    OwnRuns(Vec<RunId>),
+    /// What an earlier publication of this machine said in its last [`Action::Remember`].
+    Recalled(String),
     Produced(Segment),
     Remote(Remote),
     RemoteFailed(Failure),
     Stored(Ticket),
     StoreFailed(Ticket, Failure),
+    /// Whether the store answered [`Action::Ask`], be it with yes or no.
+    Answered(bool),
     PlaylistStored,
     PlaylistFailed(Failure),
     Deleted,
     DeleteFailed(Failure),
     Listed(Vec<ObjectKey>),
     ListFailed(Failure),
+    /// The store has new credentials: what it refused may be tried again at once.
+    StoreRenewed,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Read the playlist that viewers see now: answer with `Remote` or `RemoteFailed`.
     ReadRemote,
-    Put {
-        ticket: Ticket,
-        key: ObjectKey,
-        payload: Payload,
-    },
+    Put(Start),
+    /// Drop this upload: it fails.
+    Drop(Ticket),
+    /// Ask the store anything small, to see whether it answers: `Answered`.
+    Ask,
     PutPlaylist(MediaPlaylist),
+    /// Keep this note for the next publication, instead of the last one; no answer. Nothing waits for it, and it may
+    /// be lost.
+    Remember(String),
     Delete(Vec<ObjectKey>),
     /// List the camera's folder.
     List,
@@ -69,6 +93,8 @@ pub enum Action {
 pub struct Progress {
     pub segments_published: u64,
     pub segments_given_up: u64,
+    /// Not published because another agent publishes this camera.
+    pub segments_stood_back: u64,
     pub bytes_published: u64,
     /// Objects of earlier runs that nothing named and the sweep took.
     pub orphans_swept: u64,
@@ -76,4 +102,29 @@ pub struct Progress {
     pub objects_left: u64,
     pub backlog: usize,
     pub live_edge: Option<Msn>,
+    /// The uplink is too slow for the stream.
+    pub uplink: Option<Shortage>,
+    /// Another agent publishes this camera, so this one publishes nothing until that one falls silent.
+    pub standing_back: bool,
+    /// The run of the other agent that was seen last.
+    pub rival: Option<RunId>,
+    /// How often another agent was found to publish beside this one.
+    pub conflicts: u64,
+}
+
+impl Progress {
+    /// The counters go on from those of an earlier publication of the same stream.
+    #[must_use]
+    pub fn after(self, earlier: &Self) -> Self {
+        Self {
+            segments_published: earlier.segments_published + self.segments_published,
+            segments_given_up: earlier.segments_given_up + self.segments_given_up,
+            bytes_published: earlier.bytes_published + self.bytes_published,
+            orphans_swept: earlier.orphans_swept + self.orphans_swept,
+            live_edge: self.live_edge.or(earlier.live_edge),
+            segments_stood_back: earlier.segments_stood_back + self.segments_stood_back,
+            conflicts: earlier.conflicts + self.conflicts,
+            ..self
+        }
+    }
 }

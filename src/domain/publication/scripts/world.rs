@@ -1,37 +1,22 @@
 //! A store that treats each call as a script says, and a viewer before it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::bucket::{Bucket, Fate, read};
 use super::{S, plan};
-use crate::domain::gate::Failure;
-use crate::domain::ids::{Msn, RunId};
-use crate::domain::key::ObjectKey;
-use crate::domain::playlist::{MediaPlaylist, parse, render};
-use crate::domain::publication::{Action, Input, Publication, Remote};
+use crate::domain::ids::RunId;
+use crate::domain::playlist::MediaPlaylist;
+use crate::domain::publication::{Action, Input, Plan, Publication};
 use crate::domain::segment::{Payload, Segment};
 use crate::domain::test_time::start;
-use crate::domain::window::Entry;
-
-/// How the store treats one call.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Fate {
-    pub(super) delay_ms: u64,
-    /// The call takes effect.
-    pub(super) works: bool,
-    /// The answer says so. `works && !answers`: an answer lost after the object was stored.
-    pub(super) answers: bool,
-    pub(super) never: bool,
-}
+use crate::domain::uploads::Ticket;
 
 /// A store with a viewer before it: checks the invariants at every change that a viewer can see.
 pub(super) struct World {
     pub(super) now: Instant,
     pub(super) machine: Publication,
-    pub(super) objects: BTreeSet<ObjectKey>,
-    pub(super) visible: Option<MediaPlaylist>,
-    /// Every object that was ever visible: the MSN it had, the longest playlist, and when it left.
-    pub(super) seen: BTreeMap<ObjectKey, Seen>,
+    pub(super) bucket: Bucket,
     pub(super) pending: Vec<(Instant, Action, Fate)>,
     pub(super) fates: Vec<Fate>,
     next_fate: usize,
@@ -40,14 +25,20 @@ pub(super) struct World {
     runs: u32,
     discarded: HashSet<std::path::PathBuf>,
     produced: u64,
-}
-
-#[derive(Debug)]
-pub(super) struct Seen {
-    msn: u64,
-    duration: Duration,
-    longest: Duration,
-    pub(super) left_at: Option<Instant>,
+    /// When each playlist PUT began.
+    pub(super) playlists_at: Vec<Instant>,
+    /// What the machine's memory holds.
+    pub(super) note: Option<String>,
+    /// All that was ever visible, and how many versions late the next reads are.
+    pub(super) history: Vec<MediaPlaylist>,
+    pub(super) late_reads: VecDeque<usize>,
+    pub(super) takes_no_playlist: bool,
+    pub(super) plan: Plan,
+    /// Bytes of the next segments.
+    pub(super) bytes: u64,
+    pub(super) held: u64,
+    pub(super) reboots: u64,
+    pub(super) clock_ms: i64,
 }
 
 impl World {
@@ -55,9 +46,7 @@ impl World {
         Self {
             now: start(),
             machine: Publication::new(plan(), 42),
-            objects: BTreeSet::new(),
-            visible: None,
-            seen: BTreeMap::new(),
+            bucket: Bucket::default(),
             pending: Vec::new(),
             fates,
             next_fate: 0,
@@ -66,6 +55,16 @@ impl World {
             runs: 1,
             discarded: HashSet::new(),
             produced: 0,
+            playlists_at: Vec::new(),
+            note: None,
+            history: Vec::new(),
+            late_reads: VecDeque::new(),
+            takes_no_playlist: false,
+            plan: plan(),
+            bytes: 1000,
+            held: 0,
+            reboots: 0,
+            clock_ms: 1 << 40,
         }
     }
 
@@ -76,16 +75,23 @@ impl World {
     }
 
     pub(super) fn produce(&mut self) {
+        self.produce_of(2 * S);
+    }
+
+    pub(super) fn produce_of(&mut self, duration: Duration) {
         let path = format!("{}-{}", self.run, self.index).into();
         let segment = Segment {
             run: self.run,
             index: self.index,
-            duration: 2 * S,
-            program_time: SystemTime::UNIX_EPOCH + Duration::from_secs(2 * self.produced),
-            payload: Payload::File { path, bytes: 1000 },
+            duration,
+            after_break: false,
+            program_time: SystemTime::UNIX_EPOCH
+                + Duration::from_millis(self.clock_ms as u64 + 2000 * self.produced),
+            payload: Payload::File { path, bytes: self.bytes },
         };
         self.index += 1;
         self.produced += 1;
+        self.held += self.bytes;
         self.machine.handle(self.now, Input::Produced(segment));
         self.drain();
     }
@@ -98,7 +104,22 @@ impl World {
 
     /// kill -9: all that the machine knew is gone; calls on their way may still land.
     pub(super) fn crash(&mut self) {
-        self.machine = Publication::new(plan(), u64::from(self.runs));
+        let before = (0..self.runs).map(|run| RunId::new(1, run)).collect();
+        let note = self.note.take();
+        self.reboot();
+        self.machine.handle(self.now, Input::OwnRuns(before));
+        if let Some(note) = note.clone() {
+            self.machine.handle(self.now, Input::Recalled(note));
+        }
+        self.note = note;
+    }
+
+    /// The same, and nobody knows any more which runs were this machine's, nor what it noted.
+    pub(super) fn reboot(&mut self) {
+        self.note = None;
+        self.held = 0;
+        self.reboots += 1;
+        self.machine = Publication::new(self.plan.clone(), u64::from(self.runs));
         for (at, action, fate) in std::mem::take(&mut self.pending) {
             // What left the dead agent's machine lands before the next one reads (see `Takeover::Idle`).
             if at <= self.now + S {
@@ -115,8 +136,17 @@ impl World {
                 assert!(deadline.is_none_or(|at| at > self.now), "spins: {:?}", self.machine);
                 return;
             };
-            if let Action::Discard(Payload::File { path, .. }) = &action {
+            if let Action::Discard(Payload::File { path, bytes }) = &action {
+                self.held = self.held.saturating_sub(*bytes);
                 assert!(self.discarded.insert(path.clone()), "discarded twice");
+                continue;
+            }
+            if let Action::Remember(note) = action {
+                self.note = Some(note);
+                continue;
+            }
+            if let Action::Drop(ticket) = action {
+                self.drop_upload(ticket);
                 continue;
             }
             let playlists =
@@ -125,10 +155,24 @@ impl World {
                 playlists == 0 || !matches!(action, Action::PutPlaylist(_)),
                 "two playlist PUTs under way"
             );
-            let fate = self.fate();
+            if matches!(action, Action::PutPlaylist(_)) {
+                self.playlists_at.push(self.now);
+            }
+            let is_refused = self.takes_no_playlist && matches!(action, Action::PutPlaylist(_));
+            let mut fate = self.fate();
+            fate.works &= !is_refused;
             self.pending.push((self.now + Duration::from_millis(fate.delay_ms), action, fate));
         }
         panic!("never drained");
+    }
+
+    /// Its caller does not wait any more; it may land all the same, now or never.
+    fn drop_upload(&mut self, dropped: Ticket) {
+        let is_it = |action: &Action| matches!(action, Action::Put(start) if start.ticket == dropped);
+        let at = self.pending.iter().position(|(_, action, _)| is_it(action)).expect("it is under way");
+        let (_, action, fate) = self.pending.remove(at);
+        self.take_effect(&action, fate);
+        self.answer(action, Fate { answers: false, never: false, ..fate });
     }
 
     pub(super) fn step(&mut self, until: Instant) {
@@ -147,98 +191,41 @@ impl World {
         self.now = until;
     }
 
-    pub(super) fn take_effect(&mut self, action: &Action, fate: Fate) {
-        if !fate.works {
-            return;
-        }
-        match action {
-            Action::Put { key, .. } => drop(self.objects.insert(key.clone())),
-            Action::PutPlaylist(playlist) => self.becomes_visible(playlist),
-            Action::Delete(keys) => keys.iter().for_each(|key| self.delete(key)),
-            _ => {}
-        }
+    fn take_effect(&mut self, action: &Action, fate: Fate) {
+        self.bucket.take_effect(self.now, action, fate);
+        assert!(self.bucket.breaches.is_empty(), "{:?}", self.bucket.breaches);
+        let visible = self.bucket.visible.iter().filter(|new| self.history.last() != Some(new));
+        self.history.extend(visible.cloned().collect::<Vec<_>>());
     }
 
-    pub(super) fn answer(&mut self, action: Action, fate: Fate) {
-        let ok = fate.works && fate.answers;
-        let failure = if fate.never { Failure::Never } else { Failure::Retry { after: None } };
-        let input = match action {
-            Action::ReadRemote if ok => Input::Remote(match &self.visible {
-                None => Remote::Absent { first: Msn(500) },
-                Some(playlist) => Remote::Found(parse(&render(playlist), &plan().layout).unwrap()),
-            }),
-            Action::ReadRemote => Input::RemoteFailed(failure),
-            Action::Put { ticket, .. } if ok => Input::Stored(ticket),
-            Action::Put { ticket, .. } => Input::StoreFailed(ticket, failure),
-            Action::PutPlaylist(_) if ok => Input::PlaylistStored,
-            Action::PutPlaylist(_) => Input::PlaylistFailed(failure),
-            Action::Delete(_) if ok => Input::Deleted,
-            Action::Delete(_) => Input::DeleteFailed(failure),
-            Action::List if ok => Input::Listed(self.objects.iter().cloned().collect()),
-            Action::List => Input::ListFailed(failure),
-            Action::Discard(_) => return,
-        };
-        self.machine.handle(self.now, input);
-    }
-
-    pub(super) fn becomes_visible(&mut self, new: &MediaPlaylist) {
-        assert!(new.entries.len() <= 20);
-        if let Some(old) = &self.visible {
-            assert!(new.media_sequence >= old.media_sequence, "media sequence went back");
-            assert!(new.discontinuity_sequence >= old.discontinuity_sequence);
-            let last = |p: &MediaPlaylist| p.entries.last().map(|e| e.msn);
-            assert!(last(new) >= last(old), "live edge went back");
+    fn answer(&mut self, action: Action, fate: Fate) {
+        if action == Action::ReadRemote
+            && fate.works
+            && fate.answers
+            && let Some(late) = self.late_reads.pop_front()
+        {
+            let old = self.history.len().checked_sub(1 + late).and_then(|at| self.history.get(at));
+            return self.machine.handle(self.now, Input::Remote(read(old)));
         }
-        for (i, entry) in new.entries.iter().enumerate() {
-            assert_eq!(entry.msn.0, new.media_sequence + i as u64);
-            assert!(self.objects.contains(&entry.key), "names {} which is not stored", entry.key);
-            let first =
-                Seen { msn: entry.msn.0, duration: entry.duration, longest: Duration::ZERO, left_at: None };
-            let seen = self.seen.entry(entry.key.clone()).or_insert(first);
-            assert_eq!(seen.msn, entry.msn.0, "{} was renumbered", entry.key);
-            assert!(seen.left_at.is_none(), "{} came back", entry.key);
-            seen.longest = seen.longest.max(new.duration());
+        if let Some(input) = self.bucket.answer(action, fate) {
+            self.machine.handle(self.now, input);
         }
-        self.check_numbers(new);
-        for (key, seen) in &mut self.seen {
-            if seen.left_at.is_none() && !new.entries.iter().any(|e| e.key == *key) {
-                seen.left_at = Some(self.now);
-            }
-        }
-        self.visible = Some(new.clone());
-    }
-
-    pub(super) fn check_numbers(&self, new: &MediaPlaylist) {
-        for pair in new.entries.windows(2) {
-            let path = |e: &Entry| plan().layout.run_of(&e.key).map(|run| (run, e.key.clone()));
-            let (Some((run_a, _)), Some((run_b, _))) = (path(&pair[0]), path(&pair[1])) else { continue };
-            let index = |e: &Entry| e.key.as_str()[e.key.as_str().len() - 9..][..6].parse::<u64>().unwrap();
-            let continuous = run_a == run_b && index(&pair[0]) + 1 == index(&pair[1]);
-            assert!(continuous || pair[1].discontinuity, "a break without a mark: {pair:?}");
-            let elsewhere = self.seen.iter().find(|(k, s)| s.msn == pair[0].msn.0 && **k != pair[0].key);
-            assert!(elsewhere.is_none(), "number {} names two objects", pair[0].msn);
-        }
-    }
-
-    pub(super) fn delete(&mut self, key: &ObjectKey) {
-        if let Some(seen) = self.seen.get(key) {
-            let left = seen.left_at.expect("a visible object was deleted");
-            let hold = seen.duration + seen.longest;
-            assert!(self.now >= left + hold, "{key} was deleted {:?} too early", left + hold - self.now);
-        }
-        self.objects.remove(key);
     }
 
     /// The store becomes well: soon all is published, and nothing is left over.
     pub(super) fn settle(&mut self) {
+        self.settle_in(400 * S);
+    }
+
+    pub(super) fn settle_in(&mut self, time: Duration) {
         self.fates.clear();
-        self.produce();
-        self.step(self.now + 400 * S);
+        self.produce_of(Duration::from_secs(self.plan.target_duration_s.min(2)));
+        self.step(self.now + time);
         assert!(self.machine.is_drained(), "{:?}", self.machine);
         assert!(self.pending.is_empty());
         let listed: BTreeSet<_> =
-            self.visible.iter().flat_map(|p| &p.entries).map(|e| e.key.clone()).collect();
-        assert_eq!(self.objects, listed, "orphans, or listed but missing");
+            self.bucket.visible.iter().flat_map(|p| &p.entries).map(|e| e.key.clone()).collect();
+        assert_eq!(self.bucket.objects, listed, "orphans, or listed but missing");
         assert_eq!(self.machine.progress().backlog, 0);
     }
 }

@@ -1,0 +1,53 @@
+//! Why a run ended, also in words.
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// This agent asked for it.
+    Asked,
+    /// No segment came in time, or none came any more.
+    Stalled,
+    /// The camera refused user and password.
+    Auth,
+    /// The camera does not know the path.
+    NotFound,
+    /// No connection: refused, no route, unknown host.
+    Unreachable,
+    /// The camera hung up.
+    Disconnected,
+    /// Connected, but what came could not be used.
+    BadStream,
+    /// The spool could not be written.
+    Spool,
+    /// The camera's spool was larger than its share.
+    SpoolLimit,
+    /// Another agent on this machine runs this camera.
+    Taken,
+    /// The stream's timestamps jumped.
+    ClockJumped,
+    /// The picture has another size, and needs another one in the stream.
+    PictureChanged,
+    /// Anything else.
+    Crashed,
+}
+
+impl Cause {
+    /// For people: what happened.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Asked => "stopped on request",
+            Self::Stalled => "no new segment in time",
+            Self::Auth => "the camera refused user or password (401)",
+            Self::NotFound => "the camera does not know this path (404)",
+            Self::Unreachable => "the camera can't be reached",
+            Self::Disconnected => "the camera closed the connection",
+            Self::BadStream => "the camera's stream could not be used",
+            Self::Spool => "the spool could not be written",
+            Self::SpoolLimit => "the spool limit was reached",
+            Self::Taken => "another edge-agent on this machine runs this camera",
+            Self::ClockJumped => "the camera's clock jumped",
+            Self::PictureChanged => "the camera's picture changed its size",
+            Self::Crashed => "ffmpeg failed",
+        }
+    }
+}

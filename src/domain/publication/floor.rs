@@ -1,0 +1,302 @@
+//! How far this machine's playlists went. Some stores and caches answer a read with what lay there a moment ago, and
+//! numbers must not be given twice: a remote playlist that ends below the floor is not the last one.
+//!
+//! A running agent knows the floor by itself; to the next one it comes as a note, which whoever drives the publication
+//! keeps for it. What is *sent* counts: viewers may see it though its answer is lost, or its sender dies. So the note
+//! has what the store did not confirm yet, too: the next agent goes on behind it, whether it was stored or not.
+
+use std::time::{Duration, Instant};
+
+use super::sight::{breaks, next_msn};
+use super::types::Remote;
+use crate::domain::ids::Msn;
+use crate::domain::key::Layout;
+use crate::domain::playlist::{MOST_COUNTED, MediaPlaylist, parse, render};
+use crate::domain::window::Entry;
+
+/// No key has it.
+const LINE_END: &str = "|";
+/// A late answer gets better by waiting, and then the window goes on without a gap.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Less was read than the store confirmed: it certainly has more.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// The last playlist was sent, but perhaps never stored; or somebody emptied the bucket.
+const PATIENCE_IF_LOST: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Numbers {
+    /// Behind the last one that was sent.
+    next: u64,
+    /// All discontinuities before that one.
+    breaks: u64,
+    /// `next` of the last playlist that the store confirmed.
+    confirmed: u64,
+    /// Where the last one that was sent began.
+    first: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Floor {
+    numbers: Option<Numbers>,
+    /// The end of the last playlist that was sent, from the last confirmed number on.
+    tail: Option<MediaPlaylist>,
+    doubt: Option<Doubt>,
+}
+
+/// What was read is below the floor.
+#[derive(Debug, Clone, Copy)]
+struct Doubt {
+    since: Instant,
+    again_at: Instant,
+}
+
+impl Floor {
+    /// What an earlier agent noted of the playlist of `layout`. What can't be read is no note.
+    pub(super) fn recall(&mut self, layout: &Layout, note: &str) {
+        let mut words = note.splitn(3, ' ');
+        let (Some(numbers), Some(noted)) = (words.next(), words.next()) else { return };
+        let numbers: Option<Vec<u64>> = numbers.split('/').map(|n| n.parse().ok()).collect();
+        if let Some(&[next, breaks, confirmed, first]) = numbers.as_deref()
+            && noted == layout.playlist().as_str()
+            && next.max(breaks) <= MOST_COUNTED
+            && confirmed.max(first) <= next
+        {
+            self.raise(Numbers { next, breaks, confirmed, first });
+            self.tail = words.next().and_then(|tail| parse(&tail.replace(LINE_END, "\n"), layout).ok());
+        }
+    }
+
+    /// One line.
+    pub(super) fn note(&self, layout: &Layout) -> Option<String> {
+        let Numbers { next, breaks, confirmed, first } = self.numbers?;
+        let tail = self.tail.as_ref().map(|tail| format!(" {}", render(tail).replace('\n', LINE_END)));
+        Some(format!("{next}/{breaks}/{confirmed}/{first} {}{}", layout.playlist(), tail.unwrap_or_default()))
+    }
+
+    pub(super) fn sent(&mut self, playlist: &MediaPlaylist) {
+        self.raise(Numbers { confirmed: 0, ..numbers(playlist) });
+        self.tail = self.numbers.map(|numbers| behind(playlist, numbers.confirmed));
+    }
+
+    /// What was sent last was stored.
+    pub(super) fn confirmed(&mut self) {
+        self.tail = None;
+        if let Some(numbers) = &mut self.numbers {
+            numbers.confirmed = numbers.next;
+        }
+    }
+
+    /// Another agent publishes: what it does not know of, it may delete.
+    pub(super) fn stand_back(&mut self) {
+        self.tail = None;
+    }
+
+    fn raise(&mut self, new: Numbers) {
+        let old = self.numbers.unwrap_or(new);
+        self.numbers = Some(Numbers {
+            next: old.next.max(new.next),
+            breaks: old.breaks.max(new.breaks),
+            confirmed: old.confirmed.max(new.confirmed),
+            first: old.first.max(new.first),
+        });
+    }
+
+    /// What the store has for certain.
+    pub(super) fn read(&mut self, playlist: &MediaPlaylist) {
+        self.raise(numbers(playlist));
+    }
+
+    /// The last number that was sent.
+    pub(super) fn last(&self) -> Option<Msn> {
+        self.numbers.and_then(|numbers| numbers.next.checked_sub(1)).map(Msn)
+    }
+
+    /// Behind the last number that the store has for certain.
+    pub(super) fn known(&self) -> Msn {
+        Msn(self.numbers.map_or(0, |numbers| numbers.confirmed))
+    }
+
+    /// Whether this should be read again, at [`Self::again_at`], before anything is made of it.
+    pub(super) fn doubts(&mut self, now: Instant, remote: &Remote) -> bool {
+        let patience = match (self.numbers, remote) {
+            (Some(_), Remote::Found(playlist)) if self.joined(playlist).is_some() => Duration::ZERO,
+            (Some(floor), Remote::Found(playlist)) if next_msn(playlist).0 < floor.confirmed => PATIENCE,
+            (Some(floor), Remote::Found(playlist)) if next_msn(playlist).0 < floor.next => PATIENCE_IF_LOST,
+            (Some(_), Remote::Absent { .. }) => PATIENCE_IF_LOST,
+            _ => Duration::ZERO,
+        };
+        let since = self.doubt.map_or(now, |doubt| doubt.since);
+        let doubts = now < since + patience;
+        self.doubt = doubts.then_some(Doubt { since, again_at: now + AGAIN });
+        doubts
+    }
+
+    pub(super) fn again_at(&self) -> Option<Instant> {
+        self.doubt.map(|doubt| doubt.again_at)
+    }
+
+    /// What to go on from. Below the floor, the newest playlist was not seen: what was seen can't keep its place.
+    pub(super) fn lift(&self, remote: Remote) -> Remote {
+        let Some(floor) = self.numbers else { return remote };
+        let lifted = |next: u64, breaks: u64| Remote::Damaged {
+            next: Msn(next.max(floor.next)),
+            discontinuity_sequence: breaks.max(floor.breaks),
+        };
+        match remote {
+            Remote::Found(playlist) if next_msn(&playlist).0 >= floor.next => Remote::Found(playlist),
+            Remote::Found(playlist) => {
+                self.joined(&playlist).map_or_else(|| lifted(floor.next, breaks(&playlist)), Remote::Found)
+            }
+            Remote::Absent { .. } => lifted(floor.next, floor.breaks),
+            Remote::Damaged { next, discontinuity_sequence } => lifted(next.0, discontinuity_sequence),
+        }
+    }
+
+    /// `remote` with what was sent behind it, if the two belong together.
+    fn joined(&self, remote: &MediaPlaylist) -> Option<MediaPlaylist> {
+        let (floor, tail) = (self.numbers?, self.tail.as_ref()?);
+        let next = next_msn(remote);
+        let same = |entry: &&Entry| {
+            let number = entry.msn;
+            remote.entries.iter().find(|old| old.msn == number).is_none_or(|old| old.key == entry.key)
+        };
+        let follows = (tail.media_sequence..floor.next).contains(&next.0)
+            && next_msn(tail).0 == floor.next
+            && tail.entries.iter().all(|entry| same(&entry));
+        let mut joined = remote.clone();
+        joined.entries.extend(tail.entries.iter().filter(|entry| entry.msn >= next).cloned());
+        (follows && breaks(&joined) == floor.breaks).then(|| behind(&joined, floor.first))
+    }
+}
+
+fn numbers(playlist: &MediaPlaylist) -> Numbers {
+    let next = next_msn(playlist).0;
+    Numbers { next, breaks: breaks(playlist), confirmed: next, first: playlist.media_sequence }
+}
+
+/// The end of a playlist, from number `first` on.
+fn behind(playlist: &MediaPlaylist, first: u64) -> MediaPlaylist {
+    let mut end = playlist.clone();
+    let before = end.entries.iter().take_while(|entry| entry.msn.0 < first).count();
+    let breaks = end.entries.drain(..before).filter(|entry| entry.discontinuity).count() as u64;
+    end.discontinuity_sequence = end.discontinuity_sequence.saturating_add(breaks);
+    end.media_sequence = end.entries.first().map_or(first, |entry| entry.msn.0);
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::domain::ids::RunId;
+    use crate::domain::test_time::start;
+    use crate::domain::window::{NewEntry, Window};
+
+    fn layout() -> Layout {
+        Layout::new(&"loc".parse().unwrap(), &"cam".parse().unwrap())
+    }
+
+    fn floor(note: &str) -> Floor {
+        let mut floor = Floor::default();
+        floor.recall(&layout(), note);
+        floor
+    }
+
+    /// Entries 100 to 100 + `count`; every second one has a break.
+    fn playlist(count: u64) -> MediaPlaylist {
+        let mut window = Window::new(50, 2, Msn(100), 7);
+        for i in 0..count {
+            let key = layout().segment(RunId::new(1, 1), i);
+            let duration = Duration::from_millis(1_933);
+            let program_time = Some(SystemTime::UNIX_EPOCH + 1_000 * u32::try_from(i).unwrap() * duration);
+            window.push(start(), NewEntry { key, duration, program_time, discontinuity: i % 2 == 1 });
+        }
+        window.snapshot()
+    }
+
+    fn after_losing(confirmed: u64, sent: u64) -> Floor {
+        let mut floor = Floor::default();
+        floor.sent(&playlist(confirmed));
+        floor.confirmed();
+        floor.sent(&playlist(sent));
+        let note = floor.note(&layout()).unwrap();
+        self::floor(&note)
+    }
+
+    #[test]
+    fn a_note_is_read_back() {
+        let note = "700/3/699/695 loc/cam/stream.m3u8";
+        assert_eq!(floor(note).note(&layout()).as_deref(), Some(note));
+        let note = after_losing(4, 6).note(&layout()).unwrap();
+        assert_eq!(note.lines().count(), 1);
+        assert_eq!(floor(&note).note(&layout()), Some(note));
+    }
+
+    #[test]
+    fn what_was_sent_and_not_confirmed_is_gone_on_from_stored_or_not() {
+        let mut floor = after_losing(4, 6);
+        for stored in [4, 5, 6] {
+            let remote = Remote::Found(playlist(stored));
+            assert!(!floor.doubts(start(), &remote));
+            assert_eq!(floor.lift(remote), Remote::Found(playlist(6)), "{stored}");
+        }
+        // Older than what was confirmed, or made by somebody else: what was sent does not fit behind it.
+        let mut foreign = playlist(5);
+        foreign.entries[4].key = layout().segment(RunId::new(2, 2), 4);
+        for remote in [playlist(3), foreign] {
+            let remote = Remote::Found(remote);
+            assert!(floor.doubts(start(), &remote));
+            assert_eq!(floor.lift(remote), Remote::Damaged { next: Msn(106), discontinuity_sequence: 10 });
+        }
+        floor.stand_back();
+        assert!(matches!(floor.lift(Remote::Found(playlist(5))), Remote::Damaged { .. }));
+    }
+
+    #[test]
+    fn what_the_last_playlist_did_not_name_any_more_does_not_come_back() {
+        let mut floor = Floor::default();
+        floor.sent(&playlist(4));
+        floor.confirmed();
+        floor.sent(&behind(&playlist(6), 102));
+        let lifted = floor.lift(Remote::Found(playlist(4)));
+        assert_eq!(lifted, Remote::Found(behind(&playlist(6), 102)));
+    }
+
+    #[test]
+    fn a_note_is_short_also_after_the_first_playlist() {
+        let mut floor = Floor::default();
+        floor.read(&playlist(49));
+        floor.sent(&playlist(50));
+        assert!(floor.note(&layout()).unwrap().len() < 400);
+    }
+
+    #[test]
+    fn what_is_no_note_of_this_playlist_is_ignored() {
+        let huge = format!("{}/3/699/695 loc/cam/stream.m3u8", u64::MAX);
+        for note in [
+            "",
+            "700",
+            "700/3/699/695",
+            "700/3/699 loc/cam/stream.m3u8",
+            "700/3/699/1/1 loc/cam/stream.m3u8",
+            "700/-3/699/695 loc/cam/stream.m3u8",
+            "700/3/701/695 loc/cam/stream.m3u8",
+            "700/3/699/701 loc/cam/stream.m3u8",
+            "700/3/699/695 other/cam/stream.m3u8",
+            &huge,
+        ] {
+            assert_eq!(floor(note).last(), None, "{note}");
+        }
+    }
+
+    #[test]
+    fn an_empty_bucket_and_a_damaged_playlist_go_on_from_the_floor() {
+        let floor = floor("700/3/699/695 loc/cam/stream.m3u8");
+        let damaged =
+            |next, discontinuity_sequence| Remote::Damaged { next: Msn(next), discontinuity_sequence };
+        assert_eq!(floor.lift(Remote::Absent { first: Msn(9_000) }), damaged(700, 3));
+        assert_eq!(floor.lift(damaged(10, 9)), damaged(700, 9));
+        assert_eq!(floor.lift(damaged(9_000, 1)), damaged(9_000, 3));
+    }
+}

@@ -1,0 +1,164 @@
+//! What lies in the store, and what viewers saw of it: checks the invariants at every change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::{DEPTH, plan};
+use crate::domain::gate::Failure;
+use crate::domain::ids::Msn;
+use crate::domain::key::ObjectKey;
+use crate::domain::playlist::{MediaPlaylist, parse, render};
+use crate::domain::publication::{Action, Input, Remote};
+use crate::domain::window::{Entry, Window};
+
+/// How the store treats one call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fate {
+    pub(super) delay_ms: u64,
+    /// The call takes effect.
+    pub(super) works: bool,
+    /// The answer says so. `works && !answers`: an answer lost after the object was stored.
+    pub(super) answers: bool,
+    pub(super) never: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Bucket {
+    pub(super) objects: BTreeSet<ObjectKey>,
+    pub(super) visible: Option<MediaPlaylist>,
+    /// Every object that was ever visible: the MSN it had, the longest playlist, and when it left.
+    pub(super) seen: BTreeMap<ObjectKey, Seen>,
+    pub(super) breaches: Vec<String>,
+    /// Numbers up to this one may be skipped.
+    pub(super) floor: u64,
+    /// The first breach.
+    pub(super) breached: Option<Instant>,
+    pub(super) refusal: Option<Failure>,
+    pub(super) most: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Seen {
+    msn: u64,
+    duration: Duration,
+    longest: Duration,
+    first_at: Instant,
+    pub(super) left_at: Option<Instant>,
+}
+
+impl Bucket {
+    pub(super) fn take_effect(&mut self, now: Instant, action: &Action, fate: Fate) {
+        if !fate.works || self.refusal.is_some() {
+            return;
+        }
+        let before = self.breaches.len();
+        match action {
+            Action::Put(start) => drop(self.objects.insert(start.key.clone())),
+            Action::PutPlaylist(playlist) => self.becomes_visible(now, playlist),
+            Action::Delete(keys) => keys.iter().for_each(|key| self.delete(now, key)),
+            _ => {}
+        }
+        if self.breaches.len() > before {
+            self.breached = self.breached.or(Some(now));
+        }
+    }
+
+    /// What the caller is told.
+    pub(super) fn answer(&self, action: Action, fate: Fate) -> Option<Input> {
+        let ok = fate.works && fate.answers;
+        let ok = ok && self.refusal.is_none();
+        let failure =
+            if fate.never { Failure::Never } else { self.refusal.unwrap_or(Failure::Retry { after: None }) };
+        Some(match action {
+            Action::ReadRemote if ok => Input::Remote(read(self.visible.as_ref())),
+            Action::ReadRemote => Input::RemoteFailed(failure),
+            Action::Put(start) if ok => Input::Stored(start.ticket),
+            Action::Put(start) => Input::StoreFailed(start.ticket, failure),
+            Action::Ask => Input::Answered(ok),
+            Action::PutPlaylist(_) if ok => Input::PlaylistStored,
+            Action::PutPlaylist(_) => Input::PlaylistFailed(failure),
+            Action::Delete(_) if ok => Input::Deleted,
+            Action::Delete(_) => Input::DeleteFailed(failure),
+            Action::List if ok => Input::Listed(self.objects.iter().cloned().collect()),
+            Action::List => Input::ListFailed(failure),
+            Action::Discard(_) | Action::Drop(_) | Action::Remember(_) => return None,
+        })
+    }
+
+    fn check(&mut self, holds: bool, breach: impl FnOnce() -> String) {
+        if !holds {
+            self.breaches.push(breach());
+        }
+    }
+
+    fn becomes_visible(&mut self, now: Instant, new: &MediaPlaylist) {
+        self.check(new.entries.len() <= self.most.max(24), || "too many entries".into());
+        if let Some(old) = self.visible.take() {
+            let last = |p: &MediaPlaylist| p.entries.last().map(|e| e.msn);
+            self.check(new.media_sequence >= old.media_sequence, || "media sequence went back".into());
+            let breaks = (old.discontinuity_sequence, new.discontinuity_sequence);
+            self.check(breaks.1 >= breaks.0, || format!("discontinuity sequence went back: {breaks:?}"));
+            self.check(last(new) >= last(&old), || "live edge went back".into());
+            let next = last(&old).map_or(0, |msn| msn.0 + 1);
+            self.check(new.media_sequence <= next.max(self.floor), || {
+                "segments left before any viewer could see them".into()
+            });
+        }
+        for (i, entry) in new.entries.iter().enumerate() {
+            self.check(entry.msn.0 == new.media_sequence + i as u64, || "numbers have a hole".into());
+            let stored = self.objects.contains(&entry.key);
+            self.check(stored, || format!("names {} which is not stored", entry.key));
+            let seen = self.seen.entry(entry.key.clone()).or_insert(Seen {
+                msn: entry.msn.0,
+                duration: entry.duration,
+                longest: Duration::ZERO,
+                first_at: now,
+                left_at: None,
+            });
+            let (renumbered, came_back) = (seen.msn != entry.msn.0, seen.left_at.take().is_some());
+            seen.longest = seen.longest.max(new.duration());
+            self.check(!renumbered, || format!("{} was renumbered", entry.key));
+            self.check(!came_back, || format!("{} came back", entry.key));
+        }
+        self.check_numbers(new);
+        let time_to_see = if new.entries.len() < Window::most(DEPTH) { new.target_duration_s } else { 0 };
+        let mut early = Vec::new();
+        for (key, seen) in &mut self.seen {
+            if seen.left_at.is_none() && !new.entries.iter().any(|e| e.key == *key) {
+                seen.left_at = Some(now);
+                let seen_for = now - seen.first_at;
+                early
+                    .extend((seen_for < Duration::from_secs(time_to_see)).then_some((key.clone(), seen_for)));
+            }
+        }
+        self.check(early.is_empty(), || format!("viewers had no time to see {early:?}"));
+        self.visible = Some(new.clone());
+    }
+
+    fn check_numbers(&mut self, new: &MediaPlaylist) {
+        for pair in new.entries.windows(2) {
+            let run = |e: &Entry| plan().layout.run_of(&e.key);
+            let index = |e: &Entry| e.key.as_str()[e.key.as_str().len() - 9..][..6].parse::<u64>().unwrap();
+            let continuous = run(&pair[0]) == run(&pair[1]) && index(&pair[0]) + 1 == index(&pair[1]);
+            self.check(continuous || pair[1].discontinuity, || format!("a break without a mark: {pair:?}"));
+            let unique = !self.seen.iter().any(|(k, s)| s.msn == pair[0].msn.0 && *k != pair[0].key);
+            self.check(unique, || format!("number {} names two objects", pair[0].msn));
+        }
+    }
+
+    fn delete(&mut self, now: Instant, key: &ObjectKey) {
+        if let Some(seen) = self.seen.get(key) {
+            let kept = seen.left_at.is_some_and(|left| now >= left + seen.duration + seen.longest);
+            self.check(kept, || format!("{key} was deleted too early"));
+        }
+        self.objects.remove(key);
+    }
+}
+
+/// What a reader of this playlist takes in.
+pub(super) fn read(playlist: Option<&MediaPlaylist>) -> Remote {
+    match playlist {
+        None => Remote::Absent { first: Msn(500) },
+        Some(playlist) => Remote::Found(parse(&render(playlist), &plan().layout).unwrap()),
+    }
+}

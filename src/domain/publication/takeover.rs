@@ -1,0 +1,149 @@
+//! Becoming the one who publishes, and ceasing to be.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::ownership::Verdict;
+use super::sight::{breaks, next_msn};
+use super::types::Remote;
+use super::{LATE_LANDING, Publication};
+use crate::domain::ids::Msn;
+use crate::domain::key::ObjectKey;
+use crate::domain::playlist::MediaPlaylist;
+use crate::domain::segment::Segment;
+use crate::domain::uploads::{GivenUp, Outgoing};
+use crate::domain::window::{NewEntry, Window};
+
+impl Publication {
+    pub(super) fn remote(&mut self, now: Instant, remote: Remote) {
+        let newest = self.last_queued.map(|(run, _)| run);
+        let sweep_is_due = self.sweep.deadline().is_some_and(|at| at <= now);
+        match self.ownership.read(now, remote, newest, sweep_is_due) {
+            Verdict::Nothing => {}
+            Verdict::TakeOver { remote, named } => self.take_over(now, remote, named),
+            Verdict::Reclaim(playlist) => self.reclaim(now, playlist),
+            Verdict::StandBack => self.stand_back(),
+        }
+    }
+
+    fn take_over(&mut self, now: Instant, remote: Remote, named: Duration) {
+        let (depth, target) = (self.plan.depth, self.plan.target_duration_s);
+        // Else viewers have another one, newer or damaged, until the first own one is stored.
+        let is_seen = !matches!(remote, Remote::Damaged { .. });
+        self.seam |= !matches!(remote, Remote::Absent { .. });
+        let window = match remote {
+            Remote::Absent { first } => Window::new(depth, target, first, 0),
+            Remote::Damaged { next, discontinuity_sequence } => {
+                Window::new(depth, target, next, discontinuity_sequence)
+            }
+            Remote::Found(playlist) => {
+                let shown = self.ownership.floor.known();
+                self.resume(now, playlist, shown)
+            }
+        };
+        self.window = Some(window);
+        let hold = self.hold_of_unknown(named);
+        if is_seen {
+            self.sweep.begin(now + hold);
+        } else {
+            self.sweep.begin_after_playlist(hold);
+        }
+        self.uploads.push_waiting(self.standby.take());
+    }
+
+    /// The first playlist would take all that viewers have from them, for less than RFC 8216 6.2.2 wants, while more
+    /// is on its way.
+    pub(super) fn is_thin(&self) -> bool {
+        let least = 3 * Duration::from_secs(self.plan.target_duration_s);
+        let listed =
+            self.window.iter().flat_map(Window::entries).map(|entry| entry.duration).sum::<Duration>();
+        let more = self.uploads.begun() > 0 || (self.uploads.backlog() > 0 && self.may_upload());
+        self.sweep.awaits_playlist() && listed < least && more
+    }
+
+    fn resume(&mut self, now: Instant, playlist: MediaPlaylist, shown: Msn) -> Window {
+        self.have_named(&playlist, playlist.duration().max(self.longest_unknown()));
+        let (window, gone) =
+            Window::resume(now, self.plan.depth, self.plan.target_duration_s, playlist, shown);
+        self.retired.spare(|key| window.contains(key));
+        self.retire(gone);
+        window
+    }
+
+    /// Viewers may have seen both playlists: go on behind the one that is further, and with the breaks of both.
+    fn reclaim(&mut self, now: Instant, playlist: MediaPlaylist) {
+        let Some(mut old) = self.window.take() else { return };
+        let duration = playlist.duration();
+        self.seam = true;
+        let breaks = breaks(&playlist);
+        let last = playlist.entries.last().map(|entry| entry.msn);
+        let named = |key: &ObjectKey| self.longest_named.contains_key(key);
+        let shown = old.entries().filter(|entry| named(&entry.key)).map(|entry| entry.msn).max();
+        let window = if last < shown {
+            old.raise_discontinuities(breaks);
+            self.have_named(&playlist, duration.max(self.longest_unknown()));
+            let foreign = playlist.entries.into_iter().filter(|entry| !old.contains(&entry.key)).collect();
+            self.retire(foreign);
+            old
+        } else {
+            let at_least = old.snapshot().discontinuity_sequence;
+            let shown = next_msn(&playlist);
+            let mut window = self.resume(now, playlist, shown);
+            window.raise_discontinuities(at_least);
+            self.carry_over(now, &old, &mut window);
+            window
+        };
+        self.window = Some(window);
+        let late = LATE_LANDING.max(self.hold_of_unknown(duration));
+        self.sweep.begin(now + late);
+    }
+
+    /// What the old window named is gone, if the new one does not name it; what no playlist named yet is still news.
+    fn carry_over(&mut self, now: Instant, old: &Window, window: &mut Window) {
+        let listed: HashSet<_> = window.entries().map(|entry| entry.key.clone()).collect();
+        for entry in old.entries().filter(|entry| !listed.contains(&entry.key)) {
+            if self.longest_named.contains_key(&entry.key) {
+                self.retire(vec![entry.clone()]);
+                continue;
+            }
+            let discontinuity = std::mem::take(&mut self.seam) || entry.discontinuity;
+            let (key, duration, program_time) = (entry.key.clone(), entry.duration, entry.program_time);
+            let gone = window.push(now, NewEntry { key, duration, program_time, discontinuity });
+            self.generation += 1;
+            self.retire(gone);
+        }
+    }
+
+    /// Nothing of this agent is written or deleted any more. What it leaves behind is found by the sweep after the
+    /// next take-over, the other agent's or its own.
+    fn stand_back(&mut self) {
+        self.window = None;
+        self.ownership.floor.stand_back();
+        for lost in self.uploads.clear() {
+            self.stood_back(lost.outgoing);
+        }
+        self.hole = true;
+        self.stored_generation = self.generation;
+        self.longest_named.clear();
+        self.retired.clear();
+        self.sweep.stop();
+    }
+
+    fn stood_back(&mut self, outgoing: Outgoing) {
+        self.progress.segments_stood_back += 1;
+        let Segment { payload, .. } = outgoing.segment;
+        self.discards.push_back(payload);
+    }
+
+    /// It is not known who publishes, or another does.
+    pub(super) fn wait(&mut self, now: Instant, outgoing: Outgoing) {
+        for dropped in self.standby.push(outgoing) {
+            if self.ownership.is_standing_back() {
+                self.stood_back(dropped);
+            } else {
+                // The store is away, or another agent was given the time to show itself and it was too long.
+                self.give_up(now, GivenUp { outgoing: dropped, may_exist: false });
+            }
+        }
+    }
+}
