@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use spool::note::Note;
+
 use crate::config::model::Settings;
 use crate::domain::ids::{CameraId, RunId};
 use crate::domain::lifecycle::Cause;
@@ -32,6 +34,15 @@ pub trait Engine: Send + Sync + Debug {
     /// # Errors
     /// The run could not even be started (no ffmpeg, no room for its spool).
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError>;
+
+    /// Runs that this machine made before this engine, and that certainly nobody goes on with; known when a run has
+    /// been started.
+    fn earlier_runs(&self) -> Vec<RunId> {
+        Vec::new()
+    }
+
+    /// Kept for the next engine of this camera on this machine; known as soon as a run has been started.
+    fn note(&self) -> Note;
 }
 
 /// One engine lifetime. Dropping it kills what runs.
@@ -51,6 +62,8 @@ pub enum EngineEvent {
     Lost {
         segments: u64,
     },
+    /// From now on the run gives something that its viewers should not get, though it goes on: end it.
+    Unfit(Cause),
     Exited(Exit),
 }
 
@@ -77,8 +90,27 @@ pub struct Exit {
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    #[error("ffmpeg could not be started ({path}): {error}")]
+    #[error("ffmpeg could not be started ({path}): {error}{}", mend(error))]
     Spawn { path: String, error: std::io::Error },
     #[error(transparent)]
     Spool(#[from] spool::root::SpoolError),
+}
+
+/// What a person can do about a child that could not be started.
+fn mend(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+
+    match error.kind() {
+        ErrorKind::NotFound => {
+            "; install it (Debian, Ubuntu: apt-get install ffmpeg), or set `ffmpeg:` to its path"
+        }
+        ErrorKind::PermissionDenied => "; let this user execute it, or set `ffmpeg:` to another one",
+        // Of processes or threads: the kernel says no more than "try again".
+        ErrorKind::WouldBlock => "; out of processes: raise TasksMax= of the unit, or `ulimit -u`",
+        ErrorKind::OutOfMemory => "; out of memory",
+        _ if error.raw_os_error() == Some(nix::libc::EMFILE) => {
+            "; out of file descriptors: raise LimitNOFILE= of the unit, or `ulimit -n`"
+        }
+        _ => "",
+    }
 }

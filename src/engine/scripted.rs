@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::spool::note::Note;
 use super::{Engine, EngineError, EngineEvent, Exit, Halt, Run};
 use crate::clock;
 use crate::domain::ids::RunId;
@@ -20,6 +21,12 @@ pub(crate) enum Act {
     Segments(u64),
     /// Segments for ever.
     Live,
+    /// This many segments, then the end.
+    Lives(u64, Cause),
+    /// This many segments in real time, then all at once.
+    Races(u64),
+    /// Segments; after this many it says that it is not fit any more, and goes on.
+    Unfit(u64, Cause),
     /// Ends by itself after this time without a segment.
     Dies(Duration, Cause),
 }
@@ -32,12 +39,21 @@ pub(crate) struct ScriptedEngine {
     halts: Arc<Mutex<Vec<Halt>>>,
     /// Does not end when it is asked to, nor when it is terminated.
     pub(crate) stubborn: bool,
+    pub(crate) earlier_runs: Vec<RunId>,
+    pub(crate) note: Note,
 }
 
 impl ScriptedEngine {
     pub(crate) fn new(folder: PathBuf, acts: impl IntoIterator<Item = Act>) -> Self {
         let acts = Arc::new(Mutex::new(acts.into_iter().collect()));
-        Self { folder, acts, halts: Arc::default(), stubborn: false }
+        Self {
+            folder,
+            acts,
+            halts: Arc::default(),
+            stubborn: false,
+            earlier_runs: Vec::new(),
+            note: Note::default(),
+        }
     }
 
     pub(crate) fn halts(&self) -> Vec<Halt> {
@@ -51,7 +67,23 @@ impl Engine for ScriptedEngine {
         let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
         let act = if acts.len() > 1 { acts.pop_front() } else { acts.front().copied() };
         let act = act.expect("a script has an act");
-        Ok(Box::new(ScriptedRun { engine: self.clone(), run, act, index: 0, next_at: None, ended: false }))
+        Ok(Box::new(ScriptedRun {
+            engine: self.clone(),
+            run,
+            act,
+            index: 0,
+            next_at: None,
+            ended: false,
+            told: false,
+        }))
+    }
+
+    fn earlier_runs(&self) -> Vec<RunId> {
+        self.earlier_runs.clone()
+    }
+
+    fn note(&self) -> Note {
+        self.note.clone()
     }
 }
 
@@ -63,6 +95,7 @@ struct ScriptedRun {
     /// When the next event comes: kept, so that `next` can be cancelled.
     next_at: Option<std::time::Instant>,
     ended: bool,
+    told: bool,
 }
 
 const SEGMENT: Duration = Duration::from_secs(2);
@@ -75,14 +108,24 @@ impl Run for ScriptedRun {
         }
         let wait = match self.act {
             Act::Segments(count) if self.index >= count => std::future::pending().await,
-            Act::Segments(_) | Act::Live => SEGMENT,
+            Act::Lives(count, _) if self.index >= count => Duration::ZERO,
+            Act::Races(count) if self.index >= count => Duration::from_millis(10),
+            _ if self.told => SEGMENT,
+            Act::Unfit(count, _) if self.index >= count => Duration::ZERO,
+            Act::Segments(_) | Act::Live | Act::Lives(..) | Act::Races(_) | Act::Unfit(..) => SEGMENT,
             Act::Dies(after, _) => after,
         };
         let at = *self.next_at.get_or_insert(clock::now() + wait);
         tokio::time::sleep_until(at.into()).await;
         self.next_at = None;
-        if let Act::Dies(_, cause) = self.act {
-            return exited(cause);
+        match self.act {
+            Act::Dies(_, cause) => return exited(cause),
+            Act::Lives(count, cause) if self.index >= count => return exited(cause),
+            Act::Unfit(count, cause) if self.index >= count && !self.told => {
+                self.told = true;
+                return EngineEvent::Unfit(cause);
+            }
+            _ => {}
         }
         self.index += 1;
         EngineEvent::Segment(self.segment(self.index - 1))
@@ -99,7 +142,14 @@ impl ScriptedRun {
         let path = self.engine.folder.join(format!("{}-{index}.ts", self.run));
         std::fs::write(&path, vec![index as u8; 1000]).expect("a temporary file");
         let payload = Payload::File { path, bytes: 1000 };
-        Segment { run: self.run, index, duration: SEGMENT, program_time: clock::wall(), payload }
+        Segment {
+            run: self.run,
+            index,
+            duration: SEGMENT,
+            program_time: clock::wall(),
+            after_break: false,
+            payload,
+        }
     }
 }
 

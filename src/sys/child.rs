@@ -1,12 +1,15 @@
 //! Child processes that never outlive this one, not even when it is killed with -9.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::mpsc;
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigHandler, Signal, killpg, signal};
+use nix::sys::stat::Mode;
 use nix::unistd::{Pid, getpid, getppid};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
@@ -55,14 +58,30 @@ impl Spawner {
     }
 }
 
+const OOM_SCORE: &CStr = c"/proc/self/oom_score_adj";
+/// Out of memory, the kernel is to take a child first: the agent starts it again, and the other cameras go on.
+const OOM_MORE: i32 = 300;
+const OOM_MOST: i32 = 1000;
+
+fn child_oom_score() -> String {
+    let own = std::fs::read_to_string("/proc/self/oom_score_adj").ok();
+    let own: i32 = own.and_then(|text| text.trim().parse().ok()).unwrap_or_default();
+    (own + OOM_MORE).min(OOM_MOST).to_string()
+}
+
 #[expect(
     unsafe_code,
     reason = "pre_exec: runs between fork and exec, so only async-signal-safe calls are made"
 )]
 fn tie_to_parent(command: &mut Command, inherit: Option<i32>) {
     let parent = getpid();
+    let oom_score = child_oom_score();
     let prepare = move || {
         prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // Where there is no /proc, the kernel chooses by itself.
+        if let Ok(file) = open(OOM_SCORE, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty()) {
+            let _ = nix::unistd::write(&file, oom_score.as_bytes());
+        }
         // The agent may have died between fork and prctl.
         if getppid() != parent {
             return Err(io::Error::from_raw_os_error(nix::libc::ESRCH));
@@ -74,7 +93,27 @@ fn tie_to_parent(command: &mut Command, inherit: Option<i32>) {
         }
         Ok(())
     };
-    // SAFETY: prctl, getppid and fcntl are plain system calls; nothing is allocated or locked.
+    // SAFETY: prctl, open, write, close, getppid and fcntl are plain system calls; nothing is allocated or locked.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// No file that the child writes grows beyond `bytes`: SIGXFSZ ends it there, and no core file either.
+#[expect(
+    unsafe_code,
+    reason = "pre_exec: runs between fork and exec, so only async-signal-safe calls are made"
+)]
+pub fn limit_files(command: &mut Command, bytes: u64) {
+    let prepare = move || {
+        // A parent may have left it ignored: the child would go on with a torn file.
+        // SAFETY: the default action is no handler.
+        unsafe { signal(Signal::SIGXFSZ, SigHandler::SigDfl) }?;
+        let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE)?;
+        setrlimit(Resource::RLIMIT_FSIZE, bytes.min(hard), hard)?;
+        let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
+        setrlimit(Resource::RLIMIT_CORE, 0, hard)?;
+        Ok(())
+    };
+    // SAFETY: these are plain system calls; nothing is allocated or locked.
     unsafe { command.pre_exec(prepare) };
 }
 

@@ -1,5 +1,6 @@
-//! What is the operating system's: child processes, signals, systemd.
+//! What is the operating system's: child processes, limits, signals, systemd.
 
 pub mod child;
+pub mod limits;
 pub mod signals;
 pub mod systemd;

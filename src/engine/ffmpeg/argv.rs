@@ -11,6 +11,8 @@ use crate::engine::spool::LOCAL_PLAYLIST;
 
 /// A camera that says nothing for this long is gone; ffmpeg ends after at most twice that.
 const IO_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// Beyond what a camera's own hiccups make; a whole silence of this length is an I/O timeout.
+const MOST_JUMP_S: &str = "5";
 /// Enough to find audio and SPS/PPS, little enough to start fast. Smaller values lose streams.
 const PROBE_BYTES: u32 = 1_000_000;
 const PROBE_TIME: Duration = Duration::from_secs(1);
@@ -55,8 +57,13 @@ impl std::fmt::Debug for Script {
 }
 
 pub fn command(spec: &StreamSpec, ffmpeg: &Capabilities, folder: &Path) -> FfmpegCommand {
-    let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+warning"]);
+    let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+verbose"]);
     let (input, script) = input(&spec.source, ffmpeg);
+    if let Source::Rtsp(_) = spec.source {
+        // Timestamps that jump further are dropped, and said to be (see `stderr`): without it `fps` fills a jump
+        // forwards with frozen pictures within a second, and at one backwards nothing comes any more.
+        args.extend(strings(&["-dts_error_threshold", MOST_JUMP_S]));
+    }
     args.extend(input);
     args.extend(strings(&["-map", "0:v:0"]));
     args.extend(strings(match spec.source {
@@ -192,7 +199,7 @@ mod tests {
         let built = build("rtsp://admin:hunter2@10.0.0.9/h264", Settings::default());
         assert_eq!(
             built.args.join(" "),
-            "-hide_banner -nostats -loglevel repeat+level+warning \
+            "-hide_banner -nostats -loglevel repeat+level+verbose -dts_error_threshold 5 \
              -f concat -safe 0 -protocol_whitelist file,rtp,rtsp,tcp,udp -i /dev/fd/SCRIPT \
              -map 0:v:0 -map 0:a:0? -vf fps=15,scale=trunc(min(854\\,iw)/2)*2:-2 \
              -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 30 -keyint_min 30 -sc_threshold 0 \

@@ -1,5 +1,6 @@
 //! What the installed ffmpeg can do, asked once at start. Never guessed from its version.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -44,10 +45,13 @@ pub enum FfmpegError {
     NotFound { path: String, error: std::io::Error },
     #[error("{path} does not answer `{args}`: {what}")]
     Mute { path: String, args: String, what: String },
+    #[error("{path} was killed by signal {signal} when asked `{args}`; is the machine out of memory?")]
+    Killed { path: String, args: String, signal: i32 },
     #[error("{path} ({version}) lacks {what}; install the distribution's full ffmpeg")]
     Lacks { path: String, version: String, what: &'static str },
 }
 
+const TRIES: u32 = 3;
 const ANSWER_TIME: Duration = Duration::from_secs(20);
 
 /// Asks `path` (or the `ffmpeg` in PATH) what it can do.
@@ -74,7 +78,18 @@ pub async fn detect(path: Option<&Path>) -> Result<Capabilities, FfmpegError> {
     Ok(Capabilities { path: path.to_owned(), version, rtsp_timeout, draws_text, h264_encoders })
 }
 
+/// A box that is short of memory may kill an ffmpeg that only answers a question: it is asked again.
 async fn ask(path: &Path, args: &[&str]) -> Result<String, FfmpegError> {
+    for _ in 1..TRIES {
+        match ask_once(path, args).await {
+            Err(FfmpegError::Killed { .. }) => {}
+            answer => return answer,
+        }
+    }
+    ask_once(path, args).await
+}
+
+async fn ask_once(path: &Path, args: &[&str]) -> Result<String, FfmpegError> {
     let mut command = Command::new(path);
     command.arg("-hide_banner").args(args).stdin(Stdio::null()).kill_on_drop(true);
     let mute =
@@ -83,6 +98,10 @@ async fn ask(path: &Path, args: &[&str]) -> Result<String, FfmpegError> {
         .await
         .map_err(|_| mute(format!("no answer within {} s", ANSWER_TIME.as_secs())))?
         .map_err(|error| FfmpegError::NotFound { path: path.display().to_string(), error })?;
+    if let Some(signal) = output.status.signal() {
+        let (path, args) = (path.display().to_string(), args.join(" "));
+        return Err(FfmpegError::Killed { path, args, signal });
+    }
     if !output.status.success() {
         return Err(mute(output.status.to_string()));
     }

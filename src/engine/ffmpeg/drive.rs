@@ -1,29 +1,29 @@
 //! One ffmpeg from its start to its exit: what it wrote becomes segments, what it said becomes a cause.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nix::sys::signal::Signal;
-use nix::sys::statvfs::statvfs;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStderr, ChildStdin};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use super::Workshop;
 use super::process::StderrLines;
-use super::stderr::LastWords;
+use super::stderr::{Fitness, LastWords};
+use super::tail::{FULL_BYTES, News, Tail, free_bytes, on_disk};
 use crate::clock;
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
-use crate::domain::segment::{Payload, Segment};
+use crate::domain::quota;
 use crate::domain::timeline::Timeline;
-use crate::engine::spool::LOCAL_PLAYLIST;
-use crate::engine::spool::diff::{Diff, Listed};
-use crate::engine::spool::root::{RunFolder, discard};
+use crate::engine::spool::diff::Diff;
+use crate::engine::spool::root::RunFolder;
 use crate::engine::spool::watch::Bell;
 use crate::engine::{EngineEvent, Exit, Halt, Run};
 
@@ -31,11 +31,12 @@ use crate::engine::{EngineEvent, Exit, Halt, Run};
 const TICK: Duration = Duration::from_secs(1);
 /// Without a bell.
 const POLL: Duration = Duration::from_millis(100);
-/// Far more than can be on disk.
-const MOST_MISSED: u64 = 10_000;
-const DISK_TIME: Duration = Duration::from_secs(3);
-/// Less than a segment.
-const FULL_BYTES: u128 = 128 * 1024;
+/// Between two tries to get a bell after all.
+const WATCH_AGAIN: Duration = Duration::from_secs(60);
+/// A camera whose key frames are far apart: what waited for the first one comes in a burst, which only as a whole
+/// tells when it began.
+const SLOW_START: Duration = Duration::from_secs(6);
+const BURST: Duration = Duration::from_millis(250);
 /// For the last lines of a child that has ended.
 const LAST_WORDS_TIME: Duration = Duration::from_millis(500);
 
@@ -48,7 +49,14 @@ pub(super) struct FfmpegRun {
 }
 
 impl FfmpegRun {
-    pub(super) fn start(run: RunId, mut child: Child, folder: RunFolder, bell: Bell) -> Self {
+    pub(super) fn start(
+        run: RunId,
+        mut child: Child,
+        folder: RunFolder,
+        bell: Bell,
+        workshop: Arc<Workshop>,
+        width: u32,
+    ) -> Self {
         let (events_out, events) = mpsc::channel(64);
         let (halts, halts_in) = mpsc::channel(8);
         let stderr = StderrLines::new(child.stderr.take());
@@ -64,8 +72,12 @@ impl FfmpegRun {
             child,
             stderr,
             words: LastWords::default(),
+            fitness: Fitness::new(width),
             halted: false,
+            excess: None,
+            workshop,
             tail,
+            unread: None,
             folder,
             events: events_out,
         };
@@ -102,32 +114,84 @@ struct Driver {
     stdin: Option<ChildStdin>,
     stderr: StderrLines<ChildStderr>,
     words: LastWords,
+    fitness: Fitness,
     /// We asked it to end.
     halted: bool,
+    /// The camera's spool was larger than its share.
+    excess: Option<Excess>,
+    workshop: Arc<Workshop>,
     tail: Tail,
+    /// Why the spool could not be read just now.
+    unread: Option<String>,
     folder: RunFolder,
     events: mpsc::Sender<EngineEvent>,
 }
 
+/// What was too large, in bytes.
+#[derive(Debug, Clone, Copy)]
+enum Excess {
+    Spool { used: u64, share: u64 },
+    Segment { share: u64 },
+}
+
+impl Excess {
+    /// Decimal megabytes, and what mends it.
+    fn in_words(self) -> String {
+        const MEND: &str = "raise spool_limit, or lower target_width, target_fps or segment_duration";
+        let mb = |bytes: u64| bytes as f64 / 1e6;
+        match self {
+            Self::Spool { used, share } => {
+                let (used, share) = (mb(used), mb(share));
+                format!("the spool held {used:.1} MB of this camera's {share:.1} MB of spool_limit: {MEND}")
+            }
+            Self::Segment { share } => {
+                let (most, share) = (mb(quota::largest_segment(share)), mb(share));
+                format!(
+                    "a segment grew beyond {most:.1} MB, a third of this camera's {share:.1} MB of spool_limit: {MEND}"
+                )
+            }
+        }
+    }
+}
+
 impl Driver {
-    async fn drive(mut self, bell: Bell, mut halts: mpsc::Receiver<Halt>) {
-        let mut tick = tokio::time::interval(if bell.is_watched() { TICK } else { POLL });
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    async fn drive(mut self, mut bell: Bell, mut halts: mpsc::Receiver<Halt>) {
+        let mut tick = ticks(&bell);
+        let mut watch_again = tokio::time::interval(WATCH_AGAIN);
+        watch_again.reset();
         let status = loop {
             tokio::select! {
                 status = self.child.wait() => break status,
-                Some(line) = self.stderr.next(), if !self.stderr.is_over() => self.hear(&line),
+                Some(line) = self.stderr.next(), if !self.stderr.is_over() => self.heed(&line).await,
                 Some(how) = halts.recv() => self.halt(how).await,
                 () = bell.ring() => self.look().await,
                 _ = tick.tick() => self.look().await,
+                _ = watch_again.tick(), if !bell.is_watched() => {
+                    if bell.watch_again() {
+                        tick = ticks(&bell);
+                    }
+                }
             }
         };
         self.finish(status.ok()).await;
     }
 
+    async fn heed(&mut self, line: &str) {
+        self.hear(line);
+        if let Some(cause) = self.fitness.hear(line) {
+            // What is finished until now is still good.
+            self.look().await;
+            let _ = self.events.send(EngineEvent::Unfit(cause)).await;
+        }
+    }
+
     fn hear(&mut self, line: &str) {
         let line = self.words.hear(line);
-        tracing::debug!(run = %self.tail.run, line, "ffmpeg says");
+        if self.words.chats() {
+            tracing::trace!(run = %self.tail.run, line, "ffmpeg mentions");
+        } else {
+            tracing::debug!(run = %self.tail.run, line, "ffmpeg says");
+        }
     }
 
     async fn halt(&mut self, how: Halt) {
@@ -146,12 +210,28 @@ impl Driver {
 
     /// Hands over what is new in the spool.
     async fn look(&mut self) {
-        for event in self.tail.news().await.unwrap_or_default() {
+        if self.tail.diff == Diff::default() && self.started + SLOW_START < clock::now() {
+            tokio::time::sleep(BURST).await;
+        }
+        let news = self.tail.news().await;
+        self.unread = news.as_ref().err().map(ToString::to_string);
+        let News { events, used } = news.unwrap_or_default();
+        self.keep_within_share(used);
+        for event in events {
             if matches!(event, EngineEvent::Segment(_)) {
                 self.words.all_is_well();
             }
             // Nobody listens: this driver is about to be dropped.
             let _ = self.events.send(event).await;
+        }
+    }
+
+    /// At once and without a last segment: whatever it is that fills the spool, it goes on meanwhile.
+    fn keep_within_share(&mut self, used: u64) {
+        let share = self.workshop.spool_share.load(Ordering::Relaxed);
+        if used > share && self.excess.is_none() {
+            self.excess = Some(Excess::Spool { used, share });
+            crate::sys::child::signal_group(&self.child, Signal::SIGKILL);
         }
     }
 
@@ -162,31 +242,50 @@ impl Driver {
         let _ = tokio::time::timeout(LAST_WORDS_TIME, self.hear_the_rest()).await;
         let all_told = self.look_last().await;
         let code = status.and_then(|status| status.code());
+        let signal = status.and_then(|status| status.signal());
+        if signal == Some(Signal::SIGKILL as i32) && !self.halted {
+            self.words.note("killed by signal 9 from outside (out of memory?)".to_owned());
+        }
+        // The kernel ended it: see `sys::child::limit_files`.
+        if signal == Some(Signal::SIGXFSZ as i32) {
+            let share = self.workshop.spool_share.load(Ordering::Relaxed);
+            self.excess.get_or_insert(Excess::Segment { share });
+        }
         let said = match self.words.cause(code) {
+            _ if self.excess.is_some() => Cause::SpoolLimit,
             // A camera that locks accounts must not be asked as often as a spool.
             Cause::Auth => Cause::Auth,
-            _ if is_full(&self.tail.path).await => Cause::Spool,
-            other => other,
+            other => match self.spool_trouble().await {
+                Some(trouble) => {
+                    self.words.note(trouble);
+                    Cause::Spool
+                }
+                None => other,
+            },
         };
+        let mut last_words = self.words.into_lines();
+        last_words.extend(self.excess.map(Excess::in_words));
         let exit = Exit {
             code,
-            signal: status.and_then(|status| status.signal()),
+            signal,
             ran_for: clock::now().saturating_duration_since(self.started),
-            cause: if self.halted && !matches!(said, Cause::Auth | Cause::Spool) {
+            cause: if self.halted && !matches!(said, Cause::Auth | Cause::Spool | Cause::SpoolLimit) {
                 Cause::Asked
             } else {
                 said
             },
-            last_words: self.words.into_lines(),
+            last_words,
         };
         let (folder, diff) = (self.folder, self.tail.diff);
-        on_disk(move || {
+        let tidied = on_disk(move || {
             if all_told {
                 folder.remove_all_but(|name| diff.has_told(name));
             }
-            Some(())
-        })
-        .await;
+            Ok(())
+        });
+        if let Err(error) = tidied.await {
+            tracing::debug!(%error, "the run's folder could not be tidied up");
+        }
         let _ = self.events.send(EngineEvent::Exited(exit)).await;
     }
 
@@ -199,100 +298,36 @@ impl Driver {
     /// The final segment; what it means for the cause was decided before.
     /// `false`: the spool did not answer.
     async fn look_last(&mut self) -> bool {
-        let Some(news) = self.tail.news().await else { return false };
-        for event in news {
+        let news = match self.tail.news().await {
+            Ok(news) => news,
+            Err(error) => {
+                self.unread = Some(error.to_string());
+                return false;
+            }
+        };
+        for event in news.events {
             let _ = self.events.send(event).await;
         }
         true
     }
-}
 
-/// Follows one run's folder.
-struct Tail {
-    run: RunId,
-    path: PathBuf,
-    diff: Diff,
-    timeline: Timeline,
-}
-
-impl Tail {
-    /// `None`: the spool did not answer, so nothing is known; it is asked again.
-    async fn news(&mut self) -> Option<Vec<EngineEvent>> {
-        let (folder, mut diff) = (self.path.clone(), self.diff.clone());
-        // One step, and the diff moves on only if it came to its end: a hang costs time, not segments.
-        let (diff, missed, found) = on_disk(move || {
-            // Absent before the first segment, and after somebody emptied the tmpfs: no news either way.
-            let text = fs::read_to_string(folder.join(LOCAL_PLAYLIST)).unwrap_or_default();
-            let news = diff.advance(&text);
-            if let Some(first) = news.segments.first() {
-                remove_missed(&folder, first.index, news.missed);
-            }
-            let found: Vec<_> = news.segments.into_iter().map(|listed| weigh(&folder, listed)).collect();
-            Some((diff, news.missed, found))
-        })
-        .await?;
-        self.diff = diff;
-        Some(self.tell(missed, found))
-    }
-
-    fn tell(&mut self, missed: u64, found: Vec<Found>) -> Vec<EngineEvent> {
-        let (seen, mut lost) = (clock::wall(), missed);
-        let mut later: Duration = found.iter().map(|found| found.listed.duration).sum();
-        let mut events = Vec::new();
-        for Found { listed, path, bytes } in found {
-            later = later.saturating_sub(listed.duration);
-            let start = self.timeline.stamp(seen.checked_sub(later).unwrap_or(seen), listed.duration);
-            if bytes == 0 {
-                lost += 1;
-                continue;
-            }
-            let (index, duration, payload) = (listed.index, listed.duration, Payload::File { path, bytes });
-            let segment = Segment { run: self.run, index, duration, program_time: start, payload };
-            events.push(EngineEvent::Segment(segment));
+    /// What is wrong with the spool, for people. ffmpeg says nothing of a full file system: it goes on with empty
+    /// files.
+    async fn spool_trouble(&self) -> Option<String> {
+        let path = self.tail.path.clone();
+        let shown = path.display().to_string();
+        if let Some(error) = &self.unread {
+            return Some(format!("the spool can't be read ({shown}): {error}"));
         }
-        if lost > 0 {
-            events.push(EngineEvent::Lost { segments: lost });
-        }
-        events
+        let free = on_disk(move || free_bytes(&path)).await.ok().filter(|free| *free < FULL_BYTES)?;
+        let mend = "make room there, or set `spool:` to another folder";
+        Some(format!("spool full: {} kB are free at {shown}; {mend}", free / 1000))
     }
 }
 
-/// A listed segment, and what is on disk of it.
-struct Found {
-    listed: Listed,
-    path: PathBuf,
-    /// 0: nothing.
-    bytes: u64,
-}
-
-fn weigh(folder: &Path, listed: Listed) -> Found {
-    let path = folder.join(&listed.name);
-    let bytes = fs::metadata(&path).map_or(0, |meta| meta.len());
-    if bytes == 0 {
-        // A full tmpfs gives empty files and no error.
-        discard(&path);
-    }
-    Found { listed, path, bytes }
-}
-
-/// Segments before `first` that slid out of ffmpeg's playlist unseen would fill the spool.
-fn remove_missed(folder: &Path, first: u64, missed: u64) {
-    for index in first.saturating_sub(missed.min(MOST_MISSED))..first {
-        discard(&folder.join(format!("seg_{index:06}.ts")));
-    }
-}
-
-/// A spool that hangs must not keep the driver from hearing that it is to stop.
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Option<T> + Send + 'static) -> Option<T> {
-    tokio::time::timeout(DISK_TIME, tokio::task::spawn_blocking(work)).await.ok()?.ok()?
-}
-
-/// ffmpeg says nothing of a full file system: it goes on with empty files.
-async fn is_full(folder: &Path) -> bool {
-    let folder = folder.to_owned();
-    let free = on_disk(move || {
-        let fs = statvfs(&folder).ok()?;
-        Some(u128::from(fs.blocks_available()) * u128::from(fs.fragment_size()))
-    });
-    free.await.is_some_and(|free| free < FULL_BYTES)
+/// Looks at the spool without a ring.
+fn ticks(bell: &Bell) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(if bell.is_watched() { TICK } else { POLL });
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks
 }

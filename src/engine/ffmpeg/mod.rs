@@ -6,12 +6,15 @@ mod drive;
 mod process;
 pub mod reach;
 pub mod stderr;
+mod tail;
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use super::spool::note::Note;
 use super::spool::root::{CameraSpool, RunFolder, SpoolError};
 use super::spool::watch::SpoolWatch;
 use super::{Engine, EngineError, Run, StreamSpec};
@@ -27,6 +30,8 @@ pub struct Workshop {
     pub spawner: Spawner,
     pub watch: SpoolWatch,
     pub spool_root: PathBuf,
+    /// Bytes that each camera's spool may take. May change while they run.
+    pub spool_share: AtomicU64,
 }
 
 /// One camera's engine.
@@ -36,24 +41,30 @@ pub struct FfmpegEngine {
     spec: StreamSpec,
     /// Claimed at the first run: a camera whose spool is taken must not keep the others from starting.
     spool: Arc<Mutex<Option<CameraSpool>>>,
+    note: Note,
 }
 
 impl FfmpegEngine {
     pub fn new(workshop: Arc<Workshop>, spec: StreamSpec) -> Self {
-        Self { workshop, spec, spool: Arc::default() }
+        Self { workshop, spec, spool: Arc::default(), note: Note::default() }
     }
 
     /// Off the runtime's workers: a card may be slow, and other cameras must not wait for it.
     async fn run_folder(&self, run: RunId) -> Result<RunFolder, SpoolError> {
         let (spool, root) = (self.spool.clone(), self.workshop.spool_root.clone());
+        let note = self.note.clone();
         let camera = self.spec.camera.clone();
         let make = move || {
             let mut spool = spool.lock().unwrap_or_else(PoisonError::into_inner);
-            let claimed = match &mut *spool {
-                Some(claimed) => claimed,
-                none => none.insert(CameraSpool::claim(&root, &camera)?),
-            };
-            claimed.run_folder(run)
+            match &*spool {
+                Some(claimed) if claimed.is_claimed() => claimed.run_folder(run),
+                // The first run, or somebody emptied the whole spool meanwhile.
+                _ => {
+                    let claimed = spool.insert(CameraSpool::claim(&root, &camera)?);
+                    note.lies_in(claimed.folder());
+                    claimed.run_folder(run)
+                }
+            }
         };
         let gone = |error: tokio::task::JoinError| SpoolError::Io {
             path: self.workshop.spool_root.clone(),
@@ -70,6 +81,16 @@ impl Engine for FfmpegEngine {
         let command = argv::command(&self.spec, &self.workshop.capabilities, folder.path());
         let process = process::start(&self.workshop, &command).await?;
         let bell = self.workshop.watch.bell(folder.path());
-        Ok(Box::new(drive::FfmpegRun::start(run, process, folder, bell)))
+        let (workshop, width) = (self.workshop.clone(), self.spec.settings.target_width);
+        Ok(Box::new(drive::FfmpegRun::start(run, process, folder, bell, workshop, width)))
+    }
+
+    fn earlier_runs(&self) -> Vec<RunId> {
+        let spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        spool.as_ref().map(|spool| spool.earlier_runs().to_vec()).unwrap_or_default()
+    }
+
+    fn note(&self) -> Note {
+        self.note.clone()
     }
 }

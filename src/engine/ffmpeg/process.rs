@@ -3,13 +3,17 @@
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::Stdio;
+use std::sync::atomic::Ordering;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::Workshop;
 use super::argv::{FfmpegCommand, SCRIPT_INPUT, Script};
+use super::stderr::MOST_LINE;
+use crate::domain::quota;
 use crate::engine::EngineError;
+use crate::sys::child::limit_files;
 
 /// Starts ffmpeg with its script, if it has one, on a pipe.
 pub(super) async fn start(workshop: &Workshop, command: &FfmpegCommand) -> Result<Child, EngineError> {
@@ -22,6 +26,9 @@ pub(super) async fn start(workshop: &Workshop, command: &FfmpegCommand) -> Resul
     }));
     // Standard input is how ffmpeg is asked to finish (`q`).
     process.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    // ffmpeg keeps a segment in memory and writes it at its end, all at once: a look at the spool would be too late.
+    let share = workshop.spool_share.load(Ordering::Relaxed);
+    limit_files(&mut process, quota::largest_segment(share));
     workshop.spawner.spawn(process, pipe).await.map_err(failed)
 }
 
@@ -42,7 +49,6 @@ pub(super) struct StderrLines<R> {
     at: usize,
 }
 
-const MOST_LINE: usize = 4096;
 const CHUNK: usize = 2048;
 
 impl<R: AsyncRead + Unpin> StderrLines<R> {

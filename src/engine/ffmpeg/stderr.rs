@@ -3,37 +3,40 @@
 use std::collections::VecDeque;
 
 use crate::domain::lifecycle::Cause;
-use crate::domain::source::hide_path;
+use crate::domain::picture::Size;
+use crate::domain::source::without_secrets;
 
+/// Bytes of a line that are read; what follows is not.
+pub const MOST_LINE: usize = 4096;
 /// Longest line that is kept; ffmpeg can print whole SDPs.
 const MOST_CHARS: usize = 300;
 const KEPT_LINES: usize = 12;
 
+/// Said of the audio encoder's bitrate whenever a camera has no audio: no reason of anything.
+const NO_AUDIO: &str = "has not been used for any stream";
+
 /// The line without credentials and control characters, at most `MOST_CHARS` long.
 pub fn redact(line: &str) -> String {
-    let mut safe = String::new();
-    for (i, part) in line.split("://").enumerate() {
-        if i > 0 {
-            safe.push_str("://");
-        }
-        safe.push_str(&if i > 0 { without_secrets(part) } else { part.to_owned() });
+    let (mut safe, mut rest) = (String::new(), whole_words(line));
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + 3);
+        let (url, after) = url.split_at(url.find(ends_a_url).unwrap_or(url.len()));
+        safe.push_str(before);
+        safe.push_str(&without_secrets(url));
+        rest = after;
     }
+    safe.push_str(rest);
     safe.chars().filter(|c| !c.is_control()).take(MOST_CHARS).collect()
 }
 
-/// What follows `://`: user and password, and a query's values, go.
-fn without_secrets(rest: &str) -> String {
-    let end = rest.find(|c: char| c.is_whitespace() || "'\"<>".contains(c)).unwrap_or(rest.len());
-    let (url, tail) = rest.split_at(end);
-    // A raw `@` or `/` in a password: take the last `@` of the whole URL, rather too much than too little.
-    let host = match url.rfind('@') {
-        Some(at) => format!("***@{}", &url[at + 1..]),
-        None => url.to_owned(),
-    };
-    match host.split_once('?') {
-        Some((path, _)) => format!("{}?***{tail}", hide_path(path)),
-        None => format!("{}{tail}", hide_path(&host)),
-    }
+/// What no URL has that the configuration lets through; a double quote may be part of its host.
+fn ends_a_url(c: char) -> bool {
+    c.is_whitespace() || "'<>".contains(c)
+}
+
+/// A URL that was cut off may end within its password, and then nothing tells that it is one.
+fn whole_words(line: &str) -> &str {
+    if line.len() < MOST_LINE { line } else { &line[..line.rfind(ends_a_url).unwrap_or_default()] }
 }
 
 /// The last lines that matter, and the worst thing they said.
@@ -41,21 +44,38 @@ fn without_secrets(rest: &str) -> String {
 pub struct LastWords {
     lines: VecDeque<String>,
     cause: Option<Cause>,
+    /// What is said now is below a warning.
+    chats: bool,
 }
 
 impl LastWords {
-    /// Takes a raw line; returns it safe.
+    /// Takes a raw line; returns it safe. What ffmpeg only mentions explains nothing, and is not kept.
     pub fn hear(&mut self, line: &str) -> String {
         let safe = redact(line);
+        // A line without a level goes on with the message before it: an SDP has many.
+        self.chats = is_chatter(&safe).unwrap_or(self.chats);
+        if self.chats || is_jump(&safe) || safe.contains(NO_AUDIO) {
+            return safe;
+        }
         if let Some(cause) = classify(&safe) {
             // The first explanation is the right one: what follows are its consequences.
             self.cause.get_or_insert(cause);
         }
+        self.note(safe.clone());
+        safe
+    }
+
+    /// Adds a line of the agent's own.
+    pub fn note(&mut self, line: String) {
         if self.lines.len() == KEPT_LINES {
             self.lines.pop_front();
         }
-        self.lines.push_back(safe.clone());
-        safe
+        self.lines.push_back(line);
+    }
+
+    /// The line that was heard last is below a warning.
+    pub fn chats(&self) -> bool {
+        self.chats
     }
 
     /// Frames arrive: what was said while connecting explains no later death.
@@ -78,6 +98,72 @@ impl LastWords {
     }
 }
 
+/// Is it below a warning? `None`: it has no level of its own.
+fn is_chatter(line: &str) -> Option<bool> {
+    let (_, level) = head(line)?;
+    Some(!matches!(level, "warning" | "error" | "fatal" | "panic"))
+}
+
+/// `[rtsp @ 0x55] [error] text` -> who speaks and the level. The text may be the camera's own and say anything:
+/// only what stands before it counts.
+fn head(line: &str) -> Option<(&str, &str)> {
+    const LEVELS: [&str; 8] = ["panic", "fatal", "error", "warning", "info", "verbose", "debug", "trace"];
+    let (mut at, mut rest) = (0, line);
+    loop {
+        let (inner, after) = rest.strip_prefix('[')?.split_once("] ")?;
+        if LEVELS.contains(&inner) {
+            return Some((&line[..at], inner));
+        }
+        if !inner.contains(" @ ") {
+            return None;
+        }
+        (at, rest) = (line.len() - after.len(), after);
+    }
+}
+
+/// `-dts_error_threshold` at work: said of every packet from then on.
+fn is_jump(line: &str) -> bool {
+    line.contains("invalid dropping") && is_chatter(line) == Some(false)
+}
+
+/// Hears from ffmpeg's lines when a run is not fit for its viewers any more, although it goes on.
+#[derive(Debug)]
+pub struct Fitness {
+    wanted_width: u32,
+    /// What the encoder was opened with: a picture of another aspect would be squeezed into it.
+    encoded: Option<Size>,
+    told: bool,
+}
+
+impl Fitness {
+    pub fn new(wanted_width: u32) -> Self {
+        Self { wanted_width, encoded: None, told: false }
+    }
+
+    /// `Some` once.
+    pub fn hear(&mut self, line: &str) -> Option<Cause> {
+        let cause = if is_jump(line) {
+            Cause::ClockJumped
+        } else {
+            let size = picture_size(line)?.scaled_to(self.wanted_width);
+            if *self.encoded.get_or_insert(size) == size {
+                return None;
+            }
+            Cause::PictureChanged
+        };
+        (!std::mem::replace(&mut self.told, true)).then_some(cause)
+    }
+}
+
+/// The filter graph tells the size of its input whenever it is set up:
+/// `[graph 0 input from stream 0:0 @ 0x1] [verbose] w:640 h:480 pixfmt:yuv420p …`.
+fn picture_size(line: &str) -> Option<Size> {
+    let (speaker, _) = head(line)?;
+    let said = line.strip_prefix(speaker).filter(|_| speaker.contains(" input from stream "))?;
+    let side = |name: &str| said.split(' ').find_map(|word| word.strip_prefix(name)?.parse().ok());
+    Some(Size { width: side("w:")?, height: side("h:")? })
+}
+
 /// What a line means for the run. Exit codes differ between versions, texts hardly do.
 pub fn classify(line: &str) -> Option<Cause> {
     const TABLE: &[(&str, Cause)] = &[
@@ -98,6 +184,7 @@ pub fn classify(line: &str) -> Option<Cause> {
         ("No space left on device", Cause::Spool),
         ("Failed to open file", Cause::Spool),
         ("Failed to open segment", Cause::Spool),
+        ("failed to rename file", Cause::Spool),
         ("matches no streams", Cause::BadStream),
         ("Could not find codec parameters", Cause::BadStream),
         ("Invalid data found when processing input", Cause::BadStream),
@@ -118,6 +205,13 @@ mod tests {
             ("https://h/p?X-Amz-Signature=abc now", "https://h/p?*** now"),
             ("two rtsp://a:b@c rtsps://d:e@f end", "two rtsp://***@c rtsps://***@f end"),
             ("no url here: 12:30 a@b", "no url here: 12:30 a@b"),
+            ("rtsp://h/x?pw=a://hunter2 x", "rtsp://h/x?*** x"),
+            ("rtsp://h/x?pw=ab@hunter2", "rtsp://***?***"),
+            ("rtsp://h/user=a&pw=b://hunter2: x", "rtsp://h/user=*** x"),
+            ("rtsp://admin:hunter2", "rtsp://***"),
+            ("'rtsp://%5B@\"/a:hunter2@10.0.0.9/'", "'rtsp://***@10.0.0.9/'"),
+            ("tcp://10.0.0.9:554?timeout=0: refused", "tcp://10.0.0.9:554?*** refused"),
+            ("rtsp://cam:554: refused, rtsp://[::1]:554, x", "rtsp://cam:554: refused, rtsp://[::1]:554, x"),
         ] {
             assert_eq!(redact(raw), safe);
         }
@@ -125,8 +219,16 @@ mod tests {
 
     #[test]
     fn lines_are_bounded_and_of_one_line() {
-        assert_eq!(redact(&"x".repeat(10_000)).len(), MOST_CHARS);
+        assert_eq!(redact(&"x ".repeat(5_000)).len(), MOST_CHARS);
         assert_eq!(redact("a\u{1b}[31mb\rc"), "a[31mbc");
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_tells_no_half_of_a_password() {
+        let mut line = format!("rtsp://h/x?{} rtsp://admin:123456", "q".repeat(MOST_LINE));
+        assert_eq!(redact(&line), "rtsp://h/x?***");
+        line.truncate(MOST_LINE);
+        assert_eq!(redact(&line), "");
     }
 
     #[test]
@@ -136,6 +238,65 @@ mod tests {
         words.hear("[error] pipe:3: Invalid data found when processing input");
         assert_eq!(words.cause(Some(1)), Cause::Auth);
         assert_eq!(words.into_lines().len(), 2);
+    }
+
+    #[test]
+    fn chatter_is_neither_kept_nor_a_cause() {
+        let mut words = LastWords::default();
+        words.hear("[rtsp @ 0x1] [verbose] SDP:");
+        words.hear("a=note:Connection refused");
+        words.hear("[warning] DTS 6206401, next:8960011 st:0 invalid dropping");
+        words.hear("[warning] Queue input is backward in time");
+        words.hear("[warning] Codec AVOption b (set bitrate (in bits/s)) specified for output file #0 (/run/x/index.m3u8) has not been used for any stream. The most likely reason is");
+        assert_eq!(words.cause(None), Cause::Crashed);
+        assert_eq!(words.into_lines(), ["[warning] Queue input is backward in time"]);
+    }
+
+    #[test]
+    fn what_the_camera_says_itself_is_no_level_and_no_jump() {
+        let mut words = LastWords::default();
+        words.hear("[rtsp @ 0x1] [verbose] SDP:");
+        words.hear("s=Yard [error] 401 Unauthorized");
+        assert_eq!(words.cause(None), Cause::Crashed);
+        words.hear("[rtsp @ 0x1] [error] method DESCRIBE failed: 401 [info] Unauthorized: 401 Unauthorized");
+        assert_eq!(words.cause(None), Cause::Auth);
+        let mut fitness = Fitness::new(854);
+        for own in [
+            "s=invalid dropping",
+            "[rtsp @ 0x1] [verbose] s=invalid dropping",
+            "s=1 input from stream w:1 h:1 ",
+            "[in @ 0x1] [verbose] input from stream w:2 h:1 ",
+            "i=[x input from stream @ 0x1] [verbose] w:640 h:480 ",
+        ] {
+            assert_eq!(fitness.hear(own), None, "{own}");
+        }
+        assert_eq!(fitness.encoded, None);
+    }
+
+    #[test]
+    fn a_jump_makes_a_run_unfit_once() {
+        let mut fitness = Fitness::new(854);
+        assert_eq!(fitness.hear("[warning] Queue input is backward in time"), None);
+        let jump = "[warning] DTS 6206401, next:8960011 st:0 invalid dropping";
+        assert_eq!(fitness.hear(jump), Some(Cause::ClockJumped));
+        assert_eq!(fitness.hear(jump), None);
+    }
+
+    #[test]
+    fn a_picture_of_another_aspect_makes_a_run_unfit() {
+        let graph = |size| {
+            format!(
+                "[graph 0 input from stream 0:0 @ 0x5] [verbose] {size} pixfmt:yuv420p tb:1/90000 sar:1/1"
+            )
+        };
+        let mut fitness = Fitness::new(854);
+        for same in ["w:1280 h:720", "w:1920 h:1080", "w:1280 h:720"] {
+            assert_eq!(fitness.hear(&graph(same)), None);
+        }
+        let audio =
+            "[graph_0_in_0_1 @ 0x5] [verbose] tb:1/16000 samplefmt:fltp samplerate:16000 chlayout:mono";
+        assert_eq!(fitness.hear(audio), None);
+        assert_eq!(fitness.hear(&graph("w:640 h:480")), Some(Cause::PictureChanged));
     }
 
     #[test]

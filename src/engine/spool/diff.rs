@@ -10,8 +10,11 @@ pub struct Listed {
     pub duration: Duration,
 }
 
+/// Millions of years of segments: what is more is damage.
+const MOST_INDEX: u64 = 1 << 52;
+
 /// Follows one run's playlist; a wake-up may be lost, or come twice, without harm.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Diff {
     next_index: u64,
 }
@@ -27,7 +30,7 @@ pub struct News {
 impl Diff {
     /// The segment was told of already, so somebody else is to remove it.
     pub fn has_told(&self, name: &str) -> bool {
-        name.ends_with(".ts") && index_of(name).is_some_and(|index| index < self.next_index)
+        index_of(name).is_some_and(|index| index < self.next_index)
     }
 
     pub fn advance(&mut self, playlist: &str) -> News {
@@ -50,9 +53,11 @@ impl Diff {
     }
 }
 
-/// `seg_000012.ts` -> 12.
+/// `seg_000012.ts` -> 12. Nothing but the very name that ffmpeg was told to give: it becomes a path.
 fn index_of(name: &str) -> Option<u64> {
-    name.strip_prefix("seg_")?.split('.').next()?.parse().ok()
+    let digits = name.strip_prefix("seg_")?.strip_suffix(".ts")?;
+    let index = digits.parse().ok().filter(|index| *index < MOST_INDEX)?;
+    (digits == format!("{index:06}")).then_some(index)
 }
 
 #[cfg(test)]
@@ -99,6 +104,10 @@ mod tests {
             "seg_000000.ts",
             "#EXTINF:-1,\nseg_000000.ts",
             "#EXTINF:2,\n../x",
+            "#EXTINF:2,\nseg_000001./../../x.ts",
+            "#EXTINF:2,\nseg_000001.tsé",
+            "#EXTINF:2,\nseg_+00001.ts",
+            "#EXTINF:2,\nseg_18446744073709551615.ts",
         ] {
             assert_eq!(diff.advance(text), News::default(), "{text}");
         }

@@ -3,6 +3,8 @@
 //! One folder per run: a restarted ffmpeg in the same folder would overwrite files that are still to be uploaded.
 
 pub mod diff;
+mod memory;
+pub mod note;
 pub mod root;
 pub mod watch;
 

@@ -6,25 +6,40 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use nix::sys::statvfs::statvfs;
 use nix::unistd::geteuid;
 
+use super::memory;
 use crate::domain::ids::{CameraId, RunId};
+
+/// Locked while an agent runs the camera.
+const LOCK: &str = "lock";
 
 /// One camera's spool, locked for this process. Dropping it unlocks.
 #[derive(Debug)]
 pub struct CameraSpool {
     folder: PathBuf,
-    _lock: File,
+    earlier_runs: Vec<RunId>,
+    lock: File,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    #[error("the spool folder {} can't be used: {error}", path.display())]
+    #[error("the spool folder {} can't be used: {error}{}", path.display(), mend(error))]
     Io { path: PathBuf, error: io::Error },
     #[error("the spool folder {} belongs to another user; set `spool:` to a folder of this user's", path.display())]
     NotOurs { path: PathBuf },
     #[error("camera {camera} is already run by another edge-agent on this machine (spool {})", path.display())]
     Taken { camera: CameraId, path: PathBuf },
+}
+
+fn mend(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => "; mount it writable, or set `spool:` to another folder",
+        io::ErrorKind::PermissionDenied => "; let this user write there, or set `spool:` to another folder",
+        io::ErrorKind::StorageFull => "; make room there, or set `spool:` to another folder",
+        _ => "",
+    }
 }
 
 /// The spool root if none is configured: systemd's runtime folder, else a tmpfs, else the temporary folder.
@@ -43,6 +58,22 @@ pub fn is_tmpfs(folder: &Path) -> bool {
     statfs(folder).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC)
 }
 
+/// The size of the file system that holds `folder`, or will hold it.
+#[allow(clippy::unnecessary_cast, reason = "these are u32 on 32-bit ARM")]
+pub fn file_system_bytes(folder: &Path) -> Option<u64> {
+    let fs = folder.ancestors().find_map(|folder| statvfs(folder).ok())?;
+    (fs.blocks() as u64).checked_mul(fs.fragment_size() as u64).filter(|bytes| *bytes > 0)
+}
+
+/// What all runs in a camera's folder take on disk.
+pub fn used_by_runs(camera: &Path) -> u64 {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let runs = entries(camera).map(|entry| entry.path()).filter(|path| is_run(path));
+    let files = runs.flat_map(|run| entries(&run).collect::<Vec<_>>());
+    // The blocks too: a tmpfs rounds up, and a disk may not have written what it took.
+    files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len().max(512 * meta.blocks())).sum()
+}
+
 impl CameraSpool {
     /// Takes the camera's folder and empties it: what is there is left of a run that died.
     ///
@@ -53,7 +84,7 @@ impl CameraSpool {
         private_folder(root)?;
         private_folder(&folder)?;
         let io = |error| SpoolError::Io { path: folder.clone(), error };
-        let lock = File::create(folder.join("lock")).map_err(io)?;
+        let lock = File::create(folder.join(LOCK)).map_err(io)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -61,8 +92,27 @@ impl CameraSpool {
             }
             Err(TryLockError::Error(error)) => return Err(io(error)),
         }
+        let earlier_runs = memory::recall(&folder);
         remove_runs(&folder).map_err(io)?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self { folder, earlier_runs, lock })
+    }
+
+    /// The lock file that is locked here is the one that another agent would find. Not so after somebody emptied
+    /// the spool: two agents would each lock a file of their own.
+    pub fn is_claimed(&self) -> bool {
+        let (ours, theirs) = (self.lock.metadata(), fs::symlink_metadata(self.folder.join(LOCK)));
+        let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
+        ours.is_ok_and(|ours| theirs.is_ok_and(|theirs| identity(ours) == identity(theirs)))
+    }
+
+    /// Runs of this machine that nobody goes on with: whoever made them held the lock.
+    pub fn earlier_runs(&self) -> &[RunId] {
+        &self.earlier_runs
+    }
+
+    /// Where the camera's runs lie.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// A fresh folder for one run.
@@ -71,17 +121,22 @@ impl CameraSpool {
     /// It could not be made.
     pub fn run_folder(&self, run: RunId) -> Result<RunFolder, SpoolError> {
         let path = self.folder.join(run.to_string());
-        // Recursive: somebody may have emptied the whole tmpfs meanwhile.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.map_err(|error| SpoolError::Io { path: path.clone(), error })?;
+        if let Err(error) = memory::remember(&self.folder, run) {
+            tracing::debug!(%run, %error, "the run can't be remembered: the next agent will watch its playlist first");
+        }
         Ok(RunFolder { path })
     }
 }
 
 impl Drop for CameraSpool {
     fn drop(&mut self) {
+        // Blocking, also in a task: it has to be over before the lock goes, and a camera ends rarely.
         // The lock file stays: removing it would let two agents each lock a file of that name.
-        let _ = remove_runs(&self.folder);
+        if self.is_claimed() {
+            let _ = remove_runs(&self.folder);
+        }
     }
 }
 
@@ -109,9 +164,18 @@ impl RunFolder {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
+        let path = std::mem::take(&mut self.path);
         // Segments may still wait for their upload; the last of those removes the folder (see `discard`).
-        let _ = fs::remove_file(self.path.join(super::LOCAL_PLAYLIST));
-        let _ = fs::remove_dir(&self.path);
+        let remove = move || {
+            let _ = fs::remove_file(path.join(super::LOCAL_PLAYLIST));
+            let _ = fs::remove_dir(path);
+        };
+        // A run is dropped by a task, and a slow card must not hold up the others. What is not done when the agent
+        // ends, `CameraSpool` or the next start does.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+            Err(_) => remove(),
+        }
     }
 }
 
@@ -183,6 +247,32 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_that_somebody_deleted_is_known_and_taken_again() {
+        let root = tempfile::tempdir().unwrap();
+        let camera: CameraId = "cam".parse().unwrap();
+        let first = CameraSpool::claim(root.path(), &camera).unwrap();
+        assert!(first.is_claimed());
+        fs::remove_dir_all(root.path().join("cam")).unwrap();
+        assert!(!first.is_claimed());
+        let other = CameraSpool::claim(root.path(), &camera).unwrap();
+        let run = other.run_folder(RunId::new(1, 1)).unwrap();
+        drop(first);
+        assert!(run.path().exists() && other.is_claimed(), "the new owner's runs are left alone");
+    }
+
+    #[test]
+    fn the_next_agent_knows_the_runs_of_the_one_before() {
+        let root = tempfile::tempdir().unwrap();
+        let camera: CameraId = "cam".parse().unwrap();
+        let first = CameraSpool::claim(root.path(), &camera).unwrap();
+        assert_eq!(first.earlier_runs(), []);
+        drop(first.run_folder(RunId::new(2, 2)).unwrap());
+        drop(first);
+        let second = CameraSpool::claim(root.path(), &camera).unwrap();
+        assert_eq!(second.earlier_runs(), [RunId::new(2, 2)]);
+    }
+
+    #[test]
     fn the_last_segment_of_a_finished_run_takes_the_folder_with_it() {
         let root = tempfile::tempdir().unwrap();
         let spool = CameraSpool::claim(root.path(), &"cam".parse().unwrap()).unwrap();
@@ -196,6 +286,21 @@ mod tests {
         assert!(folder.exists(), "a segment still waits for its upload");
         discard(&folder.join("seg_000001.ts"));
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn all_runs_of_a_camera_count_together_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        for run in [RunId::new(1, 1), RunId::new(2, 2)] {
+            let folder = root.path().join(run.to_string());
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("seg_000000.ts"), vec![0; 100_000]).unwrap();
+            fs::write(folder.join("seg_000001.ts.tmp"), vec![0; 100_000]).unwrap();
+        }
+        fs::write(root.path().join("notes.txt"), vec![0; 1_000_000]).unwrap();
+        assert!((400_000..420_000).contains(&used_by_runs(root.path())), "{}", used_by_runs(root.path()));
+        assert_eq!(used_by_runs(&root.path().join("absent")), 0);
+        assert!(file_system_bytes(&root.path().join("not/yet/there")) > Some(1 << 20));
     }
 
     #[test]

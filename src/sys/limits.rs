@@ -1,0 +1,43 @@
+//! What this process may have.
+
+use std::io;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Raises the limit of open files to what the system allows. Shells and service managers start programs with 1024,
+/// for the sake of those that use select(2); a camera takes some ten.
+///
+/// # Errors
+/// The limit could not be read or raised.
+pub fn raise_open_files() -> io::Result<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    }
+    Ok(hard)
+}
+
+/// Two heaps for all threads. Each thread would get one of its own, which keeps the most that was ever taken from
+/// it: over weeks that adds up, and segments pass through every thread that reads files. To be called before there are
+/// threads.
+pub fn share_heaps() {
+    #[cfg(target_env = "gnu")]
+    {
+        const HEAPS: libc::c_int = 2;
+        #[expect(unsafe_code, reason = "mallopt takes two numbers")]
+        // SAFETY: no other thread runs yet, and M_ARENA_MAX only bounds what later threads get.
+        let taken = unsafe { libc::mallopt(libc::M_ARENA_MAX, HEAPS) };
+        debug_assert_eq!(taken, 1, "glibc knows it since 2.10");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_becomes_the_hard_one() {
+        let raised = raise_open_files().unwrap();
+        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap(), (raised, raised));
+    }
+}
