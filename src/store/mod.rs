@@ -9,17 +9,19 @@ pub mod memory;
 mod open;
 mod public_url;
 mod reason;
+pub mod renewing;
 pub mod s3;
 pub mod supabase;
 
 use std::fmt::Debug;
 use std::time::Duration;
 
-pub use open::{Limits, open};
+pub use open::{Identity, Limits, open, open_anew};
 pub use public_url::public_url;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use crate::domain::class::ObjectClass;
 use crate::domain::key::ObjectKey;
@@ -45,6 +47,12 @@ pub trait ObjectStore: Send + Sync + Debug {
     /// All objects whose key starts with `prefix`, which ends in `/`. Objects in folders below it may be
     /// left out (the agent has none).
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectKey>, StoreError>;
+
+    /// Counts how often this store got new credentials: after that, what was refused is worth another try at once.
+    /// `None`: it never does.
+    fn renewals(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
 }
 
 /// What the caller can do about it, not where it came from.

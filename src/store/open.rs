@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
+
 use super::fs::FileStore;
 use super::s3::S3Store;
 use super::supabase::SupabaseStore;
@@ -14,8 +16,8 @@ use crate::config::model::StoreConfig;
 pub struct Limits {
     /// A connection that isn't there after this long won't come.
     pub connect: Duration,
-    /// One whole call. Long, as a segment over a slow uplink needs its time; a dead connection costs this
-    /// much at worst.
+    /// One whole call: no shorter than the time that an upload over a slow uplink gets (`domain::uplink`). Callers
+    /// have shorter limits of their own.
     pub attempt: Duration,
     /// Objects per page of a listing.
     pub page: usize,
@@ -27,7 +29,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            attempt: Duration::from_secs(30),
+            attempt: Duration::from_secs(310),
             // What S3 and Supabase take at most.
             page: 1000,
             batch: 1000,
@@ -42,5 +44,39 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreErr
         StoreConfig::S3(config) => Arc::new(S3Store::connect(config).await?),
         StoreConfig::Supabase(config) => Arc::new(SupabaseStore::new(config)?),
         StoreConfig::File(config) => Arc::new(FileStore::new(config)),
+    })
+}
+
+/// What a store is reached with. Two of them can be compared and not shown.
+#[derive(Debug, Clone)]
+pub struct Identity(SecretString);
+
+impl Identity {
+    pub(super) fn new(parts: &[&str]) -> Self {
+        // No part has a NUL in it: they end up in headers.
+        Self(parts.join("\0").into())
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
+
+/// As [`open`], with the credentials looked up now: the AWS chain may ask the network for them.
+///
+/// # Errors
+/// There are none, or nobody answers.
+pub async fn open_anew(config: &StoreConfig) -> Result<(Arc<dyn ObjectStore>, Identity), StoreError> {
+    Ok(match config {
+        StoreConfig::S3(config) => {
+            let (store, identity) = S3Store::connect_anew(config).await?;
+            (Arc::new(store), identity)
+        }
+        StoreConfig::Supabase(config) => {
+            (Arc::new(SupabaseStore::new(config)?), Identity::new(&[config.key.expose_secret()]))
+        }
+        StoreConfig::File(config) => (Arc::new(FileStore::new(config)), Identity::new(&[])),
     })
 }

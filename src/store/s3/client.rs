@@ -5,14 +5,16 @@ use aws_sdk_s3::Config;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    Credentials, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
+    Credentials, ProvideCredentials, RequestChecksumCalculation, ResponseChecksumValidation,
+    StalledStreamProtectionConfig,
 };
 use secrecy::ExposeSecret;
 use url::Url;
 
+use super::errors::no_credentials;
 use crate::config::model::{S3Config, S3Credentials};
 use crate::store::StoreError;
-use crate::store::open::Limits;
+use crate::store::open::{Identity, Limits};
 use crate::store::public_url::bare;
 
 /// What stores that have no regions call theirs.
@@ -21,7 +23,24 @@ const R2_REGION: &str = "auto";
 const R2_DOMAIN: &str = ".r2.cloudflarestorage.com";
 
 pub(super) async fn sdk_config(config: &S3Config, limits: &Limits) -> Result<Config, StoreError> {
+    from_shared(config, limits, &shared_config(config).await)
+}
+
+/// The same, with the credentials that it has at this moment.
+pub(super) async fn sdk_config_and_identity(
+    config: &S3Config,
+    limits: &Limits,
+) -> Result<(Config, Identity), StoreError> {
     let shared = shared_config(config).await;
+    let sdk = from_shared(config, limits, &shared)?;
+    let none = || StoreError::Denied { reason: "no credentials".to_owned() };
+    let provider = shared.credentials_provider().ok_or_else(none)?;
+    let found = provider.provide_credentials().await.map_err(|error| no_credentials(&error))?;
+    let token = found.session_token().unwrap_or_default();
+    Ok((sdk, Identity::new(&[found.access_key_id(), found.secret_access_key(), token])))
+}
+
+fn from_shared(config: &S3Config, limits: &Limits, shared: &SdkConfig) -> Result<Config, StoreError> {
     if shared.region().is_none() {
         let reason = "no region: set `region`, AWS_REGION or a profile with one".to_owned();
         return Err(StoreError::Rejected { reason });
@@ -30,7 +49,7 @@ pub(super) async fn sdk_config(config: &S3Config, limits: &Limits) -> Result<Con
         .connect_timeout(limits.connect)
         .operation_attempt_timeout(limits.attempt)
         .build();
-    let mut builder = aws_sdk_s3::config::Builder::from(&shared)
+    let mut builder = aws_sdk_s3::config::Builder::from(shared)
         // One attempt per call, as only the publisher retries. A wrong clock needs no second one in here:
         // the SDK keeps the offset that it learns from any answer's `Date` and signs the next call with it.
         .retry_config(RetryConfig::disabled())

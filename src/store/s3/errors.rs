@@ -57,7 +57,7 @@ fn answer<E: ProvideErrorMetadata>(response: &HttpResponse, error: Option<&E>) -
     }
 }
 
-fn no_credentials(error: &CredentialsError) -> StoreError {
+pub(super) fn no_credentials(error: &CredentialsError) -> StoreError {
     let reason = format!("no credentials: {}", chain(error));
     match error {
         // The instance's metadata service or STS did not answer: that passes.

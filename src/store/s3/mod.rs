@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::answer::{Answer, nothing_to_find};
-use super::open::Limits;
+use super::open::{Identity, Limits};
 use super::reason::chain;
 use super::{ObjectStore, StoreError};
 use crate::config::model::S3Config;
@@ -43,9 +43,20 @@ impl S3Store {
         Self::with_limits(config, Limits::default()).await
     }
 
+    /// As [`Self::connect`], and says with which credentials.
+    pub(super) async fn connect_anew(config: &S3Config) -> Result<(Self, Identity), StoreError> {
+        let limits = Limits::default();
+        let (sdk, identity) = client::sdk_config_and_identity(config, &limits).await?;
+        Ok((Self::of(config, limits, sdk), identity))
+    }
+
     pub async fn with_limits(config: &S3Config, limits: Limits) -> Result<Self, StoreError> {
-        let client = Client::from_conf(client::sdk_config(config, &limits).await?);
-        Ok(Self { client, bucket: config.bucket.clone(), limits, no_batches: AtomicBool::new(false) })
+        Ok(Self::of(config, limits, client::sdk_config(config, &limits).await?))
+    }
+
+    fn of(config: &S3Config, limits: Limits, sdk: aws_sdk_s3::Config) -> Self {
+        let client = Client::from_conf(sdk);
+        Self { client, bucket: config.bucket.clone(), limits, no_batches: AtomicBool::new(false) }
     }
 
     async fn delete_batch(&self, keys: &[ObjectKey]) -> Result<(), StoreError> {
