@@ -8,10 +8,13 @@ use super::check::{self, absolute_path, program};
 use super::model::{Camera, Config, HttpConfig, OtherCamera, Settings, StoreConfig};
 use super::node::{Kind, Node};
 use super::read::{Field, Reader, Section, Spot, kind};
+use super::storage::Storage;
 use super::{settings, storage, storage_env};
 use crate::domain::ids::{CameraId, Location};
+use crate::domain::quota;
 
-pub(super) const KEYS: &[&str] = &["location", "storage", "http", "spool", "ffmpeg", "defaults", "cameras"];
+pub(super) const KEYS: &[&str] =
+    &["location", "storage", "http", "spool_limit", "spool", "ffmpeg", "defaults", "cameras"];
 pub(super) const HTTP_KEYS: &[&str] = &["listen"];
 pub(super) const DEFAULTS_KEYS: &[&str] = &["settings"];
 
@@ -47,14 +50,18 @@ pub(super) fn read(reader: &mut Reader<'_>, root: Option<&Node>) -> Option<Confi
 fn list(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
     let spot = |path: &str| Spot { path: path.into(), line: 1 };
     let location = storage_env::location(reader);
-    let store = storage_env::storage(reader, &spot("storage"));
+    let storage = storage_env::storage(reader, &spot("storage"));
+    let storage = storage_env::with_variables_of_file(reader, storage);
     let field = Field { spot: Spot { path: "cameras".into(), line: node.line }, node };
     let (cameras, others) = cameras(reader, &field, &Settings::default());
+    let (location, storage) = (location?, storage?);
     Some(Config {
-        location: location?,
-        store: store?,
+        location,
+        store: storage.store,
+        min_playlist_interval: storage.min_playlist_interval,
         http: None,
         spool: None,
+        spool_limit: None,
         ffmpeg: None,
         cameras,
         others,
@@ -64,9 +71,10 @@ fn list(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
 fn full(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Config> {
     reader.refuse_unknown(section, KEYS, None);
     let location = location(reader, section);
-    let store = store(reader, section);
+    let storage = storage_of(reader, section);
     let http = section.get("http").and_then(|field| http(reader, &field));
     let spool = reader.parsed(section, "spool", absolute_path).map(|spool| spool.value);
+    let spool_limit = reader.bytes(section, "spool_limit", quota::LEAST);
     let ffmpeg = reader.parsed(section, "ffmpeg", program).map(|ffmpeg| ffmpeg.value);
     let defaults = defaults(reader, section);
     let (cameras, others) = match section.get("cameras") {
@@ -76,7 +84,9 @@ fn full(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Config> {
             Default::default()
         }
     };
-    Some(Config { location: location?, store: store?, http, spool, ffmpeg, cameras, others })
+    let (location, storage) = (location?, storage?);
+    let Storage { store, min_playlist_interval } = storage;
+    Some(Config { location, store, min_playlist_interval, http, spool, spool_limit, ffmpeg, cameras, others })
 }
 
 fn location(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Location> {
@@ -87,8 +97,8 @@ fn location(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Location> 
     }
 }
 
-fn store(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<StoreConfig> {
-    match section.get("storage") {
+fn storage_of(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Storage> {
+    let storage = match section.get("storage") {
         Some(field) if field.node.is_null() => {
             reader.fault(&field.spot, "is empty; fill it in, or remove it to take the environment's");
             None
@@ -98,7 +108,24 @@ fn store(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<StoreConfig> 
             storage::read(reader, &section)
         }
         None => storage_env::storage(reader, &section.spot_of("storage")),
-    }
+    };
+    storage_env::with_variables_of_file(reader, storage)
+}
+
+/// As [`read`] does, but the storage alone. `None` only if there was a fault.
+pub(super) fn read_storage(reader: &mut Reader<'_>, root: Option<&Node>) -> Option<StoreConfig> {
+    let top = Spot { path: String::new(), line: 1 };
+    let storage = match root {
+        Some(node @ Node { kind: Kind::Map(_), .. }) => {
+            let section = reader.section(&Field { spot: top, node })?;
+            storage_of(reader, &section)
+        }
+        _ => {
+            let storage = storage_env::storage(reader, &Spot { path: "storage".into(), ..top });
+            storage_env::with_variables_of_file(reader, storage)
+        }
+    };
+    Some(storage?.store)
 }
 
 fn http(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpConfig> {

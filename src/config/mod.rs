@@ -11,7 +11,9 @@
 
 mod camera;
 mod check;
+mod diff;
 mod env;
+mod env_file;
 mod expand;
 mod fault;
 mod file;
@@ -22,6 +24,7 @@ mod read;
 mod secret;
 mod select;
 mod settings;
+mod source;
 mod storage;
 mod storage_env;
 mod suggest;
@@ -31,7 +34,10 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use diff::{CameraChanges, camera_changes, same_access, same_place, same_stream};
 pub use env::{Env, ProcessEnv};
+pub use env_file::{EnvFile, FileEnv};
 pub use fault::{Fault, Faults, Place};
-pub use load::{Loaded, NotFound, find, load, parse};
+pub use load::{Loaded, NotFound, find, load, load_with, parse};
 pub use select::{SelectError, select};
+pub use source::{RELOAD_FROM, StorageNow, StorageSource};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::source::Source;
 
@@ -15,9 +16,13 @@ use crate::domain::source::Source;
 pub struct Config {
     pub location: Location,
     pub store: StoreConfig,
+    /// Between the starts of two playlist PUTs: some stores limit the writes to one key.
+    pub min_playlist_interval: Duration,
     pub http: Option<HttpConfig>,
     /// Where runs write their segments; `None`: a tmpfs if there is one (see `engine::spool`).
     pub spool: Option<PathBuf>,
+    /// Bytes that all spools may take together; `None`: a part of the file system (see `domain::quota`).
+    pub spool_limit: Option<u64>,
     /// The ffmpeg to run; `None`: the one in PATH.
     pub ffmpeg: Option<PathBuf>,
     /// The `live_stream` cameras of the file, in its order, also those that are disabled.
@@ -67,6 +72,8 @@ pub struct Settings {
     pub segment_duration: Duration,
     /// The rolling window: how many segments the playlist names.
     pub segments_to_keep: usize,
+    /// Between two looks of the health monitor.
+    pub health_check_interval: Duration,
 }
 
 impl Default for Settings {
@@ -76,6 +83,7 @@ impl Default for Settings {
             target_fps: 15,
             segment_duration: Duration::from_secs(2),
             segments_to_keep: 5,
+            health_check_interval: DEFAULT_INTERVAL,
         }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::model::Settings;
 use super::read::{Field, Given, Reader};
 
-pub(super) const KEYS: &[&str] = &["target_width", "target_fps", "segment_duration", "segments_to_keep"];
+pub(super) const KEYS: &[&str] =
+    &["target_width", "target_fps", "segment_duration", "segments_to_keep", "health_check_interval"];
 
 const WIDTH_MIN: u32 = 16;
 const WIDTH_MAX: u32 = 7680;
@@ -15,6 +16,8 @@ const SEGMENT_MAX: Duration = Duration::from_secs(60);
 /// RFC 8216 6.2.2: a live playlist holds at least three target durations.
 const WINDOW_MIN: u32 = 3;
 const WINDOW_MAX: u32 = 100;
+const LOOK_MIN: Duration = Duration::from_secs(1);
+const LOOK_MAX: Duration = Duration::from_secs(300);
 
 /// How far from a whole number of frames a segment may be: what decimals of a fraction leave over.
 const FRAME_TOLERANCE: f64 = 1e-6;
@@ -25,6 +28,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Set
     reader.refuse_unknown(&section, KEYS, None);
     let width = reader.integer(&section, "target_width", WIDTH_MIN..=WIDTH_MAX);
     let keep = reader.integer(&section, "segments_to_keep", WINDOW_MIN..=WINDOW_MAX);
+    let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
     let faults_before = reader.faults.len();
     let fps = reader.integer(&section, "target_fps", 1..=FPS_MAX);
     let duration = reader.duration(&section, "segment_duration", SEGMENT_MIN..=SEGMENT_MAX);
@@ -39,6 +43,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Set
         target_fps: fps.as_ref().map_or(base.target_fps, |fps| fps.value),
         segment_duration: duration.as_ref().map_or(base.segment_duration, |duration| duration.value),
         segments_to_keep: keep.map_or(base.segments_to_keep, |keep| keep.value as usize),
+        health_check_interval: look.map_or(base.health_check_interval, |look| look.value),
     };
     // A pair with a value that is wrong by itself says nothing.
     if pair_is_read {

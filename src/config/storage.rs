@@ -1,5 +1,8 @@
 //! The `storage` section of the full form.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -14,22 +17,50 @@ pub(super) const S3_KEYS: &[&str] = &[
     "endpoint",
     "region",
     "public_base_url",
+    "min_playlist_interval",
     "access_key_id",
     "secret_access_key",
     "secret_access_key_file",
     "session_token",
     "session_token_file",
 ];
-pub(super) const SUPABASE_KEYS: &[&str] = &["type", "url", "bucket", "key", "key_file", "public_base_url"];
-pub(super) const FILE_KEYS: &[&str] = &["type", "root", "public_base_url"];
+pub(super) const SUPABASE_KEYS: &[&str] =
+    &["type", "url", "bucket", "key", "key_file", "public_base_url", "min_playlist_interval"];
+pub(super) const FILE_KEYS: &[&str] = &["type", "root", "public_base_url", "min_playlist_interval"];
 const TYPES: [&str; 3] = ["s3", "supabase", "file"];
 
 /// The bucket of existing Supabase users.
 pub(super) const SUPABASE_BUCKET: &str = "streams";
 
+/// Where the video goes, and how it wants to be written to.
+pub(super) struct Storage {
+    pub store: StoreConfig,
+    pub min_playlist_interval: Duration,
+}
+
+/// Longer, and no player could follow.
+pub(super) const PLAYLIST_INTERVALS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(10);
+/// A little more than the second that they ask for.
+const ONE_A_SECOND: Duration = Duration::from_millis(1100);
+
+/// Cloudflare R2 and Google take one write a second for one key, and answer more with 429.
+pub(super) fn usual_playlist_interval(store: &StoreConfig) -> Duration {
+    let StoreConfig::S3(S3Config { endpoint: Some(endpoint), .. }) = store else { return Duration::ZERO };
+    let host = endpoint.host_str().unwrap_or_default();
+    let limited = host.ends_with(".r2.cloudflarestorage.com") || host == "storage.googleapis.com";
+    if limited { ONE_A_SECOND } else { Duration::ZERO }
+}
+
 /// `None` only if there was a fault.
-pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<StoreConfig> {
+pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Storage> {
     reader.require(section, "type", "use s3, supabase or file");
+    let interval = reader.duration(section, "min_playlist_interval", PLAYLIST_INTERVALS);
+    let store = store(reader, section)?;
+    let usual = usual_playlist_interval(&store);
+    Some(Storage { store, min_playlist_interval: interval.map_or(usual, |interval| interval.value) })
+}
+
+fn store(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<StoreConfig> {
     let kind = reader.text(section, "type")?;
     match kind.value.value.as_str() {
         "s3" => s3(reader, section).map(StoreConfig::S3),

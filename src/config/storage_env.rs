@@ -3,13 +3,16 @@
 //! `SUPABASE_URL` + `SUPABASE_KEY` come first, as existing users have them, then `EDGE_AGENT_STORAGE`.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use url::Url;
 
 use super::check::{self, absolute_path, region, s3_bucket, supabase_bucket, supabase_url, web_url};
-use super::model::{FileConfig, S3Config, StoreConfig, SupabaseConfig};
+use super::model::{FileConfig, S3Config, S3Credentials, StoreConfig, SupabaseConfig};
 use super::read::{Reader, Spot};
-use super::storage::{PUBLISHABLE, SUPABASE_BUCKET, is_publishable};
+use super::storage::{
+    PLAYLIST_INTERVALS, PUBLISHABLE, SUPABASE_BUCKET, Storage, is_publishable, usual_playlist_interval,
+};
 use super::suggest::nearest;
 use crate::domain::ids::Location;
 
@@ -17,6 +20,7 @@ const SUPABASE_URL: &str = "SUPABASE_URL";
 const SUPABASE_KEY: &str = "SUPABASE_KEY";
 const STORAGE: &str = "EDGE_AGENT_STORAGE";
 const BUCKET: &str = "EDGE_AGENT_BUCKET";
+const MIN_PLAYLIST_INTERVAL: &str = "min_playlist_interval";
 const LOCATION: &str = "EDGE_AGENT_LOCATION";
 
 const DEFAULT_LOCATION: &str = "location_1";
@@ -28,7 +32,7 @@ pub(super) fn location(reader: &mut Reader<'_>) -> Option<Location> {
 }
 
 /// `None` only if there was a fault. `spot` is where the file could name the storage.
-pub(super) fn storage(reader: &mut Reader<'_>, spot: &Spot) -> Option<StoreConfig> {
+pub(super) fn storage(reader: &mut Reader<'_>, spot: &Spot) -> Option<Storage> {
     let faults_before = reader.faults.len();
     let url = reader.var(SUPABASE_URL);
     let key = reader.var(SUPABASE_KEY);
@@ -45,7 +49,8 @@ pub(super) fn storage(reader: &mut Reader<'_>, spot: &Spot) -> Option<StoreConfi
                     format!("is ignored beside {SUPABASE_URL} and {SUPABASE_KEY}; {mend}"),
                 );
             }
-            supabase(reader, &url, key).map(StoreConfig::Supabase)
+            let store = StoreConfig::Supabase(supabase(reader, &url, key)?);
+            Some(Storage { min_playlist_interval: usual_playlist_interval(&store), store })
         }
         (url, key, Some(other)) => {
             for (name, _) in [(SUPABASE_URL, url), (SUPABASE_KEY, key)].iter().filter(|(_, v)| v.is_some()) {
@@ -64,6 +69,63 @@ pub(super) fn storage(reader: &mut Reader<'_>, spot: &Spot) -> Option<StoreConfi
                 ),
             );
             None
+        }
+    }
+}
+
+const AWS_KEY: &str = "AWS_ACCESS_KEY_ID";
+const AWS_SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+const AWS_TOKEN: &str = "AWS_SESSION_TOKEN";
+/// Read by the AWS SDK itself, which sees the process's environment alone.
+const AWS_PROCESS: [&str; 5] = [
+    "AWS_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONFIG_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+];
+
+/// The AWS SDK does not see a file of variables: what it would take from the environment is put in here.
+pub(super) fn with_variables_of_file(reader: &mut Reader<'_>, storage: Option<Storage>) -> Option<Storage> {
+    let Storage { store, min_playlist_interval } = storage?;
+    let store = with_variables(reader, store)?;
+    Some(Storage { store, min_playlist_interval })
+}
+
+fn with_variables(reader: &mut Reader<'_>, store: StoreConfig) -> Option<StoreConfig> {
+    let StoreConfig::S3(mut s3) = store else { return Some(store) };
+    if s3.credentials.is_some() {
+        return Some(StoreConfig::S3(s3));
+    }
+    let var = |name: &str| reader.env.file_var(name);
+    if s3.region.is_none() && s3.endpoint.is_none() {
+        let name = var("AWS_REGION").or_else(|| var("AWS_DEFAULT_REGION"));
+        s3.region = match name {
+            Some(name) => Some(good(reader, "AWS_REGION", region(&name))?),
+            None => None,
+        };
+    }
+    let var = |name: &str| reader.env.file_var(name);
+    let (key, secret) = match (var(AWS_KEY), var(AWS_SECRET)) {
+        (Some(key), Some(secret)) => (key, secret),
+        (None, None) => {
+            warn_of_process_variables(reader);
+            return Some(StoreConfig::S3(s3));
+        }
+        (Some(_), None) => return missing_half(reader, AWS_SECRET, AWS_KEY),
+        (None, Some(_)) => return missing_half(reader, AWS_KEY, AWS_SECRET),
+    };
+    let session_token = var(AWS_TOKEN).map(Into::into);
+    s3.credentials =
+        Some(S3Credentials { access_key_id: key, secret_access_key: secret.into(), session_token });
+    Some(StoreConfig::S3(s3))
+}
+
+fn warn_of_process_variables(reader: &mut Reader<'_>) {
+    for name in AWS_PROCESS {
+        let in_file = reader.env.file_var(name);
+        if in_file.is_some() && in_file != reader.env.process_var(name) {
+            reader.env_warn(name, "is ignored in the file of variables; set it in the process's environment");
         }
     }
 }
@@ -93,8 +155,8 @@ fn supabase_key(key: String) -> Result<String, &'static str> {
     Ok(key.into())
 }
 
-/// `s3://bucket?endpoint=…` or `file:///path`, each perhaps with `public_base_url`.
-fn from_url(reader: &mut Reader<'_>, text: &str) -> Option<StoreConfig> {
+/// `s3://bucket?endpoint=…` or `file:///path`, each perhaps with `public_base_url` and `min_playlist_interval`.
+fn from_url(reader: &mut Reader<'_>, text: &str) -> Option<Storage> {
     let url = match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "s3" | "file") => url,
         _ => {
@@ -119,27 +181,45 @@ fn from_url(reader: &mut Reader<'_>, text: &str) -> Option<StoreConfig> {
     if url.scheme() == "s3" { s3(reader, &url) } else { file(reader, &url) }
 }
 
-fn s3(reader: &mut Reader<'_>, url: &Url) -> Option<StoreConfig> {
+fn s3(reader: &mut Reader<'_>, url: &Url) -> Option<Storage> {
     if !matches!(url.path(), "" | "/") {
         reader.env_fault(STORAGE, format!("has a path behind the bucket; folders belong in {LOCATION}"));
         return None;
     }
     let bucket = s3_bucket(url.host_str().unwrap_or_default()).map_err(|e| format!("its bucket {e}"));
     let bucket = good(reader, STORAGE, bucket);
-    let [endpoint, region_name, public] = parameters(reader, url, ["endpoint", "region", "public_base_url"])?;
+    let known = ["endpoint", "region", "public_base_url", MIN_PLAYLIST_INTERVAL];
+    let [endpoint, region_name, public, pace] = parameters(reader, url, known)?;
     let endpoint = parameter(reader, "endpoint", endpoint, web_url)?;
     let region = parameter(reader, "region", region_name, region)?;
     let public_base_url = parameter(reader, "public_base_url", public, web_url)?;
-    Some(StoreConfig::S3(S3Config { bucket: bucket?, endpoint, region, credentials: None, public_base_url }))
+    let pace = parameter(reader, MIN_PLAYLIST_INTERVAL, pace, interval)?;
+    let config = S3Config { bucket: bucket?, endpoint, region, credentials: None, public_base_url };
+    Some(paced(StoreConfig::S3(config), pace))
 }
 
-fn file(reader: &mut Reader<'_>, url: &Url) -> Option<StoreConfig> {
+fn file(reader: &mut Reader<'_>, url: &Url) -> Option<Storage> {
     let path = url.to_file_path().map_err(|()| "must be an absolute path, e.g. file:///srv/streams");
     let path = path.and_then(|path| absolute_path(&path.to_string_lossy()));
     let root = good(reader, STORAGE, path);
-    let [public] = parameters(reader, url, ["public_base_url"])?;
+    let [public, pace] = parameters(reader, url, ["public_base_url", MIN_PLAYLIST_INTERVAL])?;
     let public_base_url = parameter(reader, "public_base_url", public, web_url)?;
-    Some(StoreConfig::File(FileConfig { root: root?, public_base_url }))
+    let pace = parameter(reader, MIN_PLAYLIST_INTERVAL, pace, interval)?;
+    Some(paced(StoreConfig::File(FileConfig { root: root?, public_base_url }), pace))
+}
+
+fn paced(store: StoreConfig, given: Option<Duration>) -> Storage {
+    let min_playlist_interval = given.unwrap_or_else(|| usual_playlist_interval(&store));
+    Storage { store, min_playlist_interval }
+}
+
+/// A number of seconds, or text with a unit.
+fn interval(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let interval = seconds.or_else(|| humantime::parse_duration(text).ok());
+    interval
+        .filter(|interval| PLAYLIST_INTERVALS.contains(interval))
+        .ok_or("must be 0 to 10 seconds, e.g. 1.1 or 500ms")
 }
 
 /// The values of the query's parameters; `None` if there was a fault.

@@ -160,6 +160,42 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    /// A size with its unit (`256MB`, `1GiB`), or a number of bytes.
+    pub fn bytes(&mut self, section: &Section<'_>, key: &str, least: u64) -> Option<u64> {
+        let wanted = format!("{}MB or more, as a number with a unit (256MB, 256MiB, 1GB)", least / 1_000_000);
+        let field = section.get(key)?;
+        let scalar = self.scalar(&field, &wanted)?;
+        let value = size(&scalar.text).filter(|bytes| *bytes >= least);
+        if value.is_none() {
+            self.fault(&field.spot, format!("is {}; use {wanted}", scalar.shown()));
+        }
+        value
+    }
+}
+
+/// `256MB`, `256 MiB`, `1.5GB`, `268435456`.
+fn size(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u64); 9] = [
+        ("", 1),
+        ("B", 1),
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+    ];
+    let text = text.trim();
+    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = (text[..at].parse::<f64>().ok()?, text[at..].trim_start());
+    let (_, factor) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    // More than any disk: an f64 holds it exactly enough.
+    let bytes = number * *factor as f64;
+    (bytes < u64::MAX as f64).then_some(bytes as u64)
+}
+
 fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
@@ -174,4 +210,29 @@ fn seconds(scalar: &Expanded<'_>) -> Option<Duration> {
     } else {
         Duration::MAX
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_decimal_and_binary_units() {
+        for (text, bytes) in [
+            ("256MB", 256_000_000),
+            ("256 MiB", 256 << 20),
+            ("256mb", 256_000_000),
+            ("1.5GB", 1_500_000_000),
+            ("1GiB", 1 << 30),
+            ("512kB", 512_000),
+            ("512KiB", 512 << 10),
+            ("12345678", 12_345_678),
+            ("7B", 7),
+        ] {
+            assert_eq!(size(text), Some(bytes), "{text}");
+        }
+        for bad in ["", "MB", "-1MB", "1e9", "256M", "1..5GB", "256 MB/s", "99999999999999999999TB", "nan"] {
+            assert_eq!(size(bad), None, "{bad}");
+        }
+    }
 }

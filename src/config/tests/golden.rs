@@ -106,7 +106,7 @@ fn storage_in_the_environment() {
         ),
         (
             &[("EDGE_AGENT_STORAGE", "s3://streams?endpont=http://h&x=hunter2")],
-            "environment: EDGE_AGENT_STORAGE: has an unknown parameter behind `?`; did you mean `endpoint`?\nenvironment: EDGE_AGENT_STORAGE: has an unknown parameter behind `?`; known are endpoint, region, public_base_url",
+            "environment: EDGE_AGENT_STORAGE: has an unknown parameter behind `?`; did you mean `endpoint`?\nenvironment: EDGE_AGENT_STORAGE: has an unknown parameter behind `?`; known are endpoint, region, public_base_url, min_playlist_interval",
         ),
         (
             &[("EDGE_AGENT_STORAGE", "s3://streams?region=a&region=b")],
@@ -117,12 +117,16 @@ fn storage_in_the_environment() {
             "environment: EDGE_AGENT_STORAGE: its `endpoint` must start with https:// or http://",
         ),
         (
+            &[("EDGE_AGENT_STORAGE", "s3://streams?min_playlist_interval=1m")],
+            "environment: EDGE_AGENT_STORAGE: its `min_playlist_interval` must be 0 to 10 seconds, e.g. 1.1 or 500ms",
+        ),
+        (
             &[("EDGE_AGENT_STORAGE", "file://srv/x")],
             "environment: EDGE_AGENT_STORAGE: must be an absolute path, e.g. file:///srv/streams",
         ),
         (
             &[("EDGE_AGENT_STORAGE", "file:///srv?region=x")],
-            "environment: EDGE_AGENT_STORAGE: has an unknown parameter behind `?`; known are public_base_url",
+            "environment: EDGE_AGENT_STORAGE: has an unknown parameter behind `?`; known are public_base_url, min_playlist_interval",
         ),
         (
             &[("EDGE_AGENT_STORAGE", "s3://st%20reams")],

@@ -15,7 +15,7 @@ use super::{Env, Loaded, load, parse};
 
 /// A process made of constants.
 #[derive(Default, Clone)]
-struct Stub {
+pub(super) struct Stub {
     vars: HashMap<String, String>,
     files: HashMap<PathBuf, Vec<u8>>,
 }
@@ -26,12 +26,12 @@ impl Stub {
         Self::default().var("SUPABASE_URL", "https://abc.supabase.co").var("SUPABASE_KEY", "eyJkey")
     }
 
-    fn var(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn var(mut self, name: &str, value: &str) -> Self {
         self.vars.insert(name.into(), value.into());
         self
     }
 
-    fn file(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
+    pub(super) fn file(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.files.insert(path.into(), bytes.as_ref().into());
         self
     }

@@ -91,6 +91,7 @@ location: shop_1
 storage: {type: file, root: /srv/streams, public_base_url: 'https://video.example'}
 http: {listen: 127.0.0.1:8080}
 spool: /run/edge-agent
+spool_limit: 64MiB
 ffmpeg: ffmpeg7
 defaults: {settings: {target_fps: 25, segments_to_keep: 10}}
 cameras:
@@ -103,6 +104,7 @@ cameras:
     assert_eq!(config.location.as_str(), "shop_1");
     assert_eq!(config.http.map(|http| http.listen.to_string()).as_deref(), Some("127.0.0.1:8080"));
     assert_eq!(config.spool.as_deref(), Some(Path::new("/run/edge-agent")));
+    assert_eq!(config.spool_limit, Some(64 << 20));
     assert_eq!(config.ffmpeg.as_deref(), Some(Path::new("ffmpeg7")));
     let [a, b] = &config.cameras[..] else { panic!("{:?}", config.cameras) };
     assert_eq!((&*a.name, a.enabled, a.source.to_string()), ("a", true, "rtsp://***@10.0.0.9:8554/1".into()));
@@ -221,4 +223,34 @@ fn anchors_and_quoting_work_as_in_yaml() {
     assert_eq!(good("\u{feff}- {id: a, rtsp_url: test://}\r\n", &Stub::supabase()).config.cameras.len(), 1);
     let escaped = "- {id: a, rtsp_url: test://, name: 'costs $5 and $${X}'}\n";
     assert_eq!(good(escaped, &Stub::supabase()).config.cameras[0].name, "costs $5 and ${X}");
+}
+
+#[test]
+fn playlists_are_written_as_often_as_the_storage_takes_them() {
+    let millis = |config: &Config| config.min_playlist_interval.as_millis();
+    let s3 = "  type: s3\n  bucket: streams\n";
+    for (lines, expected) in [
+        (s3.to_owned(), 0),
+        (format!("{s3}  endpoint: http://127.0.0.1:9000\n"), 0),
+        (format!("{s3}  endpoint: https://0123.r2.cloudflarestorage.com\n"), 1100),
+        (
+            format!("{s3}  endpoint: https://0123.eu.r2.cloudflarestorage.com\n  min_playlist_interval: 0\n"),
+            0,
+        ),
+        (format!("{s3}  endpoint: https://storage.googleapis.com\n"), 1100),
+        (format!("{s3}  min_playlist_interval: 500ms\n"), 500),
+        ("  type: file\n  root: /srv\n  min_playlist_interval: 2.5\n".to_owned(), 2500),
+    ] {
+        assert_eq!(millis(&storage(&lines, &Stub::default()).config), expected, "{lines}");
+    }
+    for (url, expected) in [
+        ("s3://streams?min_playlist_interval=1.5", 1500),
+        ("s3://streams?endpoint=https://0123.r2.cloudflarestorage.com", 1100),
+        ("file:///srv?min_playlist_interval=500ms", 500),
+        ("file:///srv", 0),
+    ] {
+        let env = Stub::default().var("EDGE_AGENT_STORAGE", url);
+        assert_eq!(millis(&good(CAMERA, &env).config), expected, "{url}");
+    }
+    assert_eq!(millis(&good(CAMERA, &Stub::supabase()).config), 0);
 }
