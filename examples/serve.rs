@@ -21,7 +21,13 @@ async fn main() -> Result<()> {
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };
-    bound.serve(Site { cameras, files: Some(FilesAt { root }) }, stop, Duration::from_secs(1)).await;
+    bound
+        .serve(
+            Site { cameras, files: Some(FilesAt { root }), ..Site::default() },
+            stop,
+            Duration::from_secs(1),
+        )
+        .await;
     Ok(())
 }
 

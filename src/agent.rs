@@ -2,16 +2,23 @@
 //!
 //! ```text
 //! agent ── stop token, abort token
-//!  ├─ camera × N (restarted if it panics)
+//!  ├─ camera × N (one after the other as the configuration changes, restarted if it panics)
 //!  │   ├─ supervisor ── run (ffmpeg, its spool)
 //!  │   └─ publisher ── store calls
+//!  ├─ credentials of the storage
 //!  └─ http server (last to stop)
 //! ```
 //!
 //! Stopping: `stop` is cancelled, each supervisor ends its ffmpeg and closes the segment channel, each publisher
 //! drains. After [`DRAIN_GRACE`], or on a second signal, `abort` ends what is left.
 
+mod camera;
+mod credentials;
+mod reload;
+mod streams;
+
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,23 +26,24 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
-use crate::camera::status::{CameraStatus, StatusSender};
-use crate::camera::supervisor::{Supervisor, plan};
+use crate::camera::status::CameraStatus;
 use crate::clock;
+use crate::config::StorageSource;
 use crate::config::model::{Camera, Config, StoreConfig};
-use crate::domain::backoff::Backoff;
-use crate::domain::ids::Location;
+use crate::domain::health;
 use crate::domain::key::Layout;
-use crate::domain::lifecycle::Patience;
-use crate::engine::StreamSpec;
-use crate::engine::ffmpeg::{FfmpegEngine, Workshop, capabilities};
-use crate::engine::spool::root::default_root;
+use crate::domain::quota;
+use crate::engine::ffmpeg::{Workshop, capabilities};
+use crate::engine::spool::root::{default_root, file_system_bytes};
 use crate::engine::spool::watch::SpoolWatch;
-use crate::http::{self, CameraLink, FilesAt, STREAMS_PATH, Site};
-use crate::store::{self, ObjectStore};
+use crate::http::{self, CameraLink, FilesAt, STREAMS_PATH, Site, Streams};
+use crate::store;
 use crate::sys::child::Spawner;
+
+use camera::{Slot, Surroundings};
+use credentials::SharedStore;
+pub use reload::Prepared;
 
 /// For the last segments to be published. Below systemd's TimeoutStopSec.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(20);
@@ -44,17 +52,19 @@ const HTTP_GRACE: Duration = Duration::from_secs(1);
 /// A supervisor that gave no sign of life for this long hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(60);
 
-/// After a panic; below [`HANGS_AFTER`].
-const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
-const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
-
 /// A running agent. Dropping it ends everything at once.
 #[derive(Debug)]
 pub struct Agent {
-    cameras: JoinSet<()>,
-    statuses: Vec<watch::Receiver<CameraStatus>>,
-    stop: CancellationToken,
-    abort: CancellationToken,
+    /// What runs: `http`, `spool` and `ffmpeg` as at the start, the rest as last loaded.
+    config: Config,
+    cameras: Vec<Camera>,
+    slots: Vec<Slot>,
+    /// The slots' tasks.
+    tasks: JoinSet<()>,
+    around: Surroundings,
+    store: SharedStore,
+    credentials: JoinSet<()>,
+    site: watch::Sender<Site>,
     http: JoinSet<()>,
     http_stop: CancellationToken,
     http_addr: Option<SocketAddr>,
@@ -73,56 +83,84 @@ impl Agent {
         let capabilities = capabilities::detect(config.ffmpeg.as_deref()).await?;
         tracing::debug!(version = capabilities.version, "ffmpeg found");
         let store = store::open(&config.store).await.context("the storage can't be set up")?;
+        let store = SharedStore::new(store, config.store.clone());
+        let spool_root = config.spool.clone().unwrap_or_else(default_root);
+        let spool_share = spool_share(config, &spool_root, cameras.iter().copied());
         let workshop = Arc::new(Workshop {
             capabilities,
             spawner: Spawner::start().context("no thread for child processes")?,
             watch: SpoolWatch::new(),
-            spool_root: config.spool.clone().unwrap_or_else(default_root),
+            spool_root,
+            spool_share: spool_share.into(),
         });
+        let around =
+            Surroundings { workshop, stop: CancellationToken::new(), abort: CancellationToken::new() };
         let mut agent = Self {
-            cameras: JoinSet::new(),
-            statuses: Vec::new(),
-            stop: CancellationToken::new(),
-            abort: CancellationToken::new(),
+            config: config.clone(),
+            cameras: cameras.iter().map(|camera| (*camera).clone()).collect(),
+            slots: Vec::new(),
+            tasks: JoinSet::new(),
+            around,
+            credentials: credentials::spawn(&store, None),
+            store,
+            site: watch::Sender::new(Site::default()),
             http: JoinSet::new(),
             http_stop: CancellationToken::new(),
             http_addr: bound.as_ref().map(http::Bound::local_addr),
         };
+        agent.assign();
         if let Some(bound) = bound {
-            let site = site(config, cameras, bound.local_addr());
+            agent.show();
             let stop = agent.http_stop.clone().cancelled_owned();
-            agent.http.spawn(bound.serve(site, stop, HTTP_GRACE));
-        }
-        for camera in cameras {
-            agent.start_camera(&config.location, camera, &workshop, &store);
+            agent.http.spawn(bound.serve(agent.site.subscribe(), stop, HTTP_GRACE));
         }
         Ok(agent)
     }
 
-    fn start_camera(
-        &mut self,
-        location: &Location,
-        camera: &Camera,
-        workshop: &Arc<Workshop>,
-        store: &Arc<dyn ObjectStore>,
-    ) {
-        let (status, receiver) = watch::channel(CameraStatus::new(camera.id.clone(), clock::now()));
-        self.statuses.push(receiver);
-        let keeper = CameraKeeper {
-            location: location.clone(),
-            camera: camera.clone(),
-            workshop: workshop.clone(),
-            store: store.clone(),
-            status: Arc::new(status),
-            stop: self.stop.clone(),
-            abort: self.abort.clone(),
-        };
-        let span = tracing::info_span!("camera", camera = %camera.id);
-        self.cameras.spawn(keeper.keep().instrument(span));
+    /// From now on the storage's credentials are taken up when `source` has other ones.
+    pub fn watch_credentials(&mut self, source: StorageSource) {
+        self.credentials = credentials::spawn(&self.store, Some(source));
     }
 
-    pub fn statuses(&self) -> &[watch::Receiver<CameraStatus>] {
-        &self.statuses
+    /// Of the cameras that run, and of those that are just ending after a reload.
+    pub fn statuses(&self) -> Vec<watch::Receiver<CameraStatus>> {
+        self.slots.iter().filter(|slot| !slot.is_retired()).map(|slot| slot.status.clone()).collect()
+    }
+
+    /// The ids of the cameras that should run.
+    pub fn camera_ids(&self) -> Vec<&str> {
+        self.cameras.iter().map(|camera| camera.id.as_str()).collect()
+    }
+
+    /// One line on all cameras, without figures that change all the time.
+    pub fn summary(&self) -> String {
+        let statuses: Vec<_> = self.statuses().iter().map(|status| status.borrow().clone()).collect();
+        health::summary(statuses.iter().map(|status| (status.id.as_str(), status.verdict)))
+    }
+
+    /// What the web server shows from now on.
+    fn show(&self) {
+        if let Some(addr) = self.http_addr {
+            let site = site(&self.config, &self.cameras, addr);
+            self.site.send_replace(Site { streams: self.streams(), ..site });
+        }
+    }
+
+    /// What the web server tells of the cameras, asked for at each request.
+    fn streams(&self) -> Streams {
+        let tell = |camera: &Camera| {
+            let slot = self.slots.iter().find(|slot| slot.id == camera.id)?;
+            let url = playlist_url(&self.config, camera, self.http_addr);
+            Some((slot.status.clone(), camera.name.clone(), url))
+        };
+        let told: Vec<_> = self.cameras.iter().filter_map(tell).collect();
+        Streams::new(move || {
+            let now = clock::now();
+            let tell = |(status, name, url): &(watch::Receiver<CameraStatus>, String, Option<String>)| {
+                streams::stream_status(&status.borrow(), name, url.clone(), now)
+            };
+            told.iter().map(tell).collect()
+        })
     }
 
     /// Where the web server listens, if there is one.
@@ -133,21 +171,22 @@ impl Agent {
     /// No supervisor hangs: what systemd's watchdog is told.
     pub fn is_alive(&self) -> bool {
         let now = clock::now();
-        self.statuses.iter().all(|status| now.saturating_duration_since(status.borrow().beat) < HANGS_AFTER)
+        let beats = |status: &watch::Receiver<CameraStatus>| status.borrow().beat;
+        self.statuses().iter().all(|status| now.saturating_duration_since(beats(status)) < HANGS_AFTER)
     }
 
     /// Ends every camera: last segments are published within [`DRAIN_GRACE`]; `now` cuts that short.
     pub async fn stop(mut self, now: impl Future<Output = ()>) {
-        self.stop.cancel();
+        self.around.stop.cancel();
         tokio::select! {
-            () = drain(&mut self.cameras) => {}
+            () = drain(&mut self.tasks) => {}
             () = now => tracing::warn!("stopping at once"),
             () = tokio::time::sleep(DRAIN_GRACE) => {
                 tracing::warn!(grace_s = DRAIN_GRACE.as_secs(), "not all could be published in time");
             }
         }
-        self.abort.cancel();
-        drain(&mut self.cameras).await;
+        self.around.abort.cancel();
+        drain(&mut self.tasks).await;
         self.http_stop.cancel();
         drain(&mut self.http).await;
     }
@@ -157,64 +196,35 @@ async fn drain(tasks: &mut JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
 }
 
-/// Keeps one camera's supervisor running, also past a panic: a bug that one camera hits is that camera's alone.
-struct CameraKeeper {
-    location: Location,
-    camera: Camera,
-    workshop: Arc<Workshop>,
-    store: Arc<dyn ObjectStore>,
-    status: StatusSender,
-    stop: CancellationToken,
-    abort: CancellationToken,
-}
-
-impl CameraKeeper {
-    async fn keep(self) {
-        let mut panics = 0;
-        loop {
-            let started = clock::now();
-            let mut task = JoinSet::new();
-            task.spawn(self.supervise().in_current_span());
-            let ended = task.join_next().await;
-            if !matches!(&ended, Some(Err(error)) if error.is_panic()) {
-                return;
-            }
-            // A bug that strikes once a month is no reason to wait long.
-            let stable = clock::now().saturating_duration_since(started) > PANIC_FORGOTTEN_AFTER;
-            panics = if stable { 1 } else { panics + 1 };
-            tracing::error!(panics, "a bug ended this camera's supervisor: starting it again");
-            // Waiting is not hanging (see `is_alive`).
-            self.status.send_modify(|status| status.beat = clock::now());
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(PANIC_BACKOFF.delay(panics, 0.0)) => {}
-            }
+/// What each camera's spool may take; warns of cameras for which that is too little.
+fn spool_share<'a>(config: &Config, root: &Path, cameras: impl ExactSizeIterator<Item = &'a Camera>) -> u64 {
+    let share = quota::share(spool_limit(config, root), cameras.len());
+    for Camera { id, settings, .. } in cameras {
+        let least = quota::least_share(settings.target_width, settings.target_fps, settings.segment_duration);
+        if share < least {
+            let (share_mb, least_mb) = (in_mb(share), in_mb(least));
+            tracing::warn!(camera = %id, share_mb, least_mb, "this camera's share of spool_limit is small: raise it");
         }
     }
-
-    fn supervise(&self) -> impl Future<Output = ()> + Send + use<> {
-        let Camera { id, source, settings, .. } = &self.camera;
-        let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
-        let engine = Box::new(FfmpegEngine::new(self.workshop.clone(), spec));
-        let patience = Patience::for_segments_of(settings.segment_duration);
-        let supervisor = Supervisor::new(engine, patience, self.status.clone(), seed());
-        let plan = plan(&self.location, id, settings);
-        supervisor.run(plan, self.store.clone(), self.stop.clone(), self.abort.clone())
-    }
+    share
 }
 
-/// A seed for jitter and run ids.
-fn seed() -> u64 {
-    // Without the system's random source the clock has to do.
-    getrandom::u64().unwrap_or_else(|_| clock::wall_ms())
+/// What all spools may take together.
+pub fn spool_limit(config: &Config, root: &Path) -> u64 {
+    config.spool_limit.unwrap_or_else(|| quota::default_limit(file_system_bytes(root)))
 }
 
-fn site(config: &Config, cameras: &[&Camera], addr: SocketAddr) -> Site {
+/// Decimal megabytes, for people.
+pub fn in_mb(bytes: u64) -> f64 {
+    (bytes as f64 / 1e5).round() / 10.0
+}
+
+fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
     let files = match &config.store {
         StoreConfig::File(file) => Some(FilesAt { root: file.root.clone() }),
         StoreConfig::S3(_) | StoreConfig::Supabase(_) => None,
     };
-    let link = |camera: &&Camera| {
+    let link = |camera: &Camera| {
         Some(CameraLink {
             id: camera.id.to_string(),
             name: camera.name.clone(),
@@ -225,7 +235,7 @@ fn site(config: &Config, cameras: &[&Camera], addr: SocketAddr) -> Site {
             },
         })
     };
-    Site { cameras: cameras.iter().filter_map(link).collect(), files }
+    Site { cameras: cameras.iter().filter_map(link).collect(), files, ..Site::default() }
 }
 
 /// Where viewers find a camera's playlist; `None` for a folder that nothing serves.

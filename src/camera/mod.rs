@@ -4,9 +4,13 @@
 //! A driver is a loop: drain the machine's actions into tasks, wait for the first thing to happen, tell the
 //! machine. May use: `domain`, `engine`, `store`, `clock`, `config::model`.
 
+mod calls;
+mod looks;
 pub mod publisher;
+mod rivalry;
 pub mod status;
 pub mod supervisor;
 #[cfg(test)]
 mod tests;
-mod trouble;
+pub mod trouble;
+mod voice;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::domain::health::Verdict;
 use crate::domain::ids::{CameraId, RunId};
 use crate::domain::lifecycle::{Cause, Phase};
 use crate::domain::publication::Progress;
@@ -14,13 +15,23 @@ pub struct CameraStatus {
     pub phase: Phase,
     pub run: Option<RunId>,
     pub progress: Progress,
-    /// Segments that the engine made and nobody could fetch from the spool in time.
+    /// Segments that the engine made and nobody could fetch from the spool in time, or that were not real.
     pub segments_missed: u64,
+    /// Runs that ended without being asked to, and panics.
     pub restarts: u64,
+    /// The health monitor's looks.
+    pub health_checks: u64,
+    pub verdict: Verdict,
+    /// Why the last run ended that nobody asked to.
+    pub last_trouble: Option<Cause>,
+    /// Since when it has been live without a break.
+    pub live_since: Option<Instant>,
     pub last_exit: Option<LastExit>,
     pub last_segment: Option<Instant>,
     /// When the store last confirmed a playlist.
     pub playlist_stored: Option<Instant>,
+    /// What the store said last to a segment or playlist that it did not take; `None` since it took a playlist.
+    pub storage_error: Option<String>,
     /// The supervisor's last sign of life.
     pub beat: Instant,
 }
@@ -45,9 +56,14 @@ impl CameraStatus {
             progress: Progress::default(),
             segments_missed: 0,
             restarts: 0,
+            health_checks: 0,
+            verdict: Verdict::Idle,
+            last_trouble: None,
+            live_since: None,
             last_exit: None,
             last_segment: None,
             playlist_stored: None,
+            storage_error: None,
             beat: now,
         }
     }

@@ -8,31 +8,37 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::looks::Looks;
 use super::publisher::Publisher;
 use super::status::{LastExit, StatusSender};
-use super::trouble::Trouble;
+use super::voice::Voice;
 use crate::clock;
 use crate::config::model::Settings;
 use crate::domain::dice::Dice;
 use crate::domain::ids::{CameraId, Location, RunId};
 use crate::domain::key::Layout;
 use crate::domain::lifecycle::{Action, Cause, Input, Lifecycle, Patience, Phase};
-use crate::domain::publication::Plan;
-use crate::domain::segment::Segment;
+use crate::domain::pace::Pace;
+use crate::domain::publication::{self, Plan};
+use crate::domain::quota;
+use crate::domain::segment::{Payload, Segment};
 use crate::domain::uploads::UploadLimits;
-use crate::engine::spool::root::SpoolError;
+use crate::engine::spool::root::{SpoolError, discard};
 use crate::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run};
 use crate::store::ObjectStore;
 
 /// Uploads under way at once: one is usual; more let a slow one be overtaken.
 const UPLOADS_AT_ONCE: usize = 3;
-/// Spool memory that one camera's unsent segments may take.
-const BACKLOG_BYTES: u64 = 32 << 20;
+/// For a store call: short enough to try again while the segment is worth it.
+const ATTEMPT: Duration = Duration::from_secs(10);
+const ATTEMPT_SEGMENTS: u32 = 4;
 /// The supervisor's sign of life when nothing happens.
 const BEAT: Duration = Duration::from_secs(5);
+/// Without a beat for so long, it is this process that stood still.
+const HELD_UP: Duration = Duration::from_secs(8);
 
-/// The plan that these settings ask for.
-pub fn plan(location: &Location, camera: &CameraId, settings: &Settings) -> Plan {
+/// The plan that these settings ask for; `spool_share` is what the camera's spool may take.
+pub fn plan(location: &Location, camera: &CameraId, settings: &Settings, spool_share: u64) -> Plan {
     let pause = settings.segment_duration.clamp(Duration::from_secs(1), Duration::from_secs(5));
     Plan {
         layout: Layout::new(location, camera),
@@ -43,10 +49,12 @@ pub fn plan(location: &Location, camera: &CameraId, settings: &Settings) -> Plan
             in_flight: UPLOADS_AT_ONCE.min(settings.segments_to_keep - 1),
             // What is older than the window would leave the playlist the moment it entered.
             backlog: settings.segments_to_keep,
-            backlog_bytes: BACKLOG_BYTES,
+            backlog_bytes: quota::backlog(spool_share),
             segment_duration: settings.segment_duration,
             most_pause: pause,
+            attempt: (ATTEMPT_SEGMENTS * settings.segment_duration).max(ATTEMPT),
         },
+        min_playlist_interval: Duration::ZERO,
     }
 }
 
@@ -56,16 +64,39 @@ pub struct Supervisor {
     lifecycle: Lifecycle,
     status: StatusSender,
     dice: Dice,
-    /// The cause that the log told last.
-    last_told: Option<Cause>,
-    losses: Trouble,
+    voice: Voice,
+    looks: Looks,
+    /// The current run's.
+    pace: Pace,
+    /// The current run's segments are not real any more.
+    runaway: bool,
+    /// Of supervisors before this one, which panicked.
+    restarts_before: u64,
+    /// The publisher knows which runs were this machine's.
+    told_runs: bool,
 }
 
 impl Supervisor {
     pub fn new(engine: Box<dyn Engine>, patience: Patience, status: StatusSender, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
+        let (restarts_before, given_up) = {
+            let before = status.borrow();
+            (before.restarts + u64::from(before.run.is_some()), before.progress.segments_given_up)
+        };
+        let looks = Looks::new(patience.look_every, patience.thresholds, clock::now(), given_up);
         let lifecycle = Lifecycle::new(patience, Dice::new(dice.roll()));
-        Self { engine, lifecycle, status, dice, last_told: None, losses: Trouble::default() }
+        Self {
+            engine,
+            lifecycle,
+            status,
+            dice,
+            voice: Voice::default(),
+            looks,
+            pace: Pace::new(clock::now()),
+            runaway: false,
+            restarts_before,
+            told_runs: false,
+        }
     }
 
     /// Runs the camera until `stop`, then finishes its last segment and publishes it; `abort` ends it at once.
@@ -76,7 +107,8 @@ impl Supervisor {
         stop: CancellationToken,
         abort: CancellationToken,
     ) {
-        let publisher = Publisher::new(plan, store, self.status.clone(), self.dice.roll());
+        let publisher =
+            Publisher::new(plan, store, self.engine.note(), self.status.clone(), self.dice.roll());
         // The publisher never waits for the store before it takes the next segment: this does not fill up.
         let (segments, inbox) = mpsc::channel(16);
         let mut publishing = JoinSet::new();
@@ -96,10 +128,14 @@ impl Supervisor {
     }
 
     /// Until the camera is stopped; then the segment channel closes behind it.
-    async fn supervise(&mut self, segments: mpsc::Sender<Segment>, stop: &CancellationToken) {
+    async fn supervise(&mut self, segments: mpsc::Sender<publication::Input>, stop: &CancellationToken) {
         let mut current: Option<Box<dyn Run>> = None;
-        let mut stopping = false;
+        let (mut stopping, mut looked) = (false, clock::now());
         loop {
+            let before = std::mem::replace(&mut looked, clock::now());
+            if looked.saturating_duration_since(before) >= HELD_UP {
+                self.lifecycle.handle(looked, Input::HeldUp);
+            }
             while let Some(action) = self.lifecycle.poll(clock::now()) {
                 self.act(action, &mut current).await;
             }
@@ -116,12 +152,14 @@ impl Supervisor {
                 event = next(&mut current) => match event {
                     EngineEvent::Segment(segment) => self.segment(segment, &segments).await,
                     EngineEvent::Lost { segments } => self.lost(segments),
+                    EngineEvent::Unfit(cause) => self.lifecycle.handle(clock::now(), Input::Unfit(cause)),
                     EngineEvent::Exited(exit) => {
                         current = None;
                         self.exited(exit);
                     }
                 },
                 () = clock::sleep_until(self.lifecycle.deadline()) => {}
+                () = clock::sleep_until(Some(self.looks.next())) => {}
                 () = tokio::time::sleep(BEAT) => {}
             }
         }
@@ -150,74 +188,74 @@ impl Supervisor {
     fn new_run(&mut self) -> RunId {
         let dice = (self.dice.roll() >> 32) as u32;
         let run = RunId::new(clock::wall_ms(), dice);
+        (self.pace, self.runaway) = (Pace::new(clock::now()), false);
         self.status.send_modify(|status| status.run = Some(run));
         run
     }
 
-    async fn segment(&mut self, segment: Segment, segments: &mpsc::Sender<Segment>) {
+    async fn segment(&mut self, segment: Segment, segments: &mpsc::Sender<publication::Input>) {
         let now = clock::now();
+        if self.runaway || !self.pace.is_real(now, segment.duration) {
+            return self.unreal(segment).await;
+        }
         if let Phase::Starting { since } = self.lifecycle.phase() {
-            let after_ms =
-                u64::try_from(now.saturating_duration_since(since).as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(run = %segment.run, after_ms, "camera is live: first segment");
-            self.last_told = None;
+            self.voice.live(now, segment.run, since);
+            self.status.send_modify(|status| status.live_since = Some(now));
         }
         tracing::debug!(run = %segment.run, index = segment.index, duration = ?segment.duration,
             bytes = segment.payload.bytes(), "segment produced");
-        self.lifecycle.handle(now, Input::SegmentProduced);
+        self.lifecycle.handle(now, Input::SegmentProduced(segment.duration));
         self.status.send_modify(|status| status.last_segment = Some(now));
         // Closed only when the publisher has ended, and then `run` ends too.
-        let _ = segments.send(segment).await;
+        if !std::mem::replace(&mut self.told_runs, true) {
+            let note = self.engine.note().text().map(publication::Input::Recalled);
+            let runs = publication::Input::OwnRuns(self.engine.earlier_runs());
+            for known in note.into_iter().chain([runs]) {
+                let _ = segments.send(known).await;
+            }
+        }
+        let _ = segments.send(publication::Input::Produced(segment)).await;
+    }
+
+    /// Frozen pictures that fill a hole in the camera's time: nobody should see them.
+    async fn unreal(&mut self, segment: Segment) {
+        self.runaway = true;
+        self.lifecycle.handle(clock::now(), Input::Runaway);
+        self.status.send_modify(|status| status.segments_missed += 1);
+        let Payload::File { path, .. } = segment.payload;
+        let _ = tokio::task::spawn_blocking(move || discard(&path)).await;
     }
 
     fn lost(&mut self, segments: u64) {
         self.status.send_modify(|status| status.segments_missed += segments);
-        if let Some(report) = self.losses.failed(clock::now()) {
-            let times = report.failures;
-            tracing::warn!(segments, times, "segments were lost in the spool: is its file system full?");
-        }
+        self.voice.lost(clock::now(), segments);
     }
 
     fn exited(&mut self, exit: Exit) {
         let now = clock::now();
         self.lifecycle.handle(now, Input::Exited(exit.cause));
         let cause = self.lifecycle.last_cause().unwrap_or(exit.cause);
-        self.log_exit(cause, &exit);
+        self.voice.exited(now, &self.lifecycle, &exit);
         let Exit { code, signal, ran_for, last_words, .. } = exit;
         let last_exit = LastExit { cause, code, signal, last_words, ran_for };
-        self.status.send_modify(|status| status.last_exit = Some(last_exit));
-    }
-
-    /// A failure that repeats is told at its 1st, 2nd, 4th, 8th … time.
-    fn log_exit(&mut self, cause: Cause, exit: &Exit) {
-        if cause == Cause::Asked {
-            return tracing::debug!(ran_for = ?exit.ran_for, "ffmpeg stopped");
-        }
-        let failures = self.lifecycle.failures();
-        if self.last_told == Some(cause) && !failures.is_power_of_two() {
-            return;
-        }
-        self.last_told = Some(cause);
-        let retry = self.lifecycle.deadline().map(|at| at.saturating_duration_since(clock::now()));
-        let retry_s = format!("{:.1}", retry.unwrap_or_default().as_secs_f64());
-        let said = exit.last_words.last().map(String::as_str).unwrap_or_default();
-        tracing::warn!(
-            cause = cause.in_words(),
-            failures,
-            retry_s,
-            code = exit.code,
-            signal = exit.signal,
-            said,
-            "camera is down: trying again"
-        );
-    }
-
-    fn tell(&self) {
-        let (phase, restarts, beat) = (self.lifecycle.phase(), self.lifecycle.restarts(), clock::now());
         self.status.send_modify(|status| {
-            status.phase = phase;
-            status.restarts = restarts;
-            status.beat = beat;
+            status.live_since = None;
+            status.last_trouble = Some(cause).filter(|cause| *cause != Cause::Asked).or(status.last_trouble);
+            status.last_exit = Some(last_exit);
+        });
+    }
+
+    fn tell(&mut self) {
+        let now = clock::now();
+        let Self { lifecycle, looks, voice, restarts_before, .. } = self;
+        self.status.send_modify(|status| {
+            status.phase = lifecycle.phase();
+            status.restarts = *restarts_before + lifecycle.restarts();
+            status.beat = now;
+            if let Some(verdict) = looks.look(now, lifecycle, status) {
+                voice.looked(now, verdict);
+            }
+            voice.calm(now, status.segments_missed);
         });
     }
 }

@@ -8,7 +8,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// One kind of call that fails now and then.
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
+pub struct Trouble {
     since: Option<Instant>,
     told: Option<Instant>,
     /// To the next summary.
@@ -19,14 +19,14 @@ pub(super) struct Trouble {
 
 /// A line to be said.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Report {
+pub struct Report {
     /// Since the trouble began.
-    pub(super) failures: u64,
-    pub(super) lasting: Duration,
+    pub failures: u64,
+    pub lasting: Duration,
 }
 
 impl Trouble {
-    pub(super) fn failed(&mut self, now: Instant) -> Option<Report> {
+    pub fn failed(&mut self, now: Instant) -> Option<Report> {
         let since = *self.since.get_or_insert(now);
         self.failures += 1;
         self.last_failure = Some(now);
@@ -44,7 +44,7 @@ impl Trouble {
     }
 
     /// `Some` if that ends a trouble that was told of.
-    pub(super) fn succeeded(&mut self, now: Instant) -> Option<Report> {
+    pub fn succeeded(&mut self, now: Instant) -> Option<Report> {
         let since = self.since.take()?;
         let failures = std::mem::take(&mut self.failures);
         // `told` stays: a call that fails every other time must not get two lines each time.
@@ -55,7 +55,7 @@ impl Trouble {
 
 impl Trouble {
     /// For what has failures but no successes: `true` once, when the last failure is [`FIRST_PAUSE`] ago.
-    pub(super) fn is_over(&mut self, now: Instant) -> bool {
+    pub fn is_over(&mut self, now: Instant) -> bool {
         let quiet = self.last_failure.is_some_and(|at| now.saturating_duration_since(at) >= FIRST_PAUSE);
         if quiet {
             self.last_failure = None;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::unistd::geteuid;
+use tokio::sync::watch;
 
 use super::run::until_stopped;
 use super::{DemoArgs, Outcome, say, start_logging};
@@ -19,7 +20,7 @@ use crate::config::model::{Camera, Config, FileConfig, HttpConfig, LIVE_STREAM, 
 use crate::domain::source::Source;
 use crate::engine::spool::root::default_root;
 use crate::http::HttpError;
-use crate::sys::signals::StopSignals;
+use crate::sys::signals::Signals;
 
 /// How often the status line changes; without a terminal, how often it is printed.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -29,10 +30,10 @@ pub(super) async fn demo(args: DemoArgs) -> Outcome {
     // Calm: the status line says what happens.
     start_logging(&args.log, tracing::Level::WARN);
     let folder = tempdir()?;
-    let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
-    let (agent, config) = tokio::select! {
+    let mut signals = Signals::listen(false).map_err(anyhow::Error::from)?;
+    let (mut agent, config) = tokio::select! {
         started = start(args.listen, &folder) => started?,
-        _ = signals.next() => return Ok(()),
+        _ = signals.stop() => return Ok(()),
     };
     let camera = &config.cameras[0];
     let http = agent.http_addr();
@@ -44,15 +45,16 @@ pub(super) async fn demo(args: DemoArgs) -> Outcome {
         say(&format!("Playlist: {url}"));
     }
     say("Ctrl-C ends it and leaves nothing behind.");
+    let status = agent.statuses().first().cloned();
     let why = tokio::select! {
-        why = until_stopped(&agent, &mut signals, args.run_for) => why,
-        () = report(&agent) => "never",
+        why = until_stopped(&mut agent, &mut signals, args.run_for, None) => why,
+        () = report(status) => "never",
     };
     if std::io::stdout().is_terminal() {
         say("");
     }
     tracing::debug!(why, "stopping");
-    agent.stop(async { _ = signals.next().await }).await;
+    agent.stop(async { _ = signals.stop().await }).await;
     drop(folder);
     say("Stopped; nothing is left behind.");
     Ok(())
@@ -85,8 +87,10 @@ fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
     Ok(Config {
         location: "demo".parse()?,
         store: StoreConfig::File(FileConfig { root: folder.path.join("bucket"), public_base_url: None }),
+        min_playlist_interval: Duration::ZERO,
         http: Some(HttpConfig { listen }),
         spool: Some(folder.path.join("spool")),
+        spool_limit: None,
         ffmpeg: None,
         cameras: vec![camera],
         others: Vec::new(),
@@ -138,8 +142,8 @@ fn remove_leftovers(base: &Path) {
 }
 
 /// One line when it plays, then a calm status line.
-async fn report(agent: &Agent) {
-    let Some(mut status) = agent.statuses().first().cloned() else { return };
+async fn report(status: Option<watch::Receiver<CameraStatus>>) {
+    let Some(mut status) = status else { return };
     let started = clock::now();
     // It fails only when the camera's task has ended, and then there is nothing to tell.
     let _ = status.wait_for(|status| status.playlist_stored.is_some()).await;

@@ -6,15 +6,15 @@ mod inspect;
 mod run;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tracing::Level;
 
-use crate::config::{self, Faults, Loaded, ProcessEnv};
-use crate::sys::systemd;
+use crate::config::{self, EnvFile, Faults, FileEnv, Loaded, ProcessEnv};
+use crate::sys::{limits, systemd};
 use crate::telemetry::logging::{self, LogFormat};
 
 /// Live video from RTSP cameras to any browser through nothing but object storage.
@@ -46,6 +46,10 @@ struct ConfigArgs {
     /// The configuration [default: $EDGE_AGENT_CONFIG, ./cameras.yaml, /etc/edge-agent/cameras.yaml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Variables for the configuration, NAME=value by line, seen when they change; with a `-` before its name the
+    /// file may be absent
+    #[arg(long, value_name = "FILE", env = "EDGE_AGENT_ENV_FILE", allow_hyphen_values = true)]
+    env_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +132,7 @@ type Outcome = Result<(), Failure>;
 
 /// Parses the command line and runs it to its exit status.
 pub fn main() -> ExitCode {
+    limits::share_heaps();
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Run(cli.run)) {
         Command::Run(args) => in_runtime(run::run(args)),
@@ -157,8 +162,10 @@ pub fn main() -> ExitCode {
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        // File reads and name look-ups. Few: each of these threads keeps what its largest read took.
+        // File reads and name look-ups.
         .max_blocking_threads(16)
+        // Longer than any pause between two tries: on a machine that gives no more threads, those that are there do.
+        .thread_keep_alive(Duration::from_secs(1200))
         .enable_all()
         .build()
 }
@@ -181,9 +188,23 @@ fn start_logging(args: &LogArgs, quiet: Level) {
 
 /// Finds and loads the configuration.
 fn load(args: &ConfigArgs) -> Result<Loaded, Failure> {
-    let path =
-        config::find(args.config.as_deref(), &ProcessEnv).map_err(|e| Failure::Config(e.to_string()))?;
-    Ok(config::load(&path, &ProcessEnv)?)
+    let path = find(args)?;
+    load_from(&path, &path, args)
+}
+
+fn find(args: &ConfigArgs) -> Result<PathBuf, Failure> {
+    let env_file = env_file(args);
+    let env = FileEnv::load(env_file.as_ref(), &ProcessEnv)?;
+    config::find(args.config.as_deref(), &env).map_err(|e| Failure::Config(e.to_string()))
+}
+
+/// The configuration at `path`, its text from `content`.
+fn load_from(path: &Path, content: &Path, args: &ConfigArgs) -> Result<Loaded, Failure> {
+    Ok(config::load_with(path, content, env_file(args).as_ref(), &ProcessEnv)?)
+}
+
+fn env_file(args: &ConfigArgs) -> Option<EnvFile> {
+    args.env_file.as_deref().filter(|path| !path.as_os_str().is_empty()).map(EnvFile::new)
 }
 
 /// A line on standard output. A reader that went away is no error.

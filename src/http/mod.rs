@@ -1,12 +1,14 @@
-//! The built-in web server: the player page, the list of cameras, and the `file` store's folder.
+//! The built-in web server: the player page, the cameras and how they are, and the `file` store's folder.
 //!
-//! It knows the cameras only as [`CameraLink`]s, plain values. May use: `domain::class`.
+//! It knows the cameras only as [`CameraLink`]s and [`StreamStatus`]es, plain values. May use: `domain::class`.
 
 mod beneath;
 mod files;
 mod page;
 mod server;
 mod site;
+mod streams;
 
 pub use server::{Bound, HttpError, Limits, bind};
-pub use site::{CameraLink, FilesAt, STREAMS_PATH, Site};
+pub use site::{CameraLink, FilesAt, LiveSite, STREAMS_PATH, Site};
+pub use streams::{StreamStatus, Streams, UplinkStatus};

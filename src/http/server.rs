@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
-use super::site::{Site, router};
+use super::site::{LiveSite, router};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -84,11 +85,12 @@ impl Bound {
 
     /// Serves until `shutdown` completes; then idle connections are closed, answers under way may be finished
     /// within `grace`, and what is left is cut off.
-    pub async fn serve(self, site: Site, shutdown: impl Future<Output = ()>, grace: Duration) {
+    pub async fn serve(self, site: impl Into<LiveSite>, shutdown: impl Future<Output = ()>, grace: Duration) {
         let Self { listener, limits, .. } = self;
         let slots = Arc::new(Semaphore::new(limits.connections));
         let graceful = GracefulShutdown::new();
-        let router = router(site);
+        let LiveSite(mut site) = site.into();
+        let routers = watch::Sender::new(router(site.borrow_and_update().clone()));
         let mut connections = JoinSet::new();
         tokio::pin!(shutdown);
         loop {
@@ -96,9 +98,12 @@ impl Bound {
                 biased;
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
+                Ok(()) = site.changed() => {
+                    drop(routers.send_replace(router(site.borrow_and_update().clone())));
+                }
                 (stream, slot) = accept(&listener, &slots) => {
-                    let router = router.clone();
-                    connections.spawn(converse(stream, router, limits, graceful.watcher(), slot));
+                    let routers = routers.subscribe();
+                    connections.spawn(converse(stream, routers, limits, graceful.watcher(), slot));
                 }
             }
         }
@@ -137,7 +142,7 @@ fn is_clients_fault(error: &io::Error) -> bool {
 
 async fn converse(
     stream: TcpStream,
-    router: Router,
+    routers: watch::Receiver<Router>,
     limits: Limits,
     watcher: Watcher,
     _slot: OwnedSemaphorePermit,
@@ -146,10 +151,12 @@ async fn converse(
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.stall));
+    // By the router of the moment: a browser keeps its connection over a reload.
+    let service = service_fn(move |request| TowerToHyperService::new(routers.borrow().clone()).call(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
-        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::trace!(%error, "an http connection broke off");
     }

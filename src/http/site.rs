@@ -9,8 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
+use tokio::sync::watch;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use super::streams::{self, Streams};
 use super::{files, page};
 
 /// Where [`Site::files`] appear: key `location_1/cam/stream.m3u8` is at `/streams/location_1/cam/stream.m3u8`.
@@ -22,6 +24,23 @@ pub struct Site {
     pub cameras: Vec<CameraLink>,
     /// The `file` store's folder; `None` when the streams lie elsewhere.
     pub files: Option<FilesAt>,
+    pub streams: Streams,
+}
+
+/// A site that may change while it is shown.
+#[derive(Debug, Clone)]
+pub struct LiveSite(pub(super) watch::Receiver<Site>);
+
+impl From<Site> for LiveSite {
+    fn from(site: Site) -> Self {
+        Self(watch::Sender::new(site).subscribe())
+    }
+}
+
+impl From<watch::Receiver<Site>> for LiveSite {
+    fn from(site: watch::Receiver<Site>) -> Self {
+        Self(site)
+    }
 }
 
 /// One entry of `/api/cameras.json`.
@@ -43,6 +62,7 @@ pub(super) fn router(site: Site) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(healthz))
         .route("/api/cameras.json", get(cameras).with_state(site.cameras.into()))
+        .merge(streams::router(site.streams))
         .merge(page::router());
     if let Some(FilesAt { root }) = site.files {
         router = router.nest_service(STREAMS_PATH, files::service(root));
@@ -53,7 +73,7 @@ pub(super) fn router(site: Site) -> Router {
     ))
 }
 
-const NOT_STORED: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
+pub(super) const NOT_STORED: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
 
 async fn healthz() -> impl IntoResponse {
     ([NOT_STORED], "ok")

@@ -24,6 +24,8 @@ pub fn start(format: LogFormat, level: Level, journal: bool) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // They go to standard error with a panic: a closed terminal or a full disk would end what logs.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Json => {

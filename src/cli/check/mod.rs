@@ -8,9 +8,11 @@ use std::sync::Arc;
 use nix::sys::statvfs::statvfs;
 
 use super::{CheckArgs, Failure, Outcome, load, say};
+use crate::agent::{in_mb, spool_limit};
 use crate::config;
 use crate::config::model::{Camera, Config};
 use crate::domain::lifecycle::Cause;
+use crate::domain::quota;
 use crate::engine::ffmpeg::Workshop;
 use crate::engine::ffmpeg::capabilities::{self, Capabilities};
 use crate::engine::ffmpeg::reach::{ReachError, reach};
@@ -60,7 +62,7 @@ pub(super) async fn check(args: CheckArgs) -> Outcome {
     );
     let ffmpeg = check_ffmpeg(&config, &mut report).await;
     let root = config.spool.clone().unwrap_or_else(default_root);
-    check_spool(&root, cameras.len() as u64, &mut report);
+    check_spool(&config, &root, &cameras, &mut report);
     if args.offline {
         report.skip("storage and cameras", "--offline");
     } else {
@@ -100,20 +102,40 @@ const SPOOL_USUAL_MB: u64 = 10;
 const SPOOL_MOST_MB: u64 = 40;
 
 #[allow(clippy::unnecessary_cast, reason = "these are u32 on 32-bit ARM")]
-fn check_spool(root: &Path, cameras: u64, report: &mut Report) {
+fn check_spool(config: &Config, root: &Path, cameras: &[&Camera], report: &mut Report) {
     if let Err(error) = private_folder(root) {
         return report.fail("spool", error.to_string(), "set `spool:` to a folder that this user can write");
     }
     let free_mb =
         statvfs(root).map_or(0, |fs| fs.blocks_available() as u64 * fs.fragment_size() as u64 / 1_000_000);
     let kind = if is_tmpfs(root) { "in memory" } else { "on disk" };
-    let how = format!("{} ({kind}, {free_mb} MB free)", root.display());
-    let (usual_mb, most_mb) = (SPOOL_USUAL_MB * cameras, SPOOL_MOST_MB * cameras);
+    let limit = spool_limit(config, root);
+    let share = quota::share(limit, cameras.len());
+    let how = format!(
+        "{} ({kind}, {free_mb} MB free; limit {} MB, {} MB per camera)",
+        root.display(),
+        in_mb(limit),
+        in_mb(share)
+    );
+    let count = cameras.len() as u64;
+    let (usual_mb, most_mb) = (SPOOL_USUAL_MB * count, (SPOOL_MOST_MB * count).min(limit / 1_000_000));
+    let least = |camera: &&Camera| {
+        let settings = &camera.settings;
+        quota::least_share(settings.target_width, settings.target_fps, settings.segment_duration)
+    };
+    let least = cameras.iter().map(least).max().unwrap_or_default();
     if free_mb < usual_mb {
         report.fail(
             "spool",
             how,
             format!("make room: {usual_mb} MB at least, {most_mb} MB to bridge outages"),
+        );
+    } else if share < least {
+        let limit_mb = in_mb(least * count).ceil();
+        report.warn(
+            "spool",
+            how,
+            format!("raise spool_limit to {limit_mb}MB, or a pause of the storage costs video"),
         );
     } else if !is_tmpfs(root) {
         report.warn("spool", how, "set `spool:` to a tmpfs (e.g. below /dev/shm), to spare a memory card");
@@ -130,8 +152,13 @@ async fn check_cameras(
     spool_root: PathBuf,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let workshop =
-        Arc::new(Workshop { capabilities, spawner: Spawner::start()?, watch: SpoolWatch::new(), spool_root });
+    let workshop = Arc::new(Workshop {
+        capabilities,
+        spawner: Spawner::start()?,
+        watch: SpoolWatch::new(),
+        spool_root,
+        spool_share: u64::MAX.into(),
+    });
     for camera in cameras {
         let what = format!("camera {}", camera.id);
         match reach(&workshop, &camera.source).await {

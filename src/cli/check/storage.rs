@@ -23,18 +23,18 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
     let mut fail = |report: &mut Report, what: &str, error: &StoreError| {
         report.fail(&format!("storage {what}"), error.to_string(), mend(&config.store, error));
     };
-    if let Err(error) = store.put(&key, body.clone(), ObjectClass::Probe).await {
+    if let Err(error) = within(store.put(&key, body.clone(), ObjectClass::Probe)).await {
         return fail(report, "put", &error);
     }
     report.pass("storage put", key.as_str());
-    match store.get(&key).await {
+    match within(store.get(&key)).await {
         Ok(read) if read == body => report.pass("storage get", "the bytes come back"),
         Ok(_) => {
             report.fail("storage get", "other bytes come back", "is another agent's check running right now?")
         }
         Err(error) => fail(report, "get", &error),
     }
-    match store.list(&folder).await {
+    match within(store.list(&folder)).await {
         Ok(keys) if keys.contains(&key) => report.pass("storage list", "the object is listed"),
         Ok(_) => report.fail(
             "storage list",
@@ -47,16 +47,22 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
     delete(&*store, &key, &mut fail, report).await;
 }
 
+/// A store's own limit is that of a large segment over a slow uplink.
+async fn within<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = || StoreError::Unavailable { reason: format!("no answer in {} s", CALL_PATIENCE.as_secs()) };
+    tokio::time::timeout(CALL_PATIENCE, call).await.unwrap_or_else(|_| Err(late()))
+}
+
 async fn delete(
     store: &dyn ObjectStore,
     key: &ObjectKey,
     fail: &mut impl FnMut(&mut Report, &str, &StoreError),
     report: &mut Report,
 ) {
-    if let Err(error) = store.delete(std::slice::from_ref(key)).await {
+    if let Err(error) = within(store.delete(std::slice::from_ref(key))).await {
         return fail(report, "delete", &error);
     }
-    match store.get(key).await {
+    match within(store.get(key)).await {
         Err(StoreError::NotFound) => report.pass("storage delete", "the object is gone"),
         Ok(_) => report.fail(
             "storage delete",
@@ -67,6 +73,7 @@ async fn delete(
     }
 }
 
+const CALL_PATIENCE: Duration = Duration::from_secs(30);
 const PUBLIC_PATIENCE: Duration = Duration::from_secs(10);
 
 /// As a browser on another site would read it.

@@ -1,0 +1,214 @@
+//! One camera's place in the agent: what should run there, and the task that sees to it.
+//!
+//! What is wanted is a level, not a queue of orders: however often it changes while a camera is ending, the newest
+//! is what starts next. A camera's runs follow each other (its spool is locked), cameras do not wait for each other.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::DRAIN_GRACE;
+use crate::camera::status::{CameraStatus, StatusSender};
+use crate::camera::supervisor::{Supervisor, plan};
+use crate::clock;
+use crate::config::model::Camera;
+use crate::config::same_stream;
+use crate::domain::backoff::Backoff;
+use crate::domain::ids::{CameraId, Location};
+use crate::domain::lifecycle::Patience;
+use crate::domain::publication::Plan;
+use crate::engine::StreamSpec;
+use crate::engine::ffmpeg::{FfmpegEngine, Workshop};
+use crate::store::renewing::RenewingStore;
+
+/// After a panic; below [`super::HANGS_AFTER`].
+const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
+const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
+/// One stream and where it goes.
+#[derive(Debug)]
+pub(super) struct Assignment {
+    pub(super) location: Location,
+    pub(super) camera: Camera,
+    pub(super) store: Arc<RenewingStore>,
+    pub(super) min_playlist_interval: Duration,
+}
+
+impl Assignment {
+    fn is_stream_of(&self, other: &Self) -> bool {
+        self.location == other.location
+            && same_stream(&self.camera, &other.camera)
+            && Arc::ptr_eq(&self.store, &other.store)
+            && self.min_playlist_interval == other.min_playlist_interval
+    }
+}
+
+#[derive(Debug)]
+struct Wanted {
+    assignment: Option<Arc<Assignment>>,
+    /// The task has ended: for another assignment there has to be a new one.
+    retired: bool,
+}
+
+/// The agent's end of a camera's task.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) id: CameraId,
+    wanted: Arc<watch::Sender<Wanted>>,
+    pub(super) status: watch::Receiver<CameraStatus>,
+}
+
+impl Slot {
+    /// From now on this should run there, or nothing. `false`: the task has ended, nothing was changed.
+    pub(super) fn want(&self, assignment: Option<Arc<Assignment>>) -> bool {
+        self.wanted.send_if_modified(|wanted| {
+            if !wanted.retired {
+                wanted.assignment = assignment;
+            }
+            !wanted.retired
+        })
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.wanted.borrow().retired
+    }
+}
+
+/// What all cameras of an agent share.
+#[derive(Debug, Clone)]
+pub(super) struct Surroundings {
+    pub(super) workshop: Arc<Workshop>,
+    pub(super) stop: CancellationToken,
+    pub(super) abort: CancellationToken,
+}
+
+/// Starts a camera's task in `tasks`.
+pub(super) fn spawn(tasks: &mut JoinSet<()>, around: &Surroundings, assignment: Arc<Assignment>) -> Slot {
+    let id = assignment.camera.id.clone();
+    let (status, receiver) = watch::channel(CameraStatus::new(id.clone(), clock::now()));
+    let wanted = Arc::new(watch::Sender::new(Wanted { assignment: Some(assignment), retired: false }));
+    let keeper = Keeper { wanted: wanted.clone(), around: around.clone(), status: Arc::new(status) };
+    let span = tracing::info_span!("camera", camera = %id);
+    tasks.spawn(keeper.keep().instrument(span));
+    Slot { id, wanted, status: receiver }
+}
+
+struct Keeper {
+    wanted: Arc<watch::Sender<Wanted>>,
+    around: Surroundings,
+    status: StatusSender,
+}
+
+impl Keeper {
+    async fn keep(self) {
+        while let Some(assignment) = self.next() {
+            self.status.send_replace(CameraStatus::new(assignment.camera.id.clone(), clock::now()));
+            self.run(&assignment).await;
+            if self.around.stop.is_cancelled() || self.around.abort.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    /// What is wanted now; with nothing wanted the task retires, in the same moment.
+    fn next(&self) -> Option<Arc<Assignment>> {
+        let mut next = None;
+        self.wanted.send_if_modified(|wanted| {
+            next.clone_from(&wanted.assignment);
+            wanted.retired = next.is_none();
+            false
+        });
+        next
+    }
+
+    /// Until the agent stops or something else is wanted, and then to its orderly end.
+    async fn run(&self, assignment: &Arc<Assignment>) {
+        let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
+        let run = Run { assignment, keeper: self, stop: &stop, abort: &abort };
+        let runs = run.supervised();
+        tokio::pin!(runs);
+        tokio::select! {
+            () = &mut runs => return,
+            () = self.superseded(assignment) => {}
+        }
+        let mut wanted = self.wanted.subscribe();
+        let comes_back = wanted.borrow_and_update().assignment.is_some();
+        tracing::info!(comes_back, "camera stops: its configuration has changed");
+        stop.cancel();
+        tokio::select! {
+            () = &mut runs => {}
+            () = tokio::time::sleep(DRAIN_GRACE) => {
+                tracing::warn!(grace_s = DRAIN_GRACE.as_secs(), "not all could be published in time");
+                abort.cancel();
+                runs.await;
+            }
+        }
+    }
+
+    async fn superseded(&self, assignment: &Assignment) {
+        let other = |wanted: &Wanted| {
+            wanted.assignment.as_ref().is_none_or(|wanted| !wanted.is_stream_of(assignment))
+        };
+        // The sender is `self`'s: it does not go away.
+        let _ = self.wanted.subscribe().wait_for(other).await;
+    }
+}
+
+/// One assignment's supervisor: also past a panic, as a bug that one camera hits is that camera's alone.
+struct Run<'a> {
+    assignment: &'a Assignment,
+    keeper: &'a Keeper,
+    stop: &'a CancellationToken,
+    abort: &'a CancellationToken,
+}
+
+impl Run<'_> {
+    async fn supervised(&self) {
+        let mut panics = 0;
+        loop {
+            let started = clock::now();
+            let mut task = JoinSet::new();
+            task.spawn(self.supervise().in_current_span());
+            let ended = task.join_next().await;
+            if !matches!(&ended, Some(Err(error)) if error.is_panic()) {
+                return;
+            }
+            // A bug that strikes once a month is no reason to wait long.
+            let stable = clock::now().saturating_duration_since(started) > PANIC_FORGOTTEN_AFTER;
+            panics = if stable { 1 } else { panics + 1 };
+            tracing::error!(panics, "a bug ended this camera's supervisor: starting it again");
+            // Waiting is not hanging (see `Agent::is_alive`).
+            self.keeper.status.send_modify(|status| status.beat = clock::now());
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(PANIC_BACKOFF.delay(panics, 0.0)) => {}
+            }
+        }
+    }
+
+    fn supervise(&self) -> impl Future<Output = ()> + Send + use<> {
+        let Assignment { location, camera, store, min_playlist_interval } = self.assignment;
+        let Camera { id, source, settings, .. } = camera;
+        let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
+        let workshop = &self.keeper.around.workshop;
+        let share = workshop.spool_share.load(Ordering::Relaxed);
+        let engine = Box::new(FfmpegEngine::new(workshop.clone(), spec));
+        let look_every = settings.health_check_interval;
+        let patience = Patience { look_every, ..Patience::for_segments_of(settings.segment_duration) };
+        let supervisor = Supervisor::new(engine, patience, self.keeper.status.clone(), seed());
+        let min_playlist_interval = *min_playlist_interval;
+        let plan = Plan { min_playlist_interval, ..plan(location, id, settings, share) };
+        supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())
+    }
+}
+
+/// A seed for jitter and run ids.
+fn seed() -> u64 {
+    // Without the system's random source the clock has to do.
+    getrandom::u64().unwrap_or_else(|_| clock::wall_ms())
+}

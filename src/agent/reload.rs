@@ -1,0 +1,114 @@
+//! A new configuration for a running agent: prepared aside, then taken over in one step, or not at all.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::Context as _;
+
+use super::camera::Assignment;
+use super::credentials::SharedStore;
+use super::{Agent, camera, spool_share};
+use crate::config::model::{Camera, Config};
+use crate::config::{CameraChanges, Loaded, camera_changes, same_access, same_place};
+use crate::store::{self, ObjectStore};
+
+/// A configuration that is known to be good, with all that could fail done.
+#[derive(Debug)]
+pub struct Prepared {
+    loaded: Loaded,
+    cameras: Vec<Camera>,
+    /// `None`: the open one serves.
+    store: Option<Arc<dyn ObjectStore>>,
+}
+
+impl Agent {
+    /// Loads on a thread that may block; touches nothing that runs.
+    ///
+    /// # Errors
+    /// `load`'s own, or a storage that can't be set up.
+    pub fn prepare<E, L>(&self, load: L) -> impl Future<Output = Result<Prepared, E>> + Send + use<E, L>
+    where
+        E: From<anyhow::Error> + Send + 'static,
+        L: FnOnce() -> Result<(Loaded, Vec<Camera>), E> + Send + 'static,
+    {
+        let open = self.store.config();
+        async move {
+            let loaded = tokio::task::spawn_blocking(load).await.context("a bug ended the reload")?;
+            let (loaded, cameras) = loaded?;
+            let wanted = &loaded.config.store;
+            let store = if same_access(&open, wanted) {
+                None
+            } else {
+                Some(store::open(wanted).await.context("the storage can't be set up")?)
+            };
+            Ok(Prepared { loaded, cameras, store })
+        }
+    }
+
+    /// Takes the configuration over: cameras start, stop and restart, the others do not notice.
+    pub fn apply(&mut self, prepared: Prepared) -> CameraChanges {
+        let Prepared { loaded, cameras, store } = prepared;
+        let Loaded { config, storage, .. } = loaded;
+        for setting in needs_restart(&self.config, &config) {
+            tracing::warn!(setting, "this setting needs a restart; everything else is taken over");
+        }
+        let moved = !same_place(&self.store.config(), &config.store);
+        if let Some(store) = store {
+            if moved {
+                self.store = SharedStore::new(store, config.store.clone());
+            } else {
+                self.store.renew(store, config.store.clone(), None);
+            }
+        }
+        let moved = moved
+            || self.config.location != config.location
+            || self.config.min_playlist_interval != config.min_playlist_interval;
+        let wanted: Vec<_> = cameras.iter().collect();
+        let changes = camera_changes(&self.cameras, &wanted, moved);
+        let Config { http, spool, ffmpeg, .. } = self.config.clone();
+        self.config = Config { http, spool, ffmpeg, ..config };
+        self.cameras = cameras;
+        let workshop = &self.around.workshop;
+        let share = spool_share(&self.config, &workshop.spool_root, self.cameras.iter());
+        workshop.spool_share.store(share, Ordering::Relaxed);
+        self.assign();
+        self.show();
+        self.watch_credentials(storage);
+        changes
+    }
+
+    /// Tells every camera's task what is wanted of it, and starts those that are missing.
+    pub(super) fn assign(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        for slot in &self.slots {
+            if self.cameras.iter().all(|camera| camera.id != slot.id) {
+                slot.want(None);
+            }
+        }
+        for camera in &self.cameras {
+            let assignment = Arc::new(Assignment {
+                location: self.config.location.clone(),
+                camera: camera.clone(),
+                store: self.store.store(),
+                min_playlist_interval: self.config.min_playlist_interval,
+            });
+            let slot = self.slots.iter().find(|slot| slot.id == camera.id);
+            if slot.is_none_or(|slot| !slot.want(Some(assignment.clone()))) {
+                self.slots.retain(|slot| slot.id != camera.id);
+                self.slots.push(camera::spawn(&mut self.tasks, &self.around, assignment));
+            }
+        }
+        self.slots.retain(|slot| !slot.is_retired());
+    }
+}
+
+/// What the running agent can't change.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let listen = |config: &Config| config.http.as_ref().map(|http| http.listen);
+    let changed = [
+        ("http.listen", listen(old) != listen(new)),
+        ("spool", old.spool != new.spool),
+        ("ffmpeg", old.ffmpeg != new.ffmpeg),
+    ];
+    changed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
+}

@@ -1,0 +1,218 @@
+//! One attempt at each of a publication's actions: what is asked of the store, and what its answer means.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::domain::class::ObjectClass;
+use crate::domain::gate::Failure;
+use crate::domain::ids::Msn;
+use crate::domain::key::Layout;
+use crate::domain::playlist::{MediaPlaylist, parse, render, scrape_sequences};
+use crate::domain::publication::{Action, Input, Remote};
+use crate::domain::segment::Payload;
+use crate::domain::uploads::Start;
+use crate::engine::spool::note::Note;
+use crate::engine::spool::root::discard;
+use crate::store::{ObjectStore, StoreError};
+
+const LANDING_TIME: Duration = Duration::from_secs(1);
+
+/// What a task came back with.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) operation: Operation,
+    pub(super) input: Option<Input>,
+    pub(super) error: Option<String>,
+    /// The store refused access.
+    pub(super) denied: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    ReadPlaylist,
+    PutSegment,
+    PutPlaylist,
+    Delete,
+    List,
+    Ask,
+    Discard,
+    Remember,
+}
+
+impl Operation {
+    /// Viewers wait for it.
+    pub(super) fn is_of_the_stream(self) -> bool {
+        matches!(self, Self::ReadPlaylist | Self::PutSegment | Self::PutPlaylist)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ReadPlaylist => "read playlist",
+            Self::PutSegment => "put segment",
+            Self::PutPlaylist => "put playlist",
+            Self::Delete => "delete",
+            Self::List => "list",
+            Self::Ask => "ask",
+            Self::Discard => "discard",
+            Self::Remember => "remember",
+        }
+    }
+}
+
+/// One attempt at each action.
+#[derive(Debug, Clone)]
+pub(super) struct Calls {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) layout: Layout,
+    pub(super) target_duration_s: u64,
+    pub(super) attempt_time: Duration,
+    pub(super) note: Note,
+}
+
+impl Calls {
+    pub(super) async fn carry_out(self, action: Action, dropped: CancellationToken) -> Outcome {
+        match action {
+            Action::ReadRemote => self.read_remote().await,
+            Action::Put(start) => {
+                let ticket = start.ticket;
+                let answer = self.put_segment(start, dropped).await;
+                let input = match &answer {
+                    Ok(()) => Input::Stored(ticket),
+                    Err(error) => Input::StoreFailed(ticket, failure(error)),
+                };
+                outcome(Operation::PutSegment, input, answer.err())
+            }
+            Action::Ask => {
+                let answer = self.within(self.store.get(&self.layout.playlist())).await;
+                let answered = !matches!(answer, Err(StoreError::Unavailable { .. }));
+                outcome(Operation::Ask, Input::Answered(answered), answer.err().filter(|_| !answered))
+            }
+            Action::PutPlaylist(playlist) => {
+                let answer = self.put_playlist(&playlist).await;
+                let failed = |error: &StoreError| Input::PlaylistFailed(playlist_failure(error));
+                let input = answer.as_ref().err().map_or(Input::PlaylistStored, failed);
+                outcome(Operation::PutPlaylist, input, answer.err())
+            }
+            Action::Delete(keys) => {
+                let answer = self.within(self.store.delete(&keys)).await;
+                let failed = |error: &StoreError| Input::DeleteFailed(failure(error));
+                let input = answer.as_ref().err().map_or(Input::Deleted, failed);
+                outcome(Operation::Delete, input, answer.err())
+            }
+            Action::List => match self.within(self.store.list(self.layout.folder())).await {
+                Ok(keys) => outcome(Operation::List, Input::Listed(keys), None),
+                Err(error) => outcome(Operation::List, Input::ListFailed(failure(&error)), Some(error)),
+            },
+            Action::Discard(Payload::File { path, .. }) => {
+                off_thread(Operation::Discard, move || discard(&path)).await
+            }
+            // What it says was said in `start_tasks`, in order.
+            Action::Remember(_) => off_thread(Operation::Remember, move || self.note.write()).await,
+            // No call: see `start_tasks`.
+            Action::Drop(_) => {
+                Outcome { operation: Operation::PutSegment, input: None, error: None, denied: false }
+            }
+        }
+    }
+
+    async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let limit = self.attempt_time;
+        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(late(limit)))
+    }
+
+    /// How long it may take is the machine's to say.
+    async fn put_segment(&self, start: Start, dropped: CancellationToken) -> Result<(), StoreError> {
+        let (Start { key, payload: Payload::File { path, .. }, .. }, begun) = (start, clock::now());
+        let unreadable = |error: std::io::Error| {
+            let reason = format!("the spooled segment can't be read: {error}");
+            match error.kind() {
+                ErrorKind::NotFound => StoreError::Rejected { reason },
+                // No descriptor, no memory: that passes.
+                _ => StoreError::Unavailable { reason },
+            }
+        };
+        let put = async {
+            let body = tokio::fs::read(&path).await.map_err(unreadable)?;
+            self.store.put(&key, Bytes::from(body), ObjectClass::Segment).await
+        };
+        match dropped.run_until_cancelled(put).await {
+            Some(answer) => answer,
+            None => Err(late(clock::now().saturating_duration_since(begun))),
+        }
+    }
+
+    async fn put_playlist(&self, playlist: &MediaPlaylist) -> Result<(), StoreError> {
+        let body = Bytes::from(render(playlist));
+        self.within(self.store.put(&self.layout.playlist(), body, ObjectClass::Playlist)).await
+    }
+
+    async fn read_remote(&self) -> Outcome {
+        let operation = Operation::ReadPlaylist;
+        match self.within(self.store.get(&self.layout.playlist())).await {
+            Ok(bytes) => outcome(operation, Input::Remote(self.understand(&bytes)), None),
+            Err(StoreError::NotFound) => {
+                outcome(operation, Input::Remote(Remote::Absent { first: self.first_msn() }), None)
+            }
+            Err(error) => outcome(operation, Input::RemoteFailed(failure(&error)), Some(error)),
+        }
+    }
+
+    fn understand(&self, bytes: &[u8]) -> Remote {
+        let text = String::from_utf8_lossy(bytes);
+        match parse(&text, &self.layout) {
+            Ok(playlist) => Remote::Found(playlist),
+            Err(error) => {
+                tracing::warn!(%error, "the remote playlist can't be read: a new one takes its place");
+                let (scraped, discontinuity_sequence) = scrape_sequences(&text);
+                let next = scraped.unwrap_or(Msn(0)).max(self.first_msn());
+                Remote::Damaged { next, discontinuity_sequence }
+            }
+        }
+    }
+
+    /// Where numbers start if nothing says where they ended: the clock does not go back either.
+    fn first_msn(&self) -> Msn {
+        let since = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Msn(since.as_secs() / self.target_duration_s.max(1))
+    }
+}
+
+fn late(after: Duration) -> StoreError {
+    StoreError::Unavailable { reason: format!("no answer in {} s", after.as_secs()) }
+}
+
+/// A spool on a slow card must not hold up the others.
+async fn off_thread(operation: Operation, work: impl FnOnce() + Send + 'static) -> Outcome {
+    let done = tokio::task::spawn_blocking(work).await;
+    Outcome { operation, input: None, error: done.err().map(|error| error.to_string()), denied: false }
+}
+
+fn outcome(operation: Operation, input: Input, error: Option<StoreError>) -> Outcome {
+    let denied = matches!(error, Some(StoreError::Denied { .. }));
+    Outcome { operation, input: Some(input), error: error.map(|error| error.to_string()), denied }
+}
+
+/// A playlist PUT without an answer may still be under way behind us: the next one gives it time to land first.
+fn playlist_failure(error: &StoreError) -> Failure {
+    match failure(error) {
+        Failure::Retry { after } => {
+            Failure::Retry { after: Some(after.unwrap_or_default().max(LANDING_TIME)) }
+        }
+        other => other,
+    }
+}
+
+/// What a store's answer means for the next try.
+fn failure(error: &StoreError) -> Failure {
+    match error {
+        StoreError::Unavailable { .. } => Failure::Retry { after: None },
+        StoreError::Throttled { retry_after, .. } => Failure::Retry { after: *retry_after },
+        StoreError::Denied { .. } | StoreError::NotFound => Failure::Rare,
+        StoreError::Rejected { .. } => Failure::Never,
+    }
+}

@@ -1,0 +1,120 @@
+//! Engines that fail, stall and run away.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_reached_the_spool_limit_comes_back_after_a_pause() {
+    let scene = Scene::new([Act::Dies(S, Cause::SpoolLimit), Act::Live]);
+    pass(20 * S).await;
+    let status = scene.status.borrow().clone();
+    assert_eq!((status.restarts, status.last_exit.unwrap().cause), (1, Cause::SpoolLimit));
+    assert!(matches!(status.phase, Phase::Live { .. }) && scene.playlist().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_engine_is_replaced_and_the_seam_is_marked() {
+    let scene = Scene::new([Act::Segments(3), Act::Live]);
+    pass(40 * S).await;
+    let status = scene.status.borrow().clone();
+    assert_eq!((status.restarts, status.last_exit.unwrap().cause), (1, Cause::Stalled));
+    assert_eq!(scene.engine.halts(), [Halt::Terminate]);
+    let playlist = scene.playlist().unwrap();
+    assert_eq!(playlist.discontinuity_sequence, 1, "the seam was listed and has left the window");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_whose_clock_jumped_is_back_at_once() {
+    let scene = Scene::new([Act::Unfit(20, Cause::ClockJumped), Act::Live]);
+    pass(40 * S + S / 2).await;
+    assert_eq!(scene.engine.halts(), [Halt::Ask]);
+    pass(4 * S).await;
+    let status = scene.status.borrow().clone();
+    assert_eq!((status.restarts, status.last_trouble), (1, Some(Cause::ClockJumped)));
+    assert!(matches!(status.phase, Phase::Live { .. }), "{:?}", status.phase);
+    let seams = scene.playlist().unwrap().entries.iter().filter(|entry| entry.discontinuity).count();
+    assert_eq!(seams, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_of_frozen_pictures_is_neither_published_nor_kept() {
+    let scene = Scene::new([Act::Races(20), Act::Live]);
+    pass(80 * S).await;
+    let status = scene.status.borrow().clone();
+    assert_eq!((status.restarts, status.last_exit.unwrap().cause), (1, Cause::ClockJumped));
+    assert_eq!(scene.engine.halts(), [Halt::Kill]);
+    assert!(status.progress.segments_published <= 20 + 6 + 20, "{:?}", status.progress);
+    assert!(status.segments_missed >= 1 && scene.spooled() <= 1, "{} files spooled", scene.spooled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_monitor_looks_and_judges() {
+    let scene = Scene::new([Act::Live]);
+    let verdict = || scene.status.borrow().verdict;
+    pass(S).await;
+    assert_eq!((verdict(), scene.status.borrow().health_checks), (Verdict::Starting, 0));
+    pass(60 * S).await;
+    assert_eq!((verdict(), scene.status.borrow().health_checks), (Verdict::Ok, 6));
+    scene.store.on_call(|_| Outcome::refused(unavailable()));
+    pass(40 * S).await;
+    assert!(matches!(verdict(), Verdict::Down(Reason::PlaylistUnconfirmed { .. })), "{:?}", verdict());
+    assert_eq!(scene.status.borrow().restarts, 0, "a new ffmpeg would not mend the storage");
+    scene.store.on_call(|_| Outcome::ok());
+    pass(40 * S).await;
+    assert_eq!(verdict(), Verdict::Ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_of_a_camera_that_reboots_every_minute_is_some_tens_of_lines() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    // Another test may have met the lines before, when nobody listened.
+    tracing::callsite::rebuild_interest_cache();
+    let minute = [Act::Lives(20, Cause::Disconnected), Act::Dies(3 * S, Cause::Unreachable)];
+    let scene = Scene::new(minute.into_iter().cycle().take(2 * 1440));
+    pass(86_400 * S).await;
+    let status = scene.status.borrow().clone();
+    assert!(status.restarts > 2 * 1440, "{} restarts", status.restarts);
+    let text = log.text();
+    let lines = text.lines().count();
+    assert!((20..=80).contains(&lines), "{lines} lines:\n{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn counters_go_on_after_a_panic() {
+    let mut scene = Scene::new([Act::Lives(5, Cause::Disconnected), Act::Live]);
+    pass(30 * S).await;
+    scene.abort.cancel();
+    scene.ends().await;
+    let before = scene.status.borrow().clone();
+    let second = Scene::over(scene);
+    pass(30 * S).await;
+    let after = second.status.borrow().clone();
+    assert_eq!(after.restarts, before.restarts + 1, "the panic counts");
+    assert!(after.progress.segments_published > before.progress.segments_published + 10);
+    assert!(after.health_checks > before.health_checks);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_refuses_the_password_is_asked_rarely() {
+    let scene = Scene::new([Act::Dies(S, Cause::Auth)]);
+    pass(3600 * S).await;
+    let restarts = scene.status.borrow().restarts;
+    assert!((4..=10).contains(&restarts), "{restarts} tries in an hour");
+    assert!(matches!(scene.status.borrow().phase, Phase::BackingOff { .. } | Phase::Starting { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stubborn_engine_is_killed() {
+    let mut scene = Scene::with([Act::Live], Arc::default(), true);
+    pass(10 * S).await;
+    scene.stop.cancel();
+    let asked = clock::now();
+    scene.ends().await;
+    assert_eq!(scene.engine.halts(), [Halt::Ask, Halt::Terminate, Halt::Kill]);
+    assert!(clock::now() - asked < 6 * S);
+}

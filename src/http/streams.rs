@@ -1,0 +1,108 @@
+//! `/api/streams`: how each stream is, for people and their tools.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::site::NOT_STORED;
+
+/// One stream at one moment; names and units as in the API. No secrets.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StreamStatus {
+    pub stream_id: String,
+    pub camera_id: String,
+    pub name: String,
+    /// It has a run that gives segments.
+    pub is_active: bool,
+    /// `idle`, `starting`, `live`, `stopping` or `waiting` (for its next try).
+    pub phase: &'static str,
+    /// `ok`, `idle`, `starting`, `degraded` or `down`.
+    pub verdict: &'static str,
+    /// Why it is degraded or down.
+    pub reason: Option<String>,
+    /// Live without a break for so long.
+    pub uptime_s: Option<f64>,
+    pub next_try_in_s: Option<f64>,
+    pub last_segment_age_s: Option<f64>,
+    /// Since the storage confirmed a playlist.
+    pub last_upload_age_s: Option<f64>,
+    pub health_check_count: u64,
+    pub reconnect_count: u64,
+    pub segments_published: u64,
+    pub segments_given_up: u64,
+    pub segments_missed: u64,
+    pub bytes_published: u64,
+    /// Segments that wait for their upload.
+    pub backlog: usize,
+    /// `null` while the uplink carries the stream.
+    pub uplink: Option<UplinkStatus>,
+    /// Another agent publishes this camera, and this one nothing until that one falls silent.
+    pub standing_back: bool,
+    /// Why the last run ended, and the last line that the engine said.
+    pub last_error: Option<String>,
+    /// Why the storage does not take the stream; `null` when it took the last playlist.
+    pub storage_error: Option<String>,
+    /// `null` for a folder that nothing serves.
+    pub playlist_url: Option<String>,
+}
+
+/// By how much the uplink is too slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct UplinkStatus {
+    pub needs_kbps: u32,
+    pub carries_kbps: u32,
+    pub short_percent: u32,
+}
+
+/// Gives the state of all streams as it is now.
+#[derive(Clone)]
+pub struct Streams(Arc<dyn Fn() -> Vec<StreamStatus> + Send + Sync>);
+
+impl Streams {
+    pub fn new(now: impl Fn() -> Vec<StreamStatus> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    fn now(&self) -> Vec<StreamStatus> {
+        (self.0)()
+    }
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self::new(Vec::new)
+    }
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Streams").finish_non_exhaustive()
+    }
+}
+
+pub(super) fn router(streams: Streams) -> Router {
+    Router::new()
+        .route("/api/streams", get(list))
+        .route("/api/streams/status/{id}", get(one))
+        .with_state(streams)
+}
+
+async fn list(State(streams): State<Streams>) -> Response {
+    ([NOT_STORED], Json(streams.now())).into_response()
+}
+
+async fn one(State(streams): State<Streams>, Path(id): Path<String>) -> Response {
+    match streams.now().into_iter().find(|stream| stream.stream_id == id) {
+        Some(stream) => ([NOT_STORED], Json(stream)).into_response(),
+        None => {
+            let error = Json(serde_json::json!({ "error": "there is no stream of this id" }));
+            (StatusCode::NOT_FOUND, [NOT_STORED], error).into_response()
+        }
+    }
+}
