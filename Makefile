@@ -5,7 +5,7 @@ SHELL := /bin/bash
 # Where setup.sh puts the tools that it builds.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(or $(GOBIN),$(or $(GOPATH),$(HOME)/go)/bin):/usr/local/go/bin
 
-.PHONY: help demo build test lint check player deny advisories bench clean setup-run setup-test
+.PHONY: help demo build test lint check player deny advisories bench chaos soak fuzz clean setup-run setup-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -40,8 +40,25 @@ advisories: ## known vulnerabilities; their database is on the network
 	@if timeout 60 cargo deny fetch db 2>/dev/null; then cargo deny check advisories; \
 	else echo "advisories: NOT CHECKED, the advisory database is out of reach"; fi
 
+chaos: setup-test player ## every fault and 100 kill -9 on the real agent, into artifacts/chaos.md (CHAOS_OUTAGE_S, CHAOS_KILLS, CHAOS_SEED)
+	cargo test --test chaos -- --all
+
+soak: setup-test player ## 8 cameras for SOAK_MINUTES (60) with random faults, into artifacts/soak.csv
+	cargo test --test chaos -- --soak
+
 bench: player ## publishing overhead and the agent's own CPU and memory
 	cargo bench
+
+FUZZ_SECONDS ?= 300
+FUZZ_TARGETS ?= playlist configuration stderr spool_diff
+
+# The sanitizer's flags are unstable ones: the bootstrap variable lets the pinned stable compiler take them.
+fuzz: ## the parsers of what others wrote, FUZZ_SECONDS=300 each; needs `cargo install cargo-fuzz`
+	cd fuzz && for target in $(FUZZ_TARGETS); do \
+		mkdir -p "corpus/$$target" && \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run "$$target" "corpus/$$target" "corpus-seeds/$$target" -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -max_len=8192 -verbosity=0 || exit 1; \
+	done
 
 setup-run:
 	@packaging/setup.sh run
@@ -51,4 +68,4 @@ setup-test:
 
 clean: ## build results and installed npm packages
 	cargo clean
-	rm -rf player/dist player/node_modules tests/browser/node_modules artifacts
+	rm -rf player/dist player/node_modules tests/browser/node_modules artifacts fuzz/target fuzz/corpus fuzz/artifacts

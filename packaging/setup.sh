@@ -30,6 +30,8 @@ has_ffmpeg() { have ffprobe && have ffmpeg && [[ $(ffmpeg -hide_banner -encoders
 has_node() { have node && node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)'; }
 has_libc_headers() { printf '#include <stdlib.h>\n' | cc -E - >/dev/null 2>&1; }
 
+have_limits() { have unshare && have nsenter && have prlimit && have setpriv; }
+
 has_element() {
     "$PYTHON" - "$1" >/dev/null 2>&1 <<'PY'
 import sys, gi
@@ -90,6 +92,8 @@ needed_to_test() {
     need "GStreamer's ugly plugins" gstreamer1.0-plugins-ugly has_element x264enc
     need "GStreamer's libav plugin" gstreamer1.0-libav has_element avenc_aac
     need "systemd-analyze" systemd have systemd-analyze
+    need "faketime" faketime have faketime
+    need "unshare, nsenter, prlimit and setpriv" util-linux have_limits
     # Ubuntu's package is a snap in disguise; see install_browser.
     is_ubuntu || need "Chromium" chromium find_chromium
 }

@@ -16,15 +16,25 @@ use edge_agent::engine::ffmpeg::{FfmpegEngine, Workshop};
 use edge_agent::engine::spool::watch::SpoolWatch;
 use edge_agent::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run, StreamSpec};
 use edge_agent::sys::child::Spawner;
+use nix::sys::signal::Signal;
+
+#[path = "support/clip.rs"]
+#[allow(dead_code, reason = "another test binary uses the rest")]
+mod clip;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn engine(capabilities: Capabilities, source: &str, spool: &Path) -> FfmpegEngine {
+    engine_within(capabilities, source, spool, u64::MAX)
+}
+
+fn engine_within(capabilities: Capabilities, source: &str, spool: &Path, share: u64) -> FfmpegEngine {
     let workshop = Workshop {
         capabilities,
         spawner: Spawner::start().expect("a thread"),
         watch: SpoolWatch::new(),
         spool_root: spool.to_owned(),
+        spool_share: share.into(),
     };
     let source = source.parse().expect("a source");
     let settings = Settings { segment_duration: Duration::from_secs(1), ..Settings::default() };
@@ -180,21 +190,23 @@ async fn the_password_reaches_ffmpeg_but_not_its_arguments() {
 }
 
 #[tokio::test]
-async fn an_empty_segment_is_lost_not_published() {
+async fn empty_and_cut_off_segments_are_lost_not_published() {
     let folder = tempfile::tempdir().expect("a folder");
-    // As on a full tmpfs: the last argument is the playlist.
-    let body = "for last; do :; done\ndir=$(dirname \"$last\")\n: > \"$dir/seg_000000.ts\"\necho x > \"$dir/seg_000001.ts\"\n\
-        printf '#EXTM3U\\n#EXTINF:1.0,\\nseg_000000.ts\\n#EXTINF:1.0,\\nseg_000001.ts\\n' > \"$last.tmp\"\nmv \"$last.tmp\" \"$last\"\nsleep 1";
+    // As on a full tmpfs, which gives whole pages or nothing: the last argument is the playlist.
+    let body = "for last; do :; done\ndir=$(dirname \"$last\")\n: > \"$dir/seg_000000.ts\"\n\
+        head -c 4096 /dev/zero > \"$dir/seg_000001.ts\"\nhead -c 188 /dev/zero > \"$dir/seg_000002.ts\"\n\
+        printf '#EXTM3U\\n#EXTINF:1.0,\\nseg_000000.ts\\n#EXTINF:1.0,\\nseg_000001.ts\\n#EXTINF:1.0,\\nseg_000002.ts\\n' \
+        > \"$last.tmp\"\nmv \"$last.tmp\" \"$last\"\nsleep 1";
     let engine = engine(script(folder.path(), body), "test://", folder.path());
     let mut run = start(&engine).await;
-    assert_eq!(segment(&mut run).await.index, 1);
-    assert_eq!(next(&mut run).await, EngineEvent::Lost { segments: 1 });
+    assert_eq!(segment(&mut run).await.index, 2);
+    assert_eq!(next(&mut run).await, EngineEvent::Lost { segments: 2 });
 }
 
 #[tokio::test]
 async fn what_a_dead_child_left_unfinished_is_removed_and_what_is_to_be_published_stays() {
     let folder = tempfile::tempdir().expect("a folder");
-    let body = "for last; do :; done\ndir=$(dirname \"$last\")\necho x > \"$dir/seg_000000.ts\"\n\
+    let body = "for last; do :; done\ndir=$(dirname \"$last\")\nhead -c 188 /dev/zero > \"$dir/seg_000000.ts\"\n\
         printf '#EXTM3U\\n#EXTINF:1.0,\\nseg_000000.ts\\n' > \"$last.tmp\"; mv \"$last.tmp\" \"$last\"\n\
         echo half > \"$dir/seg_000001.ts.tmp\"; kill -9 $$";
     let engine = engine(script(folder.path(), body), "test://", folder.path());
@@ -208,7 +220,71 @@ async fn what_a_dead_child_left_unfinished_is_removed_and_what_is_to_be_publishe
 }
 
 #[tokio::test]
+async fn a_spool_above_its_share_ends_the_run_until_there_is_room() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ffmpeg = detect(None).await.expect("install ffmpeg: apt-get install ffmpeg");
+    let noise = folder.path().join("noise.mkv");
+    clip::noise(&noise).await;
+    let source = format!("file://{}", noise.display());
+    let engine = engine_within(ffmpeg, &source, &folder.path().join("spool"), 12_000_000);
+    // Nobody publishes: what was handed over stays, and counts for the next run.
+    let mut kept = Vec::new();
+    for run in 0..3 {
+        let mut run = engine.start(RunId::new(1, run)).await.expect("it starts");
+        let exit = loop {
+            match next(&mut run).await {
+                EngineEvent::Segment(segment) => kept.push(segment.payload),
+                EngineEvent::Exited(exit) => break exit,
+                EngineEvent::Lost { .. } | EngineEvent::Unfit(_) => {}
+            }
+        };
+        assert_eq!((exit.cause, exit.signal), (Cause::SpoolLimit, Some(9)), "{exit:?}");
+        let said = exit.last_words.last().expect("it says why");
+        assert!(said.contains("this camera's 12.0 MB of spool_limit: raise spool_limit"), "{said}");
+    }
+    let of = |payload: &Payload| match payload {
+        Payload::File { path, bytes } => (path.clone(), *bytes),
+    };
+    assert!(!kept.is_empty());
+    assert!(kept.iter().map(of).all(|(path, bytes)| fs::metadata(path).expect("kept").len() == bytes));
+    kept.iter().map(of).for_each(|(path, _)| fs::remove_file(path).expect("removed"));
+    let mut run = engine.start(RunId::new(1, 9)).await.expect("it starts");
+    assert_eq!(segment(&mut run).await.index, 0, "there is room again");
+}
+
+#[tokio::test]
+async fn a_segment_that_would_not_fit_ends_the_run_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ffmpeg = detect(None).await.expect("install ffmpeg: apt-get install ffmpeg");
+    let (noise, spool) = (folder.path().join("noise.mkv"), folder.path().join("spool"));
+    clip::noise(&noise).await;
+    let engine = engine_within(ffmpeg, &format!("file://{}", noise.display()), &spool, 3_000_000);
+    let mut run = engine.start(RunId::new(1, 1)).await.expect("it starts");
+    let EngineEvent::Exited(exit) = next(&mut run).await else { panic!("1 s of noise is more than 1 MB") };
+    assert_eq!((exit.cause, exit.signal), (Cause::SpoolLimit, Some(Signal::SIGXFSZ as i32)), "{exit:?}");
+    let said = exit.last_words.last().expect("it says why");
+    assert!(said.contains("beyond 1.0 MB, a third of this camera's 3.0 MB of spool_limit"), "{said}");
+    drop(run);
+    let left = || fs::read_dir(spool.join("cam")).expect("it is there").count();
+    until("only the lock and the list of runs are left", || left() == 2).await;
+}
+
+#[tokio::test]
 async fn a_missing_ffmpeg_is_named_with_its_mend() {
     let error = detect(Some(Path::new("/nowhere/ffmpeg"))).await.expect_err("there is none").to_string();
     assert!(error.contains("/nowhere/ffmpeg") && error.contains("apt-get install ffmpeg"), "{error}");
+}
+
+#[tokio::test]
+async fn an_ffmpeg_that_is_killed_while_it_answers_is_asked_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let killed = folder.path().join("killed");
+    let body = format!("[ -e {0} ] || {{ touch {0}; kill -9 $$; }}\nexec ffmpeg \"$@\"", killed.display());
+    let path = script(folder.path(), &body).path;
+    let found = detect(Some(&path)).await.expect("the second answer counts");
+    assert!(killed.exists() && !found.h264_encoders.is_empty());
+    let always = tempfile::tempdir().expect("a folder");
+    let path = script(always.path(), "kill -9 $$").path;
+    let error = detect(Some(&path)).await.expect_err("it never answers");
+    assert!(error.to_string().contains("killed by signal 9 when asked `-version`"), "{error}");
 }

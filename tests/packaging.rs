@@ -74,8 +74,13 @@ fn the_units_keep_what_the_agent_counts_on() {
         "Restart=always",
         "StartLimitIntervalSec=0",
         "RuntimeDirectory=edge-agent",
+        "RuntimeDirectoryPreserve=restart",
         "ExecStartPre=/usr/local/bin/edge-agent check --offline",
         "OOMPolicy=continue",
+        // Read by the agent when it is told to reload; copied by root, where only the agent looks.
+        "EDGE_AGENT_RELOAD_FROM=%t/edge-agent/cameras.yaml",
+        "EDGE_AGENT_ENV_FILE=-%t/edge-agent/env",
+        "ExecReload=/bin/kill -HUP $MAINPID",
     ] {
         assert!(one.contains(wanted), "{wanted}");
     }
@@ -86,6 +91,57 @@ fn the_units_keep_what_the_agent_counts_on() {
     let differ = |line: &String| !["Description=", "Conflicts="].iter().any(|name| line.starts_with(name));
     let of = |text: &str| settings(text).into_iter().filter(differ).collect::<Vec<_>>();
     assert_eq!(of(&one), of(&read("systemd/edge-agent@.service")), "the two units drifted apart");
+}
+
+/// The commands of a unit's `Exec...=`, as systemd runs them, with the machine's folders in `folder`.
+fn commands(unit: &str, setting: &str, folder: &Path) -> Vec<String> {
+    let there = |path: &str| folder.join(path).display().to_string();
+    let text = read(&format!("systemd/{unit}")).replace("%t", &there("run")).replace("%i", "cam_floor");
+    let text = text.replace("/etc/edge-agent", &there("etc"));
+    let commands = text.lines().filter_map(|line| line.strip_prefix(setting)?.strip_prefix('='));
+    let commands = commands.filter(|command| !command.contains("$MAINPID") && !command.contains(INSTALLED));
+    commands.map(|command| command.trim_start_matches(['+', '-']).to_owned()).collect()
+}
+
+fn carry_out(commands: &[String]) -> bool {
+    assert!(!commands.is_empty());
+    commands.iter().all(|command| run("sh", &["-c", command]).status.success())
+}
+
+#[test]
+fn a_reload_copies_what_there_is_and_a_start_forgets_it() {
+    for (unit, own) in [("edge-agent.service", "edge-agent"), ("edge-agent@.service", "edge-agent-cam_floor")]
+    {
+        let folder = TempDir::new().unwrap();
+        let (etc, own) = (folder.path().join("etc"), folder.path().join("run").join(own));
+        fs::create_dir(&etc).unwrap();
+        fs::create_dir_all(&own).unwrap();
+        let reload = commands(unit, "ExecReload", folder.path());
+        assert!(!carry_out(&reload), "{unit}: there is no configuration");
+        fs::write(etc.join("cameras.yaml"), "new").unwrap();
+        fs::write(etc.join("env"), "KEY=new").unwrap();
+        // What root writes is where the agent's user may put links.
+        let other = folder.path().join("other");
+        fs::write(&other, "untouched").unwrap();
+        for name in ["cameras.yaml", "cameras.yaml.new", "env", "env.new"] {
+            std::os::unix::fs::symlink(&other, own.join(name)).unwrap();
+        }
+        assert!(carry_out(&reload), "{unit}");
+        assert_eq!(fs::read_to_string(&other).unwrap(), "untouched");
+        for (name, text) in [("cameras.yaml", "new"), ("env", "KEY=new")] {
+            let copy = own.join(name);
+            assert!(!copy.is_symlink() && fs::read_to_string(&copy).unwrap() == text, "{unit}: {name}");
+            assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o444, "{unit}: {name}");
+        }
+        fs::remove_file(etc.join("env")).unwrap();
+        assert!(carry_out(&reload), "{unit}: variables are no must");
+        assert!(!own.join("env").exists(), "{unit}: what is gone there is gone here");
+
+        // The runtime folder is kept over a restart; LoadCredential and EnvironmentFile are newer then.
+        fs::write(own.join("env"), "KEY=old").unwrap();
+        assert!(carry_out(&commands(unit, "ExecStartPre", folder.path())), "{unit}");
+        assert_eq!(fs::read_dir(&own).unwrap().count(), 0, "{unit}");
+    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ async fn the_demo_stops_on_ctrl_c() {
     assert_eq!(demo_folders(agent.id()), Vec::<PathBuf>::new());
 }
 
-fn free_address() -> String {
+pub fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

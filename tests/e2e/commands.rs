@@ -46,6 +46,28 @@ async fn no_configuration_and_no_such_camera_are_status_2() {
 }
 
 #[tokio::test]
+async fn variables_may_stand_in_a_file() {
+    let place = Place::new("env-file");
+    place.write_config("- {id: cam_floor, rtsp_url: \"rtsp://h/${STREAM}\"}\n");
+    let vars = place.path().join("vars");
+    let storage = "EDGE_AGENT_STORAGE='file:///srv?public_base_url=http://here/v'\n";
+    std::fs::write(&vars, format!("{storage}STREAM=1\n")).unwrap();
+    for args in
+        [&["url", "cam_floor", "--env-file", "vars"][..], &["url", "cam_floor", "--env-file", "-vars"]]
+    {
+        let output = place.run(args, DEADLINE).await;
+        assert_eq!(text(&output).trim(), "http://here/v/location_1/cam_floor/stream.m3u8");
+    }
+    std::fs::write(&vars, format!("{storage}STREAM='1\n")).unwrap();
+    let output = place.run(&["check", "--offline", "--env-file", "vars"], DEADLINE).await;
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("vars:2: STREAM: has a quote"), "{}", text(&output));
+    let output = place.run(&["check", "--offline", "--env-file", "nowhere"], DEADLINE).await;
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("nowhere: cannot be read"), "{}", text(&output));
+}
+
+#[tokio::test]
 async fn check_passes_what_is_well_and_names_what_is_not() {
     let _turn = my_turn().await;
     let minio = minio().await;

@@ -7,10 +7,16 @@ mod support;
 
 mod browser;
 mod bucket;
+mod cameras;
 mod commands;
+mod credentials;
 mod faults;
 mod main_job;
+mod ownership;
+mod reload;
 mod restarts;
+mod spool;
+mod uplink;
 
 use std::time::Duration;
 

@@ -16,8 +16,8 @@ use crate::{
 const CAMERA: &str = "cam_floor";
 /// Short enough to hit the time between a segment's upload and the playlist's.
 const AT_ONCE: Duration = Duration::from_millis(2);
-/// Orphans of unknown age are held like any retired segment, and a sweep may fail once.
-const SWEPT_WITHIN: Duration = Duration::from_secs(60);
+/// Orphans of unknown age are held like any retired segment, and a minute longer after the listing that found them.
+const SWEPT_WITHIN: Duration = Duration::from_secs(150);
 
 /// When the agent is killed.
 #[derive(Debug, Clone, Copy)]

@@ -5,12 +5,13 @@ mod files;
 mod files_races;
 mod life;
 mod page;
+mod streams;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use edge_agent::http::{self, CameraLink, FilesAt, Limits, Site};
+use edge_agent::http::{self, CameraLink, FilesAt, Limits, Site, Streams};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -46,6 +47,7 @@ impl Server {
                 playlist_url: "/streams/location_1/cam_floor/stream.m3u8".into(),
             }],
             files: Some(FilesAt { root: root.path().to_owned() }),
+            streams: Streams::new(|| vec![streams::told()]),
         };
         let shutdown = async {
             let _ = stopped.await;

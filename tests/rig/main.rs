@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod fault_proxy;
 mod judge;
 mod m3u8;
 mod parts;

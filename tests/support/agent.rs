@@ -19,6 +19,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_edge-agent");
 /// Marks the agent and everything that it starts.
 const MARK: &str = "EDGE_AGENT_TEST_SCRATCH";
 const LOG_TAIL: usize = 60;
+const KILLED_WITHIN_MS: u32 = 500;
 
 /// Everything that makes up one agent's surroundings; agents started one after the other share it.
 #[derive(Debug)]
@@ -58,11 +59,22 @@ impl Place {
 
     /// Writes the configuration: an S3 store in MinIO and cameras by id and URL.
     pub fn configure(&mut self, minio: &Minio, bucket: &str, cameras: &[(&str, &str)], more: &str) {
+        self.configure_at(&minio.endpoint, minio, bucket, cameras, more);
+    }
+
+    /// The same with something at `endpoint` that stands before MinIO.
+    pub fn configure_at(
+        &mut self,
+        endpoint: &str,
+        minio: &Minio,
+        bucket: &str,
+        cameras: &[(&str, &str)],
+        more: &str,
+    ) {
         self.env("AWS_ACCESS_KEY_ID", &minio.access_key).env("AWS_SECRET_ACCESS_KEY", &minio.secret_key);
         let mut text = format!(
-            "location: location_1\nspool: {}\nstorage:\n  type: s3\n  bucket: {bucket}\n  endpoint: {}\n{more}cameras:\n",
+            "location: location_1\nspool: {}\nstorage:\n  type: s3\n  bucket: {bucket}\n  endpoint: {endpoint}\n{more}cameras:\n",
             self.scratch.join("spool").display(),
-            minio.endpoint,
         );
         for (id, url) in cameras {
             writeln!(text, "  - {{id: {id}, rtsp_url: \"{url}\", use_case: live_stream}}")
@@ -75,9 +87,10 @@ impl Place {
         fs::write(self.scratch.join("cameras.yaml"), text).expect("the configuration can be written");
     }
 
-    /// `edge-agent ARGS` in this place, which holds `cameras.yaml`.
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+    /// `edge-agent ARGS` in this place, which holds `cameras.yaml`; `wrapper` is a program that becomes it in the end.
+    fn command(&self, wrapper: &[&str], args: &[&str]) -> Command {
+        let mut words = wrapper.iter().chain([&BINARY]).chain(args);
+        let mut command = Command::new(words.next().expect("there is the agent"));
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             // Neither this shell's accounts nor its proxies.
@@ -87,7 +100,7 @@ impl Place {
                 command.env_remove(&name);
             }
         }
-        command.args(args).envs(self.env.iter().cloned()).current_dir(self.path());
+        command.args(words).envs(self.env.iter().cloned()).current_dir(self.path());
         // No lookup of instance credentials or shared profiles.
         command.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", self.path());
         command.stdin(Stdio::null()).kill_on_drop(true);
@@ -96,16 +109,21 @@ impl Place {
 
     /// A command that ends by itself.
     pub async fn run(&self, args: &[&str], deadline: Duration) -> Output {
-        let output = timeout(deadline, self.command(args).output()).await;
+        let output = timeout(deadline, self.command(&[], args).output()).await;
         output.unwrap_or_else(|_| panic!("edge-agent {args:?} still runs after {deadline:?}")).expect(BINARY)
     }
 
     pub fn start(&self, args: &[&str]) -> Agent {
+        self.start_under(&[], args)
+    }
+
+    /// The same by way of a program that executes it: `unshare`, `faketime`.
+    pub fn start_under(&self, wrapper: &[&str], args: &[&str]) -> Agent {
         let log = self.scratch.join("agent.log");
         let log_start = fs::read(&log).map_or(0, |text| text.len());
         let file = OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
         let again = |file: &File| file.try_clone().expect("a second handle of the log");
-        let child = self.command(args).stdout(again(&file)).stderr(file).spawn().expect(BINARY);
+        let child = self.command(wrapper, args).stdout(again(&file)).stderr(file).spawn().expect(BINARY);
         let pid = child.id().expect("a child that was just started has a pid");
         Agent { child, pid: Pid::from_raw(pid.cast_signed()), log, log_start }
     }
@@ -114,6 +132,12 @@ impl Place {
     pub fn ffmpegs(&self) -> Vec<Process> {
         let mark = self.path().display().to_string();
         processes().filter(|process| process.name == "ffmpeg" && process.mentions(&mark)).collect()
+    }
+
+    /// Everything that runs in this place, agents included.
+    pub fn processes(&self) -> Vec<Process> {
+        let mark = self.path().display().to_string();
+        processes().filter(|process| process.mentions(&mark)).collect()
     }
 
     pub async fn no_ffmpeg_within(&self, deadline: Duration) {
@@ -180,6 +204,19 @@ impl Agent {
     pub async fn kill9(&mut self) {
         self.signal(Signal::SIGKILL);
         self.exit(Duration::from_secs(5)).await;
+    }
+}
+
+impl Drop for Agent {
+    /// Its place may be removed next: nobody should still write there.
+    fn drop(&mut self) {
+        self.child.start_kill().ok();
+        for _ in 0..KILLED_WITHIN_MS {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
@@ -20,6 +22,8 @@ pub struct CameraOpts {
     /// GOP length in frames.
     pub gop: u32,
     pub audio: bool,
+    /// So many cameras in one: `/cam1`, `/cam2` and so on.
+    pub count: u32,
     /// User and password, asked for by digest.
     pub login: Option<(String, String)>,
 }
@@ -27,7 +31,7 @@ pub struct CameraOpts {
 impl Default for CameraOpts {
     /// 1280x720 at 25 frames per second with AAC, open to all.
     fn default() -> Self {
-        Self { port: 0, size: (1280, 720), fps: 25, gop: 50, audio: true, login: None }
+        Self { port: 0, size: (1280, 720), fps: 25, gop: 50, audio: true, count: 1, login: None }
     }
 }
 
@@ -69,6 +73,11 @@ impl Camera {
         url(self.port)
     }
 
+    /// The `number`th of [`CameraOpts::count`], from 1.
+    pub fn url_of(&self, number: u32) -> String {
+        self.url().replace("/cam1", &format!("/cam{number}"))
+    }
+
     /// `credentials` is `user:password`, percent-encoded.
     pub fn url_with(&self, credentials: &str) -> String {
         self.url().replacen("rtsp://", &format!("rtsp://{credentials}@"), 1)
@@ -80,6 +89,17 @@ impl Camera {
         let answer = reqwest::get(&url).await.expect("the camera's control port answers");
         assert!(answer.status().is_success(), "camera control {request}: {}", answer.status());
         answer.json().await.expect("the camera answers with JSON")
+    }
+
+    /// A host that hangs: its kernel still takes connections and data, and nothing answers.
+    pub fn hang(&self, hangs: bool) {
+        self.signal(if hangs { Signal::SIGSTOP } else { Signal::SIGCONT });
+    }
+
+    /// SIGSTOP makes it a host that has gone silent: its kernel keeps the connections, nobody answers.
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.child.id().expect("the camera runs");
+        kill(Pid::from_raw(pid.cast_signed()), signal).expect("the camera can be signalled");
     }
 
     pub async fn stop(mut self) {
@@ -104,6 +124,7 @@ fn arguments(opts: &CameraOpts) -> Vec<String> {
         format!("--gop={}", opts.gop),
         format!("--audio={}", if opts.audio { "aac" } else { "none" }),
     ];
+    args.push(format!("--count={}", opts.count));
     if let Some((user, password)) = &opts.login {
         args.extend(["--auth=digest".into(), format!("--user={user}"), format!("--password={password}")]);
     }

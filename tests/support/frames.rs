@@ -75,6 +75,13 @@ pub async fn faults(segments: &[SeenSegment], expected: Expected) -> Vec<String>
     faults
 }
 
+/// The picture's width and height.
+pub async fn size(file: &Path) -> (u32, u32) {
+    let probe = probe(file).await;
+    let mut sizes = probe.streams.iter().filter_map(|stream| stream.width.zip(stream.height));
+    sizes.next().expect("a segment with a picture")
+}
+
 fn streams(probe: &Probe, expected: Expected) -> Vec<String> {
     let mut found: Vec<_> =
         probe.streams.iter().map(|s| (s.codec_type.as_str(), s.codec_name.as_str())).collect();

@@ -73,6 +73,11 @@ impl Judge {
         self.uri_of.values().map(|uri| self.objects[uri].segment.clone()).collect()
     }
 
+    /// Without those that were listed before `known` others.
+    pub fn segments_from(&self, known: usize) -> impl Iterator<Item = Segment> {
+        self.uri_of.values().skip(known).map(|uri| self.objects[uri].segment.clone())
+    }
+
     pub fn segment_count(&self) -> usize {
         self.uri_of.len()
     }

@@ -28,6 +28,13 @@ pub struct Minio {
     folder: TempDir,
 }
 
+#[derive(Debug)]
+pub struct Temporary {
+    pub access_key: String,
+    pub secret_key: String,
+    pub session_token: String,
+}
+
 impl Minio {
     /// Starts a server and waits until it answers signed requests. Panics with the mend if it can't.
     pub async fn start() -> Self {
@@ -94,6 +101,26 @@ impl Minio {
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .build();
         Client::from_conf(config)
+    }
+
+    /// Credentials of an hour's life, with a session token.
+    pub async fn temporary_keys(&self) -> Temporary {
+        let config = aws_sdk_sts::Config::builder()
+            .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
+            .endpoint_url(&self.endpoint)
+            .region(aws_sdk_sts::config::Region::new("us-east-1"))
+            .credentials_provider(Credentials::new(&self.access_key, &self.secret_key, None, None, "test"))
+            .build();
+        // MinIO takes any role.
+        let ask = aws_sdk_sts::Client::from_conf(config).assume_role();
+        let ask = ask.role_arn("arn:aws:iam::123456789012:role/any").role_session_name("test");
+        let answer = ask.duration_seconds(3600).send().await.expect("MinIO gives temporary keys");
+        let keys = answer.credentials.expect("an answer with keys");
+        Temporary {
+            access_key: keys.access_key_id,
+            secret_key: keys.secret_access_key,
+            session_token: keys.session_token,
+        }
     }
 
     /// A bucket whose objects anybody may read (but not list).

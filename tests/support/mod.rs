@@ -2,8 +2,12 @@
 #![allow(dead_code, reason = "every test binary compiles all of it and uses its share")]
 
 pub mod agent;
+pub mod box_faults;
 pub mod camera;
+pub mod clip;
+pub mod fault_proxy;
 pub mod frames;
+pub mod gate;
 pub mod legal;
 pub mod m3u8;
 pub mod minio;
@@ -11,5 +15,6 @@ pub mod s3s_server;
 pub mod scratch;
 pub mod scripted_http;
 pub mod supabase_server;
+pub mod throttle;
 pub mod viewer;
 pub mod wait;

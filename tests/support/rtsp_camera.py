@@ -11,7 +11,8 @@ Control: HTTP GET on the control port, answered by a line of JSON.
   /status                             clients, frames and keyframes sent
   /freeze?what=all|video|audio        no more media; TCP and RTSP stay up
   /thaw                               media again; the frozen frames are lost, RTP time has gone on
-  /jump?seconds=60[&what=video]       shifts all later RTP timestamps; negative is backwards
+  /jump?seconds=60[&what=video]       shifts all later RTP timestamps; negative is backwards, to
+                                      the stream's start at most
   /switch?size=640x360&fps=15&gop=30  another picture size, rate or GOP from the next frame on
   /lose?frames=10                     drops the next video frames
   /kick                               closes every client's connection
@@ -48,9 +49,13 @@ class Stream:
     def __init__(self, camera, source, kind, start):
         self.camera, self.source, self.kind, self.start = camera, source, kind, start
         self.profile = camera.profile
+        # A client that comes after a jump starts at 0 like any other.
+        self.shifted = camera.shift[kind]
         self.clip_index = self.frame_index = 0
         self.clip_start = 0  # ns of stream time
         self.due = start
+        # A new session counts from 0, whatever jumped before.
+        self.shifted = camera.shift[kind]
         self.caps = None
         self.alive = True
         if kind == "video":
@@ -94,13 +99,12 @@ class Stream:
             self.caps = clip.caps
             self.source.set_property("caps", clip.caps)
         buffer = Gst.Buffer.new_wrapped(frame.data)
-        buffer.pts = max(0, self.clip_start + frame.pts + self.camera.shift[self.kind])
+        buffer.pts = max(0, self.clip_start + frame.pts + self.camera.shift[self.kind] - self.shifted)
         buffer.duration = clip.duration // len(clip.frames)
         if not frame.key:
             buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
         if self.source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
-            self.alive = False
-            return
+            return  # Not running yet, or being flushed: the frame is lost.
         self.camera.sent[self.kind] += 1
         self.camera.keyframes += frame.key and self.kind == "video"
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use reqwest::{Client, Method, Url};
@@ -28,7 +29,22 @@ pub struct Viewer {
     stop: CancellationToken,
     task: JoinHandle<Report>,
     seen: watch::Receiver<Seen>,
+    journal: Arc<Mutex<Journal>>,
     start: Instant,
+}
+
+/// What was seen so far, in the order of time.
+#[derive(Debug, Default, Clone)]
+pub struct Journal {
+    pub arrivals: Vec<Arrival>,
+    pub breaches: Vec<String>,
+}
+
+/// A segment's first appearance.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    pub at: SystemTime,
+    pub segment: Segment,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +81,7 @@ impl Viewer {
         let playlist: Url = playlist.parse().expect("a playlist URL");
         let (seen_sender, seen) = watch::channel(Seen::default());
         let (stop, start) = (CancellationToken::new(), now());
+        let journal = Arc::<Mutex<Journal>>::default();
         let watching = Watching {
             client: Client::builder().timeout(ANSWER_WITHIN).no_proxy().build().expect("an HTTP client"),
             playlist,
@@ -76,15 +93,20 @@ impl Viewer {
             playlists: Vec::new(),
             files: BTreeMap::new(),
             seen: seen_sender,
+            journal: journal.clone(),
         };
         #[expect(clippy::disallowed_methods, reason = "the viewer owns it and joins it in stop")]
         let task = tokio::spawn(watching.run(stop.clone()));
-        Self { stop, task, seen, start }
+        Self { stop, task, seen, journal, start }
     }
 
     /// How many segments were listed so far.
     pub fn segment_count(&self) -> usize {
         self.seen.borrow().segments
+    }
+
+    pub fn journal(&self) -> Journal {
+        self.journal.lock().unwrap().clone()
     }
 
     /// Waits until `count` segments have been listed since the start.
@@ -141,6 +163,7 @@ struct Watching {
     playlists: Vec<(Duration, String)>,
     files: BTreeMap<String, PathBuf>,
     seen: watch::Sender<Seen>,
+    journal: Arc<Mutex<Journal>>,
 }
 
 /// What a fetch of an object gives back: its URI, the answer or why there was none, and the body of a GET.
@@ -187,12 +210,21 @@ impl Watching {
             }
             Err(error) => self.judge.breach(self.start.elapsed(), format!("no playlist: {error}")),
         }
+        self.note();
         let (segments, breaches) = (self.judge.segment_count(), self.judge.breaches.len());
         self.seen.send_replace(Seen { segments, breaches, held: self.judge.held() });
         for uri in self.judge.due(self.start.elapsed()) {
             // An ETag tells other bytes; without one they have to be fetched.
             self.look(uri, Method::HEAD, fetches);
         }
+    }
+
+    fn note(&self) {
+        let mut journal = self.journal.lock().unwrap();
+        let arrivals = self.judge.segments_from(journal.arrivals.len());
+        journal.arrivals.extend(arrivals.map(|segment| Arrival { at: wall(), segment }));
+        let known = journal.breaches.len();
+        journal.breaches.extend_from_slice(&self.judge.breaches[known..]);
     }
 
     fn look(&self, uri: String, method: Method, fetches: &mut JoinSet<Fetched>) {
@@ -271,4 +303,9 @@ fn hash(bytes: &[u8]) -> String {
 fn now() -> Instant {
     #[expect(clippy::disallowed_methods, reason = "the viewer watches in real time")]
     Instant::now()
+}
+
+fn wall() -> SystemTime {
+    #[expect(clippy::disallowed_methods, reason = "compared with the time stamps in playlists")]
+    SystemTime::now()
 }

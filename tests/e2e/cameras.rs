@@ -1,0 +1,226 @@
+//! What cameras do to a stream that runs: judged by the viewer, who must see a legal playlist throughout.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::browser::free_address;
+use crate::support::agent::{Agent, Place};
+use crate::support::camera::{Camera, CameraOpts};
+use crate::support::frames::{self, Expected};
+use crate::support::minio::Minio;
+use crate::support::viewer::{Report, Viewer};
+use crate::support::wait::until;
+use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, minio, my_turn, playlist_of};
+
+const CAMERA: &str = "cam_floor";
+/// A restart of the run and its first segments, with room for a busy machine.
+const BACK_WITHIN: Duration = Duration::from_secs(30);
+/// Between the first segment and the last one: PDT against the clock of who looks on.
+const PDT_SLACK: Duration = Duration::from_secs(6);
+
+/// A camera, its agent, and who looks on.
+struct Scene {
+    camera: Camera,
+    agent: Agent,
+    viewer: Viewer,
+    api: String,
+    place: Place,
+    _minio: Minio,
+}
+
+impl Scene {
+    async fn live(name: &str, opts: CameraOpts) -> Self {
+        let minio = minio().await;
+        let camera = Camera::start(opts).await;
+        let mut place = Place::new(name);
+        let listen = free_address();
+        let http = format!("http:\n  listen: {listen}\n");
+        place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &http);
+        let api = format!("http://{listen}/api/streams/status/{CAMERA}");
+        let mut viewer = Viewer::watch(&playlist_of(&minio, CAMERA), &place.path().join("seen"));
+        let agent = place.start(&[]);
+        viewer.segments(3, UP_WITHIN).await;
+        Self { camera, agent, viewer, api, place, _minio: minio }
+    }
+
+    async fn status(&self) -> Value {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client.get(&self.api).send().await.expect("the agent answers").json().await.expect("JSON")
+    }
+
+    /// One more run has ended; why.
+    async fn down(&self, restarts: u64) -> String {
+        let down = async || {
+            let status = self.status().await;
+            (status["reconnect_count"].as_u64()? >= restarts).then_some(status)
+        };
+        let status = until(BACK_WITHIN, &format!("restart {restarts}"), down, || "").await;
+        let error = status["last_error"].as_str().unwrap_or_default().to_owned();
+        eprintln!("restart {restarts}: {error}");
+        error
+    }
+
+    /// The stream goes on: `count` more segments.
+    async fn more(&mut self, count: usize) {
+        let seen = self.viewer.segment_count();
+        self.viewer.segments(seen + count, BACK_WITHIN + Duration::from_secs(2) * count as u32).await;
+        self.agent.assert_running();
+    }
+
+    /// The segments are in the place: it is given back with the report.
+    async fn end(mut self) -> (Report, Place) {
+        self.agent.stop(STOP_WITHIN).await;
+        let report = self.viewer.stop().await;
+        report.assert_legal();
+        eprintln!("the longest time without a new segment: {:?}", report.longest_gap);
+        (report, self.place)
+    }
+}
+
+fn small() -> CameraOpts {
+    CameraOpts { size: (640, 360), ..CameraOpts::default() }
+}
+
+fn seams(report: &Report) -> usize {
+    report.segments.iter().filter(|seen| seen.segment.discontinuity).count()
+}
+
+/// What was shown lasted about as long as it took.
+fn assert_real_time(report: &Report) {
+    assert_real_time_after(report, Duration::ZERO);
+}
+
+/// `wait`: for the first key frame; what was shown of it comes at once.
+fn assert_real_time_after(report: &Report, wait: Duration) {
+    let shown: Duration = report.segments.iter().map(|seen| seen.segment.duration).sum();
+    let (first, last) = (&report.playlists[0].0, &report.playlists[report.playlists.len() - 1].0);
+    let took = *last - *first + wait;
+    assert!(shown < took + Duration::from_secs(10), "{shown:?} of stream in {took:?}");
+    let times: Vec<_> = report.segments.iter().filter_map(|seen| seen.segment.program_time).collect();
+    let said = times[times.len() - 1].duration_since(times[0]).expect("program time goes on");
+    assert!(said < took + PDT_SLACK, "program time went on by {said:?} in {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_costs_a_seam_and_no_frozen_pictures() {
+    let _turn = my_turn().await;
+    let mut scene = Scene::live("jump", small()).await;
+    let jumps = [60, -60, 3600, -3600];
+    for (restarts, seconds) in (1..).zip(jumps) {
+        scene.camera.control(&format!("jump?seconds={seconds}")).await;
+        assert!(scene.down(restarts).await.contains("clock jumped"));
+        // The test camera can't jump back behind its stream's start: that has to be a while ago.
+        scene.more(5).await;
+    }
+    let (report, _place) = scene.end().await;
+    assert_eq!(seams(&report), jumps.len());
+    let expected = Expected { size: (640, 360), fps: 15, audio: true };
+    assert_eq!(frames::faults(&report.segments, expected).await, Vec::<String>::new());
+    assert_real_time(&report);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_that_changes_is_not_squeezed() {
+    let _turn = my_turn().await;
+    let mut scene = Scene::live("switch", small()).await;
+    // The same picture in the end: no seam.
+    scene.camera.control("switch?size=1280x720&fps=10&gop=30").await;
+    scene.camera.control("switch?size=640x360&fps=25&gop=50").await;
+    scene.more(2).await;
+    scene.camera.control("switch?size=640x480&fps=15&gop=30").await;
+    assert!(scene.down(1).await.contains("picture changed"));
+    scene.more(4).await;
+    let (report, _place) = scene.end().await;
+    let last = frames::size(&report.segments[report.segments.len() - 1].file).await;
+    assert_eq!(last, (640, 480));
+    assert_real_time(&report);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_that_freezes_hangs_or_hangs_up_comes_back() {
+    let _turn = my_turn().await;
+    let mut scene = Scene::live("freeze", small()).await;
+    for (fault, cure) in [("freeze?what=video", "thaw"), ("freeze?what=all", "thaw"), ("kick", "status")] {
+        let restarts = scene.status().await["reconnect_count"].as_u64().unwrap();
+        scene.camera.control(fault).await;
+        scene.down(restarts + 1).await;
+        scene.camera.control(cure).await;
+        scene.more(3).await;
+    }
+    // The host is silent: TCP is up, nobody answers, neither the running connection nor a new one.
+    let restarts = scene.status().await["reconnect_count"].as_u64().unwrap();
+    scene.camera.signal(Signal::SIGSTOP);
+    scene.down(restarts + 2).await;
+    scene.camera.signal(Signal::SIGCONT);
+    scene.more(4).await;
+    let (report, _place) = scene.end().await;
+    assert_eq!(seams(&report), 4, "a seam for each fault");
+    assert_real_time(&report);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn audio_that_comes_and_goes_stops_no_picture() {
+    let _turn = my_turn().await;
+    let mut scene = Scene::live("audio", small()).await;
+    scene.camera.control("freeze?what=audio").await;
+    scene.more(3).await;
+    scene.camera.control("thaw").await;
+    scene.more(4).await;
+    let (report, _place) = scene.end().await;
+    assert_eq!(seams(&report).min(1), seams(&report), "at most the return of the sound is a seam");
+    assert_real_time(&report);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn key_frames_10_s_apart_and_lost_packets_end_no_run() {
+    let _turn = my_turn().await;
+    let mut scene = Scene::live("gop", CameraOpts { gop: 250, ..small() }).await;
+    scene.more(4).await;
+    scene.camera.control("lose?frames=20").await;
+    scene.more(8).await;
+    let (report, _place) = scene.end().await;
+    assert_eq!(seams(&report), 0);
+    assert_real_time_after(&report, Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_that_reboots_is_picked_up_each_time() {
+    let _turn = my_turn().await;
+    let mut scene = Scene::live("reboot", small()).await;
+    let port = scene.camera.port;
+    for reboots in 1..=2 {
+        scene.camera.signal(Signal::SIGKILL);
+        scene.down(reboots).await;
+        scene.camera = Camera::start(CameraOpts { port, ..small() }).await;
+        scene.more(4).await;
+    }
+    let (report, _place) = scene.end().await;
+    assert_eq!(seams(&report), 2);
+    assert_real_time(&report);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_path_is_told_and_stops_nobody_else() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let camera = Camera::start(small()).await;
+    let mut place = Place::new("wrong-path");
+    let (listen, wrong) = (free_address(), camera.url().replace("/cam1", "/cam404"));
+    let http = format!("http:\n  listen: {listen}\n");
+    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url()), ("lost", &wrong)], &http);
+    let mut viewer = Viewer::watch(&playlist_of(&minio, CAMERA), &place.path().join("seen"));
+    let mut agent = place.start(&[]);
+    agent.log_line(&["warn", "camera=lost", "404"], UP_WITHIN).await;
+    viewer.segments(3, UP_WITHIN).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://{listen}/api/streams");
+    let streams: Vec<Value> = client.get(url).send().await.unwrap().json().await.unwrap();
+    let told: Vec<_> = streams.iter().map(|s| (s["stream_id"].as_str(), s["is_active"].as_bool())).collect();
+    assert_eq!(told, [(Some(CAMERA), Some(true)), (Some("lost"), Some(false))]);
+    assert_eq!(streams[1]["verdict"], "down");
+    assert_eq!(streams[1]["reason"], "the camera does not know this path (404)");
+    agent.stop(STOP_WITHIN).await;
+    viewer.stop().await.assert_legal();
+}

@@ -1,0 +1,67 @@
+//! `/api/streams`.
+
+use edge_agent::http::{StreamStatus, UplinkStatus};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{Server, header};
+
+pub fn told() -> StreamStatus {
+    StreamStatus {
+        stream_id: "cam_floor".into(),
+        camera_id: "cam_floor".into(),
+        name: "Floor".into(),
+        is_active: true,
+        phase: "live",
+        verdict: "ok",
+        reason: None,
+        uptime_s: Some(12.5),
+        next_try_in_s: None,
+        last_segment_age_s: Some(0.75),
+        last_upload_age_s: Some(0.5),
+        health_check_count: 7,
+        reconnect_count: 2,
+        segments_published: 99,
+        segments_given_up: 1,
+        segments_missed: 0,
+        bytes_published: 1234,
+        backlog: 1,
+        uplink: Some(UplinkStatus { needs_kbps: 2460, carries_kbps: 246, short_percent: 90 }),
+        standing_back: false,
+        last_error: Some("the camera closed the connection".into()),
+        storage_error: Some("storage refuses access: HTTP 403 ExpiredToken".into()),
+        playlist_url: None,
+    }
+}
+
+#[tokio::test]
+async fn the_list_and_one_stream_have_the_fields_of_the_api() {
+    let server = Server::start().await;
+    let list = server.get("/api/streams").send().await.unwrap();
+    assert_eq!((list.status(), header(&list, "cache-control")), (StatusCode::OK, "no-store"));
+    let list: Value = list.json().await.unwrap();
+    let one: Value = server.get("/api/streams/status/cam_floor").send().await.unwrap().json().await.unwrap();
+    assert_eq!(list, json!([one]));
+    assert_eq!(
+        one,
+        json!({
+            "stream_id": "cam_floor", "camera_id": "cam_floor", "name": "Floor", "is_active": true,
+            "phase": "live", "verdict": "ok", "reason": null, "uptime_s": 12.5, "next_try_in_s": null,
+            "last_segment_age_s": 0.75, "last_upload_age_s": 0.5, "health_check_count": 7,
+            "reconnect_count": 2, "segments_published": 99, "segments_given_up": 1, "segments_missed": 0,
+            "bytes_published": 1234, "backlog": 1,
+            "uplink": {"needs_kbps": 2460, "carries_kbps": 246, "short_percent": 90}, "standing_back": false,
+            "last_error": "the camera closed the connection",
+            "storage_error": "storage refuses access: HTTP 403 ExpiredToken", "playlist_url": null,
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_there_is_404_in_json() {
+    let server = Server::start().await;
+    let answer = server.get("/api/streams/status/cam_flor").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer, json!({ "error": "there is no stream of this id" }));
+}

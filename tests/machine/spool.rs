@@ -1,0 +1,78 @@
+//! The spool: full, read-only, deleted.
+
+use std::fs;
+
+use crate::stream::Stream;
+use crate::support::wait::until;
+use crate::{BACK_WITHIN, STOP_WITHIN, UP_WITHIN, inside, lines, my_turn, place, start_apart};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_spool_is_told_and_nothing_cut_off_is_ever_published() {
+    let _turn = my_turn().await;
+    let place = place("full-spool", "");
+    let (mut a, mut b) = (Stream::of(&place, "a"), Stream::of(&place, "b"));
+    let spool = place.path().join("spool").display().to_string();
+    let mut agent = start_apart(&place, &format!("mount -t tmpfs -o size=1m,mode=700 tmpfs {spool}"));
+    a.grows(3, UP_WITHIN, &agent).await;
+    b.grows(3, UP_WITHIN, &agent).await;
+
+    // A few pages are left: enough to begin a segment, too little to end it.
+    inside(&agent, &place, "dd if=/dev/zero of=spool/ballast bs=4k 2>/dev/null || true");
+    inside(&agent, &place, "truncate -s -12k spool/ballast");
+    for camera in ["camera=a", "camera=b"] {
+        let line = agent.log_line(&[camera, "spool full: ", "make room"], BACK_WITHIN).await;
+        assert!(line.contains("WARN"), "{line}");
+    }
+    a.look();
+    b.look();
+
+    inside(&agent, &place, "rm spool/ballast");
+    a.grows(3, BACK_WITHIN, &agent).await;
+    b.grows(3, BACK_WITHIN, &agent).await;
+    // At its 1st, 2nd, 4th time and so on, per camera.
+    assert!(lines(&agent, &["spool full: "]) <= 8, "{}", agent.log());
+    agent.stop(STOP_WITHIN).await;
+    a.assert_whole();
+    b.assert_whole();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_only_spool_is_told_with_its_mend_and_used_when_it_can_be_written() {
+    let _turn = my_turn().await;
+    let place = place("read-only-spool", "");
+    let mut a = Stream::of(&place, "a");
+    let spool = place.path().join("spool").display().to_string();
+    let read_only = format!("mount -t tmpfs -o ro,mode=700 tmpfs {spool}");
+    // At start.
+    let mut agent = start_apart(&place, &read_only);
+    let words = ["camera=a", "spool could not be written", "read-only file system", "mount it writable"];
+    agent.log_line(&words, UP_WITHIN).await;
+    inside(&agent, &place, "umount spool");
+    a.grows(2, BACK_WITHIN, &agent).await;
+    // In mid-run. The kernel refuses to remount what is being written, so another one comes on top.
+    let told = lines(&agent, &["camera=a", "camera is down"]);
+    inside(&agent, &place, &read_only);
+    let down = async || (lines(&agent, &["camera=a", "camera is down"]) > told).then_some(());
+    until(BACK_WITHIN, "the camera is down", down, || agent.log()).await;
+    inside(&agent, &place, "umount spool");
+    a.grows(2, BACK_WITHIN, &agent).await;
+    agent.stop(STOP_WITHIN).await;
+    a.assert_whole();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spool_that_a_cleaner_deleted_is_made_and_locked_again() {
+    let _turn = my_turn().await;
+    let place = place("deleted-spool", "");
+    let mut a = Stream::of(&place, "a");
+    let mut agent = place.start(&["run"]);
+    a.grows(2, UP_WITHIN, &agent).await;
+    fs::remove_dir_all(place.path().join("spool")).unwrap();
+    a.grows(3, BACK_WITHIN, &agent).await;
+    assert!(place.path().join("spool/a/lock").exists(), "the claim is there for others to see");
+    let other = place.start(&["run", "--camera", "a"]);
+    let taken = async || other.log().contains("another edge-agent on this machine").then_some(());
+    until(UP_WITHIN, "the second agent's refusal", taken, || other.log()).await;
+    agent.stop(STOP_WITHIN).await;
+    drop(other);
+}
