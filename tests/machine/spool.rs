@@ -36,24 +36,33 @@ async fn a_full_spool_is_told_and_nothing_cut_off_is_ever_published() {
     b.assert_whole();
 }
 
+const READ_ONLY: &str = "mount -t tmpfs -o ro,mode=700 tmpfs";
+const TOLD: &[&str] =
+    &["camera=a", "spool could not be written", "read-only file system", "mount it writable"];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_read_only_spool_is_told_with_its_mend_and_used_when_it_can_be_written() {
+async fn a_spool_that_is_read_only_at_start_is_told_with_its_mend_and_used_when_it_can_be_written() {
     let _turn = my_turn().await;
     let place = place("read-only-spool", "");
     let mut a = Stream::of(&place, "a");
-    let spool = place.path().join("spool").display().to_string();
-    let read_only = format!("mount -t tmpfs -o ro,mode=700 tmpfs {spool}");
-    // At start.
-    let mut agent = start_apart(&place, &read_only);
-    let words = ["camera=a", "spool could not be written", "read-only file system", "mount it writable"];
-    agent.log_line(&words, UP_WITHIN).await;
+    let mut agent = start_apart(&place, &format!("{READ_ONLY} {}", place.path().join("spool").display()));
+    agent.log_line(TOLD, UP_WITHIN).await;
     inside(&agent, &place, "umount spool");
     a.grows(2, BACK_WITHIN, &agent).await;
-    // In mid-run. The kernel refuses to remount what is being written, so another one comes on top.
-    let told = lines(&agent, &["camera=a", "camera is down"]);
-    inside(&agent, &place, &read_only);
-    let down = async || (lines(&agent, &["camera=a", "camera is down"]) > told).then_some(());
-    until(BACK_WITHIN, "the camera is down", down, || agent.log()).await;
+    agent.stop(STOP_WITHIN).await;
+    a.assert_whole();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spool_that_becomes_read_only_is_told_with_its_mend_and_used_again() {
+    let _turn = my_turn().await;
+    let place = place("spool-becomes-read-only", "");
+    let mut a = Stream::of(&place, "a");
+    let mut agent = start_apart(&place, "true");
+    a.grows(2, UP_WITHIN, &agent).await;
+    // The kernel refuses to remount what is being written, so another one comes on top.
+    inside(&agent, &place, &format!("{READ_ONLY} spool"));
+    agent.log_line(TOLD, BACK_WITHIN).await;
     inside(&agent, &place, "umount spool");
     a.grows(2, BACK_WITHIN, &agent).await;
     agent.stop(STOP_WITHIN).await;

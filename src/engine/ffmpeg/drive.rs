@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::Workshop;
 use super::process::StderrLines;
 use super::stderr::{Fitness, LastWords};
-use super::tail::{FULL_BYTES, News, Tail, free_bytes, on_disk};
+use super::tail::{FULL_BYTES, News, Tail, free_bytes, is_read_only, on_disk};
 use crate::clock;
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
@@ -319,7 +319,12 @@ impl Driver {
         if let Some(error) = &self.unread {
             return Some(format!("the spool can't be read ({shown}): {error}"));
         }
-        let free = on_disk(move || free_bytes(&path)).await.ok().filter(|free| *free < FULL_BYTES)?;
+        let looked = on_disk(move || Ok((is_read_only(&path), free_bytes(&path).ok()))).await.ok()?;
+        if looked.0 {
+            let mend = "mount it writable, or set `spool:` to another folder";
+            return Some(format!("the spool is on a read-only file system ({shown}): {mend}"));
+        }
+        let free = looked.1.filter(|free| *free < FULL_BYTES)?;
         let mend = "make room there, or set `spool:` to another folder";
         Some(format!("spool full: {} kB are free at {shown}; {mend}", free / 1000))
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::clock;
 use crate::domain::ids::RunId;
@@ -148,6 +148,12 @@ pub(super) async fn on_disk<T: Send + 'static>(
     let done = tokio::time::timeout(DISK_TIME, tokio::task::spawn_blocking(work)).await;
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
     done.map_err(late)?.map_err(io::Error::other)?
+}
+
+/// Also if it hides what was there: then the next folder above tells.
+pub(super) fn is_read_only(path: &Path) -> bool {
+    let there = path.ancestors().find_map(|folder| statvfs(folder).ok());
+    there.is_some_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY))
 }
 
 pub(super) fn free_bytes(folder: &Path) -> io::Result<u128> {
