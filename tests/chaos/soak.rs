@@ -130,12 +130,22 @@ async fn view(minio: &Minio, over: &CancellationToken) -> Vec<String> {
         let viewer = Viewer::watch(&playlist, seen.path());
         over.run_until_cancelled(last(SHIFT)).await;
         let report = viewer.stop().await;
+        if !report.breaches.is_empty() {
+            keep(&report.playlists);
+        }
         breaches.extend(report.breaches);
         if report.segments.is_empty() {
             breaches.push("the viewer saw no segment".into());
         }
     }
     breaches
+}
+
+/// For whoever wants to know why.
+fn keep(playlists: &[(Duration, String)]) {
+    let told: String =
+        playlists.iter().map(|(at, text)| format!("--- at {:.3} s\n{text}", at.as_secs_f64())).collect();
+    std::fs::write(artifact("soak-playlists.txt"), told).expect("the playlists can be written");
 }
 
 fn now() -> Instant {
