@@ -8,17 +8,14 @@ use crate::support::throttle::Throttle;
 use crate::support::viewer::Viewer;
 use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, folder_of, minio, my_turn, playlist_of};
 
-/// As the configuration's default.
-const SEGMENT_S: f64 = 2.0;
-
 /// Of the segments that are stored now: what the stream needs.
-async fn kbps(minio: &Minio, camera: &str) -> u64 {
+async fn kbps(minio: &Minio, camera: &str, segment_s: u32) -> u64 {
     let prefix = folder_of(camera);
     let listed = minio.client().list_objects_v2().bucket(BUCKET).prefix(&prefix).send().await;
     let listed = listed.expect("MinIO lists");
     let segments = listed.contents().iter().filter(|object| object.key().unwrap().ends_with(".ts"));
     let sizes: Vec<_> = segments.map(|object| object.size().unwrap() as f64).collect();
-    (sizes.iter().sum::<f64>() * 8.0 / 1000.0 / (SEGMENT_S * sizes.len() as f64)) as u64
+    (sizes.iter().sum::<f64>() * 8.0 / 1000.0 / (f64::from(segment_s) * sizes.len() as f64)) as u64
 }
 
 /// `name=123` of a log line.
@@ -34,16 +31,21 @@ fn assert_near(what: &str, told: u64, truth: u64) {
 }
 
 /// The uplink is fast, then so slow, then fast again.
-async fn over_a_slow_uplink(name: &str, of_bitrate: f64, new_segments: usize) {
+async fn over_a_slow_uplink(name: &str, segment_s: u32, of_bitrate: f64, new_segments: usize) {
     let _turn = my_turn().await;
     let minio = minio().await;
     let uplink = Throttle::before(&minio.endpoint).await;
     let mut place = Place::new(name);
-    place.configure_at(&uplink.endpoint(), &minio, BUCKET, &[("cam", "test://")], "");
+    let settings = format!(
+        "defaults:
+  settings: {{segment_duration: {segment_s}}}
+"
+    );
+    place.configure_at(&uplink.endpoint(), &minio, BUCKET, &[("cam", "test://")], &settings);
     let mut viewer = Viewer::watch(&playlist_of(&minio, "cam"), &place.path().join("seen"));
     let mut agent = place.start(&[]);
     viewer.segments(5, UP_WITHIN).await;
-    let needs = kbps(&minio, "cam").await;
+    let needs = kbps(&minio, "cam", segment_s).await;
     let carries = (needs as f64 * of_bitrate) as u64;
     uplink.set_kbps(carries);
 
@@ -54,7 +56,7 @@ async fn over_a_slow_uplink(name: &str, of_bitrate: f64, new_segments: usize) {
     let short = ((1.0 - of_bitrate) * 100.0) as u64;
     assert!(field(&line, "short_percent").abs_diff(short) < 15, "{line}");
     let seen = viewer.segment_count();
-    let most = Duration::from_secs_f64(60.0 + new_segments as f64 * 3.0 * SEGMENT_S / of_bitrate);
+    let most = Duration::from_secs_f64(60.0 + new_segments as f64 * 3.0 * f64::from(segment_s) / of_bitrate);
     viewer.segments(seen + new_segments, most).await;
 
     uplink.set_kbps(0);
@@ -66,10 +68,10 @@ async fn over_a_slow_uplink(name: &str, of_bitrate: f64, new_segments: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenth_of_the_bitrate_still_carries_segments_and_the_log_says_what_is_missing() {
-    over_a_slow_uplink("uplink-tenth", 0.1, 3).await;
+    over_a_slow_uplink("uplink-tenth", 1, 0.1, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_of_the_bitrate_carries_half_of_the_segments() {
-    over_a_slow_uplink("uplink-half", 0.5, 8).await;
+    over_a_slow_uplink("uplink-half", 2, 0.5, 8).await;
 }
