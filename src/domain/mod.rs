@@ -15,6 +15,7 @@ pub mod ids;
 pub mod key;
 pub mod lanes;
 pub mod lifecycle;
+pub mod media;
 pub mod pace;
 pub mod picture;
 pub mod playlist;
