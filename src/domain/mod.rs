@@ -9,6 +9,7 @@
 pub mod backoff;
 pub mod class;
 pub mod dice;
+pub mod encoder;
 pub mod gate;
 pub mod health;
 pub mod ids;

@@ -49,7 +49,14 @@ pub enum FfmpegError {
     Killed { path: String, args: String, signal: i32 },
     #[error("{path} ({version}) lacks {what}; install the distribution's full ffmpeg")]
     Lacks { path: String, version: String, what: &'static str },
+    #[error(
+        "{path} ({version}) is older than ffmpeg 4.4, and the agent is tried from 4.4 on; install a newer one (Debian 12, Ubuntu 22.04 and later have it, and there are static builds) or set `ffmpeg:` to its path"
+    )]
+    Old { path: String, version: String },
 }
+
+/// A flag of the RTSP demuxer since 4.4: builds from a git checkout have no version number to compare.
+const NEW_IN_4_4: &str = "satip_raw";
 
 const TRIES: u32 = 3;
 const ANSWER_TIME: Duration = Duration::from_secs(20);
@@ -75,6 +82,9 @@ pub async fn detect(path: Option<&Path>) -> Result<Capabilities, FfmpegError> {
         return Err(lacks("the libx264 encoder"));
     }
     let rtsp_timeout = rtsp_timeout(&rtsp).ok_or_else(|| lacks("the RTSP demuxer"))?;
+    if !rtsp.contains(NEW_IN_4_4) {
+        return Err(FfmpegError::Old { path: path.display().to_string(), version });
+    }
     Ok(Capabilities { path: path.to_owned(), version, rtsp_timeout, draws_text, h264_encoders })
 }
 

@@ -3,6 +3,7 @@
 pub mod argv;
 pub mod capabilities;
 mod drive;
+pub mod encoders;
 mod process;
 pub mod reach;
 pub mod stderr;

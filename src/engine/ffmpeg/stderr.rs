@@ -57,7 +57,8 @@ impl LastWords {
         if self.chats || is_jump(&safe) || safe.contains(NO_AUDIO) {
             return safe;
         }
-        if let Some(cause) = classify(&safe) {
+        let blamed = blames_encoder(&safe).then_some(Cause::Encoder);
+        if let Some(cause) = blamed.or_else(|| classify(&safe)) {
             // The first explanation is the right one: what follows are its consequences.
             self.cause.get_or_insert(cause);
         }
@@ -164,6 +165,37 @@ fn picture_size(line: &str) -> Option<Size> {
     Some(Size { width: side("w:")?, height: side("h:")? })
 }
 
+/// The text of an error, and who says it.
+pub fn error(line: &str) -> Option<(&str, &str)> {
+    let (speaker, level) = head(line).filter(|(_, level)| matches!(*level, "error" | "fatal" | "panic"))?;
+    Some((speaker, &line[speaker.len() + level.len() + "[] ".len()..]))
+}
+
+/// An error of the video encoder or of its device. The speaker decides: what a camera sends stands behind it.
+pub fn blames_encoder(line: &str) -> bool {
+    const SPEAKERS: &[&str] = &[
+        "[libx264 @",
+        "[h264_vaapi @",
+        "[h264_qsv @",
+        "[h264_nvenc @",
+        "[h264_v4l2m2m @",
+        "[h264_rkmpp @",
+        "[AVHWDeviceContext @",
+        "[AVHWFramesContext @",
+        "[VAAPI @",
+        "[QSV @",
+    ];
+    const TEXTS: &[&str] = &[
+        "Device creation failed",
+        "Error initializing output stream 0:0",
+        "Error submitting video frame to the encoder",
+        "Video encoding failed",
+    ];
+    error(line).is_some_and(|(speaker, text)| {
+        SPEAKERS.iter().any(|name| speaker.contains(name)) || TEXTS.iter().any(|said| text.starts_with(said))
+    })
+}
+
 /// What a line means for the run. Exit codes differ between versions, texts hardly do.
 pub fn classify(line: &str) -> Option<Cause> {
     const TABLE: &[(&str, Cause)] = &[
@@ -195,6 +227,34 @@ pub fn classify(line: &str) -> Option<Cause> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_encoder_is_blamed_for_what_it_says_itself() {
+        // As 5.1, 4.4, 6.1, 7.1 and 9.0 print them.
+        for line in [
+            "[h264_nvenc @ 0x559092c2bac0] [error] Cannot load libcuda.so.1",
+            "[AVHWDeviceContext @ 0x557f8e1da940] [error] No VA display found for device /dev/dri/renderD128.",
+            "[VAAPI @ 0x55555dfcdcc0] [error] No VA display found for device /dev/dri/renderD128.",
+            "[error] Device creation failed: -22.",
+            "[vost#0:0/h264_nvenc @ 0x5] [error] Error submitting video frame to the encoder",
+        ] {
+            assert!(blames_encoder(line), "{line}");
+            let mut words = LastWords::default();
+            words.hear(line);
+            assert_eq!(words.cause(Some(234)), Cause::Encoder);
+        }
+        for line in [
+            "[h264_nvenc @ 0x5] [warning] a word",
+            "[vost#0:0/h264_nvenc @ 0x5] [error] Error submitting a packet to the muxer: No space left on device",
+            "[h264 @ 0x5] [error] concealing 12 DC errors",
+            "[h264_mp4toannexb @ 0x5] [error] Invalid NAL unit size",
+            "[rtsp @ 0x5] [error] method DESCRIBE failed: [h264_nvenc @ 0x5] [error]",
+            "[error] rtsp://***@10.0.0.9/h264_: 401",
+            "a=note:[h264_nvenc @ 0x5] [error] x",
+        ] {
+            assert!(!blames_encoder(line), "{line}");
+        }
+    }
 
     #[test]
     fn credentials_go_wherever_they_stand() {
