@@ -24,6 +24,11 @@ mod clip;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// `EDGE_AGENT_TEST_FFMPEG` names one beside the system's (`make ffmpegs`).
+fn other_ffmpeg() -> Option<PathBuf> {
+    std::env::var_os("EDGE_AGENT_TEST_FFMPEG").map(PathBuf::from)
+}
+
 fn engine(capabilities: Capabilities, source: &str, spool: &Path) -> FfmpegEngine {
     engine_within(capabilities, source, spool, u64::MAX)
 }
@@ -95,7 +100,7 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) {
 #[tokio::test]
 async fn ffmpeg_makes_segments_and_finishes_the_last_one_when_asked() {
     let folder = tempfile::tempdir().expect("a folder");
-    let ffmpeg = detect(None).await.expect("install ffmpeg: apt-get install ffmpeg");
+    let ffmpeg = detect(other_ffmpeg().as_deref()).await.expect("install ffmpeg: apt-get install ffmpeg");
     let engine = engine(ffmpeg, "test://", folder.path());
     let mut run = start(&engine).await;
     let (first, second) = (segment(&mut run).await, segment(&mut run).await);
@@ -222,7 +227,7 @@ async fn what_a_dead_child_left_unfinished_is_removed_and_what_is_to_be_publishe
 #[tokio::test]
 async fn a_spool_above_its_share_ends_the_run_until_there_is_room() {
     let folder = tempfile::tempdir().expect("a folder");
-    let ffmpeg = detect(None).await.expect("install ffmpeg: apt-get install ffmpeg");
+    let ffmpeg = detect(other_ffmpeg().as_deref()).await.expect("install ffmpeg: apt-get install ffmpeg");
     let noise = folder.path().join("noise.mkv");
     clip::noise(&noise).await;
     let source = format!("file://{}", noise.display());
@@ -255,7 +260,7 @@ async fn a_spool_above_its_share_ends_the_run_until_there_is_room() {
 #[tokio::test]
 async fn a_segment_that_would_not_fit_ends_the_run_and_leaves_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
-    let ffmpeg = detect(None).await.expect("install ffmpeg: apt-get install ffmpeg");
+    let ffmpeg = detect(other_ffmpeg().as_deref()).await.expect("install ffmpeg: apt-get install ffmpeg");
     let (noise, spool) = (folder.path().join("noise.mkv"), folder.path().join("spool"));
     clip::noise(&noise).await;
     let engine = engine_within(ffmpeg, &format!("file://{}", noise.display()), &spool, 3_000_000);

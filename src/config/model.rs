@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::encoder::Wish;
 use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::source::Source;
@@ -74,6 +75,7 @@ pub struct Settings {
     pub segments_to_keep: usize,
     /// Between two looks of the health monitor.
     pub health_check_interval: Duration,
+    pub encoder: Wish,
 }
 
 impl Default for Settings {
@@ -84,6 +86,7 @@ impl Default for Settings {
             segment_duration: Duration::from_secs(2),
             segments_to_keep: 5,
             health_check_interval: DEFAULT_INTERVAL,
+            encoder: Wish::default(),
         }
     }
 }

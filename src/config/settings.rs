@@ -5,8 +5,14 @@ use std::time::Duration;
 use super::model::Settings;
 use super::read::{Field, Given, Reader};
 
-pub(super) const KEYS: &[&str] =
-    &["target_width", "target_fps", "segment_duration", "segments_to_keep", "health_check_interval"];
+pub(super) const KEYS: &[&str] = &[
+    "target_width",
+    "target_fps",
+    "segment_duration",
+    "segments_to_keep",
+    "health_check_interval",
+    "encoder",
+];
 
 const WIDTH_MIN: u32 = 16;
 const WIDTH_MAX: u32 = 7680;
@@ -29,6 +35,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Set
     let width = reader.integer(&section, "target_width", WIDTH_MIN..=WIDTH_MAX);
     let keep = reader.integer(&section, "segments_to_keep", WINDOW_MIN..=WINDOW_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
+    let encoder = reader.parsed(&section, "encoder", str::parse);
     let faults_before = reader.faults.len();
     let fps = reader.integer(&section, "target_fps", 1..=FPS_MAX);
     let duration = reader.duration(&section, "segment_duration", SEGMENT_MIN..=SEGMENT_MAX);
@@ -44,6 +51,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Set
         segment_duration: duration.as_ref().map_or(base.segment_duration, |duration| duration.value),
         segments_to_keep: keep.map_or(base.segments_to_keep, |keep| keep.value as usize),
         health_check_interval: look.map_or(base.health_check_interval, |look| look.value),
+        encoder: encoder.map_or(base.encoder, |encoder| encoder.value),
     };
     // A pair with a value that is wrong by itself says nothing.
     if pair_is_read {

@@ -1,5 +1,6 @@
 //! `edge-agent check`: is everything there that a stream needs? Each fail comes with its mend.
 
+mod encoders;
 mod storage;
 
 use std::path::{Path, PathBuf};
@@ -61,6 +62,9 @@ pub(super) async fn check(args: CheckArgs) -> Outcome {
         },
     );
     let ffmpeg = check_ffmpeg(&config, &mut report).await;
+    if let Some(ffmpeg) = &ffmpeg {
+        encoders::check(ffmpeg, &cameras, &mut report).await?;
+    }
     let root = config.spool.clone().unwrap_or_else(default_root);
     check_spool(&config, &root, &cameras, &mut report);
     if args.offline {

@@ -297,6 +297,7 @@ impl Bench<'_> {
         if time.is_zero() {
             return Err(format!("not tried: the others took more than {} s", ALL_TIME.as_secs()));
         }
+        may_open(way)?;
         let mut command = Command::new(&self.ffmpeg.path);
         command.args(trial_args(way, self.settings));
         command.stdin(std::process::Stdio::null());
@@ -309,6 +310,13 @@ impl Bench<'_> {
         let _ = child.wait().await;
         outcome
     }
+}
+
+/// The usual reason, and ffmpeg does not tell it.
+fn may_open(way: &Way) -> Result<(), String> {
+    let Some(node) = &way.node else { return Ok(()) };
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open(node);
+    opened.map(drop).map_err(|error| format!("{}: {error}", node.display()))
 }
 
 async fn listen(child: &mut Child) -> Result<(), String> {
@@ -333,7 +341,9 @@ async fn first_error<R: AsyncRead + Unpin>(stderr: Option<R>) -> Option<String> 
     let (mut own, mut any) = (None, None);
     while let Some(line) = lines.next().await {
         let slot = if blames_encoder(&line) { &mut own } else { &mut any };
-        if let Some((_, text)) = error(&line).filter(|_| slot.is_none()) {
+        // The line after this one has the error's words instead of its number.
+        let numbered = |text: &str| text.starts_with("Device creation failed");
+        if let Some((_, text)) = error(&line).filter(|(_, text)| slot.is_none() && !numbered(text)) {
             *slot = Some(redact(text));
         }
     }

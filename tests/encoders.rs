@@ -1,0 +1,184 @@
+//! Trials of encoders with the real ffmpeg, and with scripts that stand for hardware which this machine lacks.
+
+#![expect(clippy::disallowed_methods, reason = "a test measures real time")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use edge_agent::config::model::Settings;
+use edge_agent::domain::encoder::Encoder;
+use edge_agent::engine::ffmpeg::capabilities::{Capabilities, FfmpegError, detect};
+use edge_agent::engine::ffmpeg::encoders::{Bench, Finding, RENDER_NODES, render_nodes};
+use edge_agent::sys::child::Spawner;
+
+/// `EDGE_AGENT_TEST_FFMPEG` names another one (`make ffmpegs`).
+fn real() -> PathBuf {
+    std::env::var_os("EDGE_AGENT_TEST_FFMPEG").unwrap_or_else(|| "ffmpeg".into()).into()
+}
+
+async fn try_all(ffmpeg: &Capabilities, nodes: Vec<PathBuf>, encoders: &[Encoder]) -> Vec<Finding> {
+    let spawner = Spawner::start().expect("a thread");
+    let bench = Bench { ffmpeg, spawner: &spawner, nodes, settings: &Settings::default() };
+    bench.try_all(encoders).await
+}
+
+/// The real ffmpeg's answers, and a script for its work: `$OUT` is where the encoded picture goes.
+async fn script(folder: &Path, body: &str) -> Capabilities {
+    let path = folder.join("ffmpeg");
+    // Written under another name and renamed: a fork of another test may still hold it open for writing.
+    let text = format!("#!/bin/sh\necho $$ > {}\n{body}\n", folder.join("pid").display());
+    fs::write(folder.join("new"), text).expect("a file");
+    fs::set_permissions(folder.join("new"), fs::Permissions::from_mode(0o755)).expect("a mode");
+    fs::rename(folder.join("new"), &path).expect("a name");
+    let h264_encoders = vec!["h264_nvenc".into(), "h264_vaapi".into()];
+    let found = detect(Some(&real())).await.expect("install ffmpeg: apt-get install ffmpeg");
+    Capabilities { path, h264_encoders, ..found }
+}
+
+fn why(finding: &Finding) -> &str {
+    match finding {
+        Finding::Fails { why, .. } => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Processes whose arguments name an encoder of the trials that this process started.
+fn left_over() -> Vec<String> {
+    let own = std::process::id().to_string();
+    let entries = fs::read_dir("/proc").expect("proc").flatten();
+    let child = |path: PathBuf| {
+        let stat = fs::read_to_string(path.join("stat")).ok()?;
+        let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.to_owned();
+        let arguments = fs::read_to_string(path.join("cmdline")).ok()?;
+        (parent == own && arguments.contains("pipe:1")).then_some(arguments)
+    };
+    entries.filter_map(|entry| child(entry.path())).collect()
+}
+
+#[tokio::test]
+async fn the_software_encoder_passes_its_trial() {
+    let ffmpeg = detect(Some(&real())).await.expect("install ffmpeg: apt-get install ffmpeg");
+    let findings = try_all(&ffmpeg, Vec::new(), &[Encoder::Software]).await;
+    assert!(findings[0].works(), "{findings:?}");
+}
+
+#[tokio::test]
+async fn listed_encoders_without_their_hardware_say_why_and_leave_nothing() {
+    let ffmpeg = detect(Some(&real())).await.expect("install ffmpeg: apt-get install ffmpeg");
+    let real_nodes = render_nodes(Path::new(RENDER_NODES));
+    let before = Instant::now();
+    // A node that is none, so that VAAPI and Quick Sync are really asked.
+    let nodes = if real_nodes.is_empty() { vec!["/dev/null".into()] } else { real_nodes };
+    let findings = try_all(&ffmpeg, nodes, Encoder::HARDWARE).await;
+    assert!(before.elapsed() < Duration::from_secs(40), "bounded");
+    assert_eq!(left_over(), Vec::<String>::new());
+    for finding in &findings {
+        let listed = ffmpeg.h264_encoders.iter().any(|name| name == finding.encoder().ffmpeg_name());
+        match finding {
+            Finding::NotListed(_) => assert!(!listed, "{finding:?}"),
+            Finding::Works(_) => assert!(listed && !finding.encoder().name().is_empty()),
+            Finding::Fails { why, .. } => {
+                assert!(listed && why.len() > 10 && !why.contains("[error]"), "{finding:?}");
+                assert!(finding.complaint().expect("one").contains("settings.encoder: "), "{finding:?}");
+            }
+        }
+    }
+    let missing = try_all(&ffmpeg, vec!["/nowhere/renderD128".into()], &[Encoder::Vaapi]).await;
+    assert!(why(&missing[0]).starts_with("/nowhere/renderD128: No such file"), "{missing:?}");
+    let gpu_less = !Path::new("/dev/dri").exists() && !Path::new("/dev/nvidiactl").exists();
+    let of = |encoder| findings.iter().find(|finding| finding.encoder() == encoder).expect("asked");
+    if gpu_less && ffmpeg.h264_encoders.iter().any(|name| name == "h264_nvenc") {
+        assert_eq!(why(of(Encoder::Nvenc)), "Cannot load libcuda.so.1");
+        assert!(why(of(Encoder::Vaapi)).contains("init_hw_device"), "{findings:?}");
+    }
+}
+
+#[tokio::test]
+async fn hardware_that_gives_whole_gops_works() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Stands for a card: the same picture by other means.
+    let body = "exec ffmpeg -v error -f lavfi -i testsrc2=s=854x480:r=15 -c:v libx264 -preset ultrafast -g 5 \
+                -frames:v 15 -f h264 pipe:1";
+    let ffmpeg = script(folder.path(), body).await;
+    let findings = try_all(&ffmpeg, vec!["/dev/null".into()], &[Encoder::Vaapi]).await;
+    let Finding::Works(way) = &findings[0] else { panic!("{findings:?}") };
+    assert_eq!(way.to_string(), "vaapi (/dev/null)");
+}
+
+#[tokio::test]
+async fn a_chip_with_nothing_but_low_power_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let body = "case \"$*\" in *'-low_power 1'*) ;; *) echo '[h264_vaapi @ 0x1] [error] No usable encoding entrypoint found' >&2; exit 1;; esac\n\
+                exec ffmpeg -v error -f lavfi -i testsrc2=s=854x480:r=15 -c:v libx264 -g 5 -frames:v 15 -f h264 pipe:1";
+    let ffmpeg = script(folder.path(), body).await;
+    let findings = try_all(&ffmpeg, vec!["/dev/null".into()], &[Encoder::Vaapi]).await;
+    let Finding::Works(way) = &findings[0] else { panic!("{findings:?}") };
+    assert!(way.low_power, "{way}");
+}
+
+#[tokio::test]
+async fn an_encoder_that_forgets_its_parameter_sets_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let body = "exec ffmpeg -v error -f lavfi -i testsrc2=s=854x480:r=15 -c:v libx264 -x264-params repeat-headers=0 \
+                -flags +global_header -g 5 -frames:v 15 -f h264 pipe:1";
+    let ffmpeg = script(folder.path(), body).await;
+    let findings = try_all(&ffmpeg, Vec::new(), &[Encoder::Nvenc]).await;
+    assert!(why(&findings[0]).starts_with("leaves out SPS and PPS"), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_driver_that_hangs_is_killed_with_all_that_it_started() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let child = folder.path().join("child");
+    let body = format!("trap '' TERM\nsleep 600 &\necho $! > {}\nwait; wait", child.display());
+    let ffmpeg = script(folder.path(), &body).await;
+    let before = Instant::now();
+    let findings = try_all(&ffmpeg, Vec::new(), &[Encoder::Nvenc]).await;
+    assert_eq!(why(&findings[0]), "no answer within 10 s");
+    assert!(before.elapsed() < Duration::from_secs(20), "{:?}", before.elapsed());
+    for file in [child, folder.path().join("pid")] {
+        let process = PathBuf::from(format!("/proc/{}", fs::read_to_string(&file).expect("a pid").trim()));
+        let gone = || fs::read_to_string(process.join("stat")).map_or(true, |stat| stat.contains(") Z "));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !gone() {
+            assert!(Instant::now() < deadline, "{file:?} still runs");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_trials_together_are_bounded_and_only_the_first_that_works_is_wanted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tried = folder.path().join("tried");
+    let body = format!(
+        "echo x >> {}\nexec ffmpeg -v error -f lavfi -i testsrc2=s=854x480:r=15 -c:v libx264 -g 5 -frames:v 15 -f h264 pipe:1",
+        tried.display()
+    );
+    let ffmpeg = script(folder.path(), &body).await;
+    let spawner = Spawner::start().expect("a thread");
+    let nodes = vec!["/dev/null".into()];
+    let bench = Bench { ffmpeg: &ffmpeg, spawner: &spawner, nodes, settings: &Settings::default() };
+    let findings = bench.first_working(Encoder::HARDWARE).await;
+    assert_eq!((findings.len(), findings[0].works()), (1, true), "{findings:?}");
+    assert_eq!(fs::read_to_string(tried).expect("tried").lines().count(), 1);
+}
+
+#[tokio::test]
+async fn an_ffmpeg_before_4_4_is_refused_with_its_mend() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut path = folder.path().join("ffmpeg");
+    // As 4.3 answers: its RTSP demuxer lacks a flag.
+    fs::write(folder.path().join("new"), "#!/bin/sh\nffmpeg \"$@\" | grep -v satip_raw\n").expect("a file");
+    fs::set_permissions(folder.path().join("new"), fs::Permissions::from_mode(0o755)).expect("a mode");
+    fs::rename(folder.path().join("new"), &path).expect("a name");
+    if let Some(old) = std::env::var_os("EDGE_AGENT_TEST_OLD_FFMPEG") {
+        path = old.into();
+    }
+    let error = detect(Some(&path)).await.expect_err("too old");
+    assert!(matches!(error, FfmpegError::Old { .. }), "{error:?}");
+    let error = error.to_string();
+    assert!(error.contains("older than ffmpeg 4.4") && error.contains("set `ffmpeg:`"), "{error}");
+}
