@@ -291,8 +291,8 @@ impl Policy {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::test_time::start;
     use super::*;
+    use crate::domain::test_time::start;
 
     const HOUR: Duration = Duration::from_secs(3600);
     const SECOND: Duration = Duration::from_secs(1);
