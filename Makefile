@@ -49,17 +49,20 @@ soak: setup-test player ## 8 cameras for SOAK_MINUTES (60) with random faults, i
 bench: player ## publishing overhead and the agent's own CPU and memory
 	cargo bench
 
-# 4.3 is there to be refused. Not all of them have an ffmpeg that runs on every machine: what can't be fetched is told.
-FFMPEG_RELEASES ?= jammy noble trixie sid
+# 4.3 and 4.4 are there to be refused. Not all of them have an ffmpeg that runs on every machine: what can't be fetched is told.
+FFMPEG_RELEASES ?= noble trixie sid
 
 ffmpegs: setup-test ## the engine's tests with the ffmpeg of other Debian and Ubuntu releases (FFMPEG_RELEASES), unpacked into artifacts/
-	EDGE_AGENT_TEST_OLD_FFMPEG="$$(tests/support/other_ffmpegs.sh artifacts/ffmpegs bullseye | cut -d ' ' -f 2)" \
-		cargo test --test encoders before_4_4
-	tests/support/other_ffmpegs.sh artifacts/ffmpegs $(FFMPEG_RELEASES) > artifacts/ffmpegs/list
+	@mkdir -p artifacts
+	tests/support/other_ffmpegs.sh artifacts/ffmpegs bullseye jammy > artifacts/ffmpegs.old
+	while read -r release ffmpeg; do \
+		EDGE_AGENT_TEST_OLD_FFMPEG="$$ffmpeg" cargo test --test encoders before_5_0 || exit 1; \
+	done < artifacts/ffmpegs.old
+	tests/support/other_ffmpegs.sh artifacts/ffmpegs $(FFMPEG_RELEASES) > artifacts/ffmpegs.list
 	while read -r release ffmpeg; do \
 		echo "== $$release: $$("$$ffmpeg" -version | head -n 1)"; \
 		EDGE_AGENT_TEST_FFMPEG="$$ffmpeg" cargo test --test engine --test encoders || exit 1; \
-	done < artifacts/ffmpegs/list
+	done < artifacts/ffmpegs.list
 
 FUZZ_SECONDS ?= 300
 FUZZ_TARGETS ?= playlist configuration stderr spool_diff

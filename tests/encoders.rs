@@ -166,11 +166,12 @@ async fn all_trials_together_are_bounded_and_only_the_first_that_works_is_wanted
 }
 
 #[tokio::test]
-async fn an_ffmpeg_before_4_4_is_refused_with_its_mend() {
+async fn an_ffmpeg_before_5_0_is_refused_with_its_mend() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut path = folder.path().join("ffmpeg");
-    // As 4.3 answers: its RTSP demuxer lacks a flag.
-    fs::write(folder.path().join("new"), "#!/bin/sh\nffmpeg \"$@\" | grep -v satip_raw\n").expect("a file");
+    // As 4.4 answers: its RTSP demuxer has another name for the timeout.
+    fs::write(folder.path().join("new"), "#!/bin/sh\nffmpeg \"$@\" | sed 's/-timeout /-stimeout /'\n")
+        .expect("a file");
     fs::set_permissions(folder.path().join("new"), fs::Permissions::from_mode(0o755)).expect("a mode");
     fs::rename(folder.path().join("new"), &path).expect("a name");
     if let Some(old) = std::env::var_os("EDGE_AGENT_TEST_OLD_FFMPEG") {
@@ -179,5 +180,5 @@ async fn an_ffmpeg_before_4_4_is_refused_with_its_mend() {
     let error = detect(Some(&path)).await.expect_err("too old");
     assert!(matches!(error, FfmpegError::Old { .. }), "{error:?}");
     let error = error.to_string();
-    assert!(error.contains("older than ffmpeg 4.4") && error.contains("set `ffmpeg:`"), "{error}");
+    assert!(error.contains("older than ffmpeg 5.0") && error.contains("set `ffmpeg:`"), "{error}");
 }

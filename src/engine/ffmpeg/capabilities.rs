@@ -50,13 +50,10 @@ pub enum FfmpegError {
     #[error("{path} ({version}) lacks {what}; install the distribution's full ffmpeg")]
     Lacks { path: String, version: String, what: &'static str },
     #[error(
-        "{path} ({version}) is older than ffmpeg 4.4, and the agent is tried from 4.4 on; install a newer one (Debian 12, Ubuntu 22.04 and later have it, and there are static builds) or set `ffmpeg:` to its path"
+        "{path} ({version}) is older than ffmpeg 5.0 and can't take a camera's options from where its password is safe; install a newer one (Debian 12, Ubuntu 24.04 and later have it, and there are static builds) or set `ffmpeg:` to its path"
     )]
     Old { path: String, version: String },
 }
-
-/// A flag of the RTSP demuxer since 4.4: builds from a git checkout have no version number to compare.
-const NEW_IN_4_4: &str = "satip_raw";
 
 const TRIES: u32 = 3;
 const ANSWER_TIME: Duration = Duration::from_secs(20);
@@ -82,7 +79,8 @@ pub async fn detect(path: Option<&Path>) -> Result<Capabilities, FfmpegError> {
         return Err(lacks("the libx264 encoder"));
     }
     let rtsp_timeout = rtsp_timeout(&rtsp).ok_or_else(|| lacks("the RTSP demuxer"))?;
-    if !rtsp.contains(NEW_IN_4_4) {
+    // 5.0 dropped the old name and gave ffconcat scripts their `option`. Builds from a checkout have no version to compare.
+    if rtsp_timeout == RtspTimeout::Stimeout {
         return Err(FfmpegError::Old { path: path.display().to_string(), version });
     }
     Ok(Capabilities { path: path.to_owned(), version, rtsp_timeout, draws_text, h264_encoders })
