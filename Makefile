@@ -56,12 +56,12 @@ ffmpegs: setup-test ## the engine's tests with the ffmpeg of other Debian and Ub
 	@mkdir -p artifacts
 	tests/support/other_ffmpegs.sh artifacts/ffmpegs bullseye jammy > artifacts/ffmpegs.old
 	while read -r release ffmpeg; do \
-		EDGE_AGENT_TEST_OLD_FFMPEG="$$ffmpeg" cargo test --test encoders before_5_0 || exit 1; \
+		EDGE_AGENT_TEST_OLD_FFMPEG="$$ffmpeg" cargo test --test encoders before_5_0 < /dev/null || exit 1; \
 	done < artifacts/ffmpegs.old
 	tests/support/other_ffmpegs.sh artifacts/ffmpegs $(FFMPEG_RELEASES) > artifacts/ffmpegs.list
 	while read -r release ffmpeg; do \
 		echo "== $$release: $$("$$ffmpeg" -version | head -n 1)"; \
-		EDGE_AGENT_TEST_FFMPEG="$$ffmpeg" cargo test --test engine --test encoders || exit 1; \
+		EDGE_AGENT_TEST_FFMPEG="$$ffmpeg" cargo test --test engine --test encoders < /dev/null || exit 1; \
 	done < artifacts/ffmpegs.list
 
 FUZZ_SECONDS ?= 300
