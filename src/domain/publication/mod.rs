@@ -175,14 +175,14 @@ impl Publication {
     }
 
     fn give_up(&mut self, now: Instant, lost: GivenUp) {
-        let GivenUp { outgoing: lost, may_exist } = lost;
+        let GivenUp { outgoing: lost, may_exist, in_spool } = lost;
         if may_exist {
             self.retired.condemn(lost.key.clone(), now + LATE_LANDING);
         }
         self.progress.segments_given_up += 1;
         // With nothing queued behind it, `Uploads` found no segment to mark.
         self.hole |= self.last_queued == Some((lost.segment.run, lost.segment.index));
-        self.discards.push_back(lost.segment.payload);
+        self.discards.extend(in_spool.then_some(lost.segment.payload));
     }
 
     /// What an earlier agent left unlisted may have left its playlist just now.
@@ -199,7 +199,8 @@ impl Publication {
 
     fn answered(&mut self, now: Instant, answer: Answer) {
         match answer {
-            Answer::Ours => {}
+            Answer::Stored(payload) => self.discards.push_back(payload),
+            Answer::Again => {}
             Answer::GivenUp(lost) => self.give_up(now, lost),
             Answer::Condemned { key, stored } => {
                 let due = if stored { now } else { now + LATE_LANDING };
@@ -224,7 +225,6 @@ impl Publication {
             let gone = window.push(now, entry);
             self.progress.segments_published += 1;
             self.progress.bytes_published += segment.payload.bytes();
-            self.discards.push_back(segment.payload);
             self.generation += 1;
             self.changed_at = Some(now);
             self.retire(gone);

@@ -119,8 +119,9 @@ impl Publication {
     fn stand_back(&mut self) {
         self.window = None;
         self.ownership.floor.stand_back();
-        for lost in self.uploads.clear() {
-            self.stood_back(lost.outgoing);
+        for GivenUp { outgoing, in_spool, .. } in self.uploads.clear() {
+            self.progress.segments_stood_back += 1;
+            self.discards.extend(in_spool.then_some(outgoing.segment.payload));
         }
         self.hole = true;
         self.stored_generation = self.generation;
@@ -142,7 +143,7 @@ impl Publication {
                 self.stood_back(dropped);
             } else {
                 // The store is away, or another agent was given the time to show itself and it was too long.
-                self.give_up(now, GivenUp { outgoing: dropped, may_exist: false });
+                self.give_up(now, GivenUp { outgoing: dropped, may_exist: false, in_spool: true });
             }
         }
     }

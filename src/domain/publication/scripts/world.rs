@@ -226,6 +226,6 @@ impl World {
         let listed: BTreeSet<_> =
             self.bucket.visible.iter().flat_map(|p| &p.entries).map(|e| e.key.clone()).collect();
         assert_eq!(self.bucket.objects, listed, "orphans, or listed but missing");
-        assert_eq!(self.machine.progress().backlog, 0);
+        assert_eq!((self.machine.progress().backlog, self.held), (0, 0), "segments, and bytes in the spool");
     }
 }
