@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 
 use super::DRAIN_GRACE;
 use crate::camera::status::{CameraStatus, StatusSender};
-use crate::camera::supervisor::{Supervisor, plan};
+use crate::camera::supervisor::{End, Supervisor, plan};
 use crate::clock;
 use crate::config::model::Camera;
 use crate::config::same_stream;
@@ -174,9 +174,11 @@ impl Run<'_> {
             let started = clock::now();
             let mut task = JoinSet::new();
             task.spawn(self.supervise().in_current_span());
-            let ended = task.join_next().await;
-            if !matches!(&ended, Some(Err(error)) if error.is_panic()) {
-                return;
+            match task.join_next().await {
+                // What the camera sends is known now, or is another thing: choose again.
+                Some(Ok(End::Outgrown)) => continue,
+                Some(Err(error)) if error.is_panic() => {}
+                _ => return,
             }
             // A bug that strikes once a month is no reason to wait long.
             let stable = clock::now().saturating_duration_since(started) > PANIC_FORGOTTEN_AFTER;
@@ -191,7 +193,7 @@ impl Run<'_> {
         }
     }
 
-    fn supervise(&self) -> impl Future<Output = ()> + Send + use<> {
+    fn supervise(&self) -> impl Future<Output = End> + Send + use<> {
         let Assignment { location, camera, store, min_playlist_interval } = self.assignment;
         let Camera { id, source, settings, .. } = camera;
         let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };

@@ -58,6 +58,14 @@ pub fn plan(location: &Location, camera: &CameraId, settings: &Settings, spool_s
     }
 }
 
+/// Why a supervisor has nothing more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Stopped,
+    /// See [`Engine::is_outgrown`]: all that was made is published.
+    Outgrown,
+}
+
 #[derive(Debug)]
 pub struct Supervisor {
     engine: Box<dyn Engine>,
@@ -106,7 +114,7 @@ impl Supervisor {
         store: Arc<dyn ObjectStore>,
         stop: CancellationToken,
         abort: CancellationToken,
-    ) {
+    ) -> End {
         let publisher =
             Publisher::new(plan, store, self.engine.note(), self.status.clone(), self.dice.roll());
         // The publisher never waits for the store before it takes the next segment: this does not fill up.
@@ -114,21 +122,29 @@ impl Supervisor {
         let mut publishing = JoinSet::new();
         publishing.spawn(publisher.publish(inbox, abort.clone()).in_current_span());
         self.lifecycle.handle(clock::now(), Input::Start);
+        let end = tokio::select! {
+            biased;
+            () = abort.cancelled() => return End::Stopped,
+            Some(ended) = publishing.join_next() => {
+                resume_panic(ended);
+                return End::Stopped;
+            }
+            end = self.supervise(segments, &stop) => end,
+        };
         tokio::select! {
             biased;
-            () = abort.cancelled() => return,
-            Some(ended) = publishing.join_next() => return resume_panic(ended),
-            () = self.supervise(segments, &stop) => {}
-        }
-        tokio::select! {
-            biased;
-            () = abort.cancelled() => {}
+            () = abort.cancelled() => return End::Stopped,
             Some(ended) = publishing.join_next() => resume_panic(ended),
         }
+        end
     }
 
     /// Until the camera is stopped; then the segment channel closes behind it.
-    async fn supervise(&mut self, segments: mpsc::Sender<publication::Input>, stop: &CancellationToken) {
+    async fn supervise(
+        &mut self,
+        segments: mpsc::Sender<publication::Input>,
+        stop: &CancellationToken,
+    ) -> End {
         let mut current: Option<Box<dyn Run>> = None;
         let (mut stopping, mut looked) = (false, clock::now());
         loop {
@@ -141,7 +157,7 @@ impl Supervisor {
             }
             self.tell();
             if self.lifecycle.is_over() {
-                return;
+                return End::Stopped;
             }
             tokio::select! {
                 biased;
@@ -155,7 +171,11 @@ impl Supervisor {
                     EngineEvent::Unfit(cause) => self.lifecycle.handle(clock::now(), Input::Unfit(cause)),
                     EngineEvent::Exited(exit) => {
                         current = None;
+                        let is_outgrown = self.engine.is_outgrown() && !stopping;
                         self.exited(exit);
+                        if is_outgrown {
+                            return End::Outgrown;
+                        }
                     }
                 },
                 () = clock::sleep_until(self.lifecycle.deadline()) => {}

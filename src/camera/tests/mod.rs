@@ -119,7 +119,8 @@ fn supervise(
     let patience = Patience::for_segments_of(settings.segment_duration);
     let supervisor = Supervisor::new(Box::new(engine.clone()), patience, status.clone(), 7);
     let mut tasks = JoinSet::new();
-    tasks.spawn(supervisor.run(plan, store, stop.clone(), abort.clone()));
+    let (stop, abort) = (stop.clone(), abort.clone());
+    tasks.spawn(async move { assert_eq!(supervisor.run(plan, store, stop, abort).await, End::Stopped) });
     tasks
 }
 
