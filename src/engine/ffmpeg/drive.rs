@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::Workshop;
-use super::process::StderrLines;
+use super::process::Lines;
 use super::stderr::{Fitness, LastWords};
 use super::tail::{FULL_BYTES, News, Tail, free_bytes, is_read_only, on_disk};
 use crate::clock;
@@ -59,7 +59,7 @@ impl FfmpegRun {
     ) -> Self {
         let (events_out, events) = mpsc::channel(64);
         let (halts, halts_in) = mpsc::channel(8);
-        let stderr = StderrLines::new(child.stderr.take());
+        let stderr = Lines::new(child.stderr.take());
         let tail = Tail {
             run,
             path: folder.path().to_owned(),
@@ -112,7 +112,7 @@ struct Driver {
     child: Child,
     /// Not left in `child`: waiting for it would close this.
     stdin: Option<ChildStdin>,
-    stderr: StderrLines<ChildStderr>,
+    stderr: Lines<ChildStderr>,
     words: LastWords,
     fitness: Fitness,
     /// We asked it to end.

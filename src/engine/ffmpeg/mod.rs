@@ -3,12 +3,13 @@
 pub mod argv;
 pub mod capabilities;
 mod drive;
+pub mod probe;
 mod process;
-pub mod reach;
 pub mod stderr;
 mod tail;
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -79,7 +80,7 @@ impl Engine for FfmpegEngine {
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
         let folder = self.run_folder(run).await?;
         let command = argv::command(&self.spec, &self.workshop.capabilities, folder.path());
-        let process = process::start(&self.workshop, &command).await?;
+        let process = process::start(&self.workshop, &command, Stdio::null()).await?;
         let bell = self.workshop.watch.bell(folder.path());
         let (workshop, width) = (self.workshop.clone(), self.spec.settings.target_width);
         Ok(Box::new(drive::FfmpegRun::start(run, process, folder, bell, workshop, width)))
