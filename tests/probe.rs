@@ -133,8 +133,8 @@ async fn gops_of_ten_seconds_are_left_at_the_deadline() {
 #[tokio::test]
 async fn of_gops_that_vary_the_longest_counts() {
     let (media, _) = probed("--gop=25,75,13").await;
-    let longest = secs(&media);
-    assert!((longest - 3.0).abs() < 0.1 || (longest - 1.0).abs() < 0.1, "{media:?}");
+    // Perhaps a part of one of 3 s was cut off at the beginning, and one at the end.
+    assert!((2.0..3.1).contains(&secs(&media)), "{media:?}");
 }
 
 #[tokio::test]
@@ -268,7 +268,7 @@ async fn interlaced_and_ten_bit_pictures_are_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let workshop = ffmpeg().await;
     for (name, options, interlaced, profile, format) in [
-        ("fields", ["-flags", "+ildct+ilme", "-pix_fmt", "yuv420p"], true, "High", "yuv420p"),
+        ("fields", ["-flags", "+ildct+ilme", "-vf", "setfield=tff,format=yuv420p"], true, "High", "yuv420p"),
         ("deep", ["-bf", "0", "-pix_fmt", "yuv420p10le"], false, "High 10", "yuv420p10le"),
     ] {
         let clip = folder.path().join(name).with_extension("mkv");

@@ -15,8 +15,10 @@ const REORDERED: usize = 3;
 const LEAST_SPAN: i64 = 1_000_000;
 /// More than half a minute of the fastest camera.
 const MOST_FRAMES: usize = 8192;
-/// Enough to know how far they are apart, also where a first GOP is a shorter one.
+/// Two GOPs that are as long as each other.
 const ENOUGH_KEYFRAMES: u32 = 3;
+/// By so little they may differ.
+const ALIKE: i64 = 250_000;
 const ENOUGH_WATCHED: i64 = 3_000_000;
 
 /// One coded frame. Times are in µs.
@@ -49,7 +51,10 @@ struct Keys {
     count: u32,
     first: Mark,
     last: Mark,
+    newest: i64,
     longest: i64,
+    /// The newest GOP is as long as the one before it, and none was longer.
+    are_regular: bool,
 }
 
 /// When a keyframe is shown, and what came before it.
@@ -94,9 +99,11 @@ impl Measure {
         self.newest.is_none()
     }
 
-    /// More would tell hardly more.
+    /// More would tell hardly more: GOPs have one length, as far as was seen.
     pub fn is_enough(&self) -> bool {
-        self.watched() >= ENOUGH_WATCHED && self.keys.count >= ENOUGH_KEYFRAMES
+        let keys = &self.keys;
+        let seen_whole = keys.first.at <= keys.longest + ALIKE;
+        self.watched() >= ENOUGH_WATCHED && keys.count >= ENOUGH_KEYFRAMES && keys.are_regular && seen_whole
     }
 
     fn watched(&self) -> i64 {
@@ -111,8 +118,9 @@ impl Measure {
     pub fn fps(&self) -> Option<f64> {
         let mut shown = self.shown.clone();
         shown.sort_unstable();
-        let edge = if self.has_b_frames() { REORDERED } else { 0 };
-        let whole = shown.get(edge..shown.len().saturating_sub(edge))?;
+        // The first one has no timestamp often, and ffmpeg then gives it that of the second.
+        let (before, after) = if self.has_b_frames() { (REORDERED, REORDERED) } else { (1, 0) };
+        let whole = shown.get(before..shown.len().saturating_sub(after))?;
         let span = whole.last()? - whole.first()?;
         (span >= LEAST_SPAN).then(|| (whole.len() - 1) as f64 * 1e6 / span as f64)
     }
@@ -150,7 +158,10 @@ impl Keys {
         if self.count == 0 {
             self.first = mark;
         } else {
-            self.longest = self.longest.max(mark.at - self.last.at);
+            let length = mark.at - self.last.at;
+            self.longest = self.longest.max(length);
+            self.are_regular = (length - self.newest).abs() <= ALIKE && self.longest - length <= ALIKE;
+            self.newest = length;
         }
         self.last = mark;
         self.count = self.count.saturating_add(1);
@@ -193,6 +204,22 @@ mod tests {
         assert!(!measured(75, &[0, 25, 50]).is_enough(), "2.96 s");
         assert!(measured(76, &[0, 25, 50]).is_enough());
         assert!(!measured(5_000, &[0, 2_000]).is_enough());
+    }
+
+    #[test]
+    fn gops_that_are_not_alike_are_watched_on() {
+        for (frames, keys, enough) in [
+            (101, &[0, 25, 100][..], false),
+            (151, &[0, 25, 100, 125, 150], false),
+            (201, &[0, 75, 100, 200], false),
+            // What a new viewer makes a camera begin with may be short.
+            (136, &[0, 10, 60, 110], true),
+            // Before the first keyframe was more than the two GOPs since.
+            (125, &[60, 85, 110], false),
+            (125, &[20, 70, 120], true),
+        ] {
+            assert_eq!(measured(frames, keys).is_enough(), enough, "{keys:?}");
+        }
     }
 
     #[test]

@@ -117,6 +117,8 @@ impl Report {
 /// `0, dts, pts, duration, size, 0x0badcafe`, then `F=0x…` where the flags are not those of a keyframe.
 fn frame(line: &str, base: (i64, i64)) -> Option<Frame> {
     const KEY: u32 = 1;
+    /// AV_NOPTS_VALUE.
+    const NO_TIME: &str = "-9223372036854775808";
     let mut fields = line.split(',').map(str::trim);
     let mut next = || fields.next();
     let (stream, _dts, pts, duration, size, checksum) =
@@ -128,7 +130,7 @@ fn frame(line: &str, base: (i64, i64)) -> Option<Frame> {
         Some(flags) => u32::from_str_radix(flags, 16).ok()?,
         None => KEY,
     };
-    let pts = if pts == "NOPTS" { None } else { Some(micros(pts, base)?) };
+    let pts = if pts == NO_TIME { None } else { Some(micros(pts, base)?) };
     let (duration, bytes) = (micros(duration, base)?, size.parse().ok()?);
     Some(Frame { pts, duration, bytes, key: flags & KEY != 0 })
 }
@@ -225,4 +227,133 @@ fn parts(text: &str) -> Vec<&str> {
         c == ',' && depth == 0
     };
     text.split(outside).map(str::trim).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(said: &str, listed: &str) -> Report {
+        let mut report = Report::default();
+        said.lines().for_each(|line| report.hear(line));
+        listed.lines().for_each(|line| report.read(line).unwrap_or_else(|error| panic!("{error}: {line}")));
+        report
+    }
+
+    fn described(video: &str) -> Picture {
+        Picture::described(video)
+    }
+
+    /// Its media, as one line says it.
+    fn told(said: &str, listed: &str) -> String {
+        report(said, listed).into_media().expect("frames").to_string()
+    }
+
+    // 1280x720 with AAC, GOP 50, joined in the middle of one; recorded with 5.1 from a camera.
+    const SAID: &str = include_str!("testdata/h264.stderr");
+    const LISTED: &str = include_str!("testdata/h264.framecrc");
+    // 320x240, GOP 26 with two B-frames between two others.
+    const SAID_B: &str = include_str!("testdata/b_frames.stderr");
+    const LISTED_B: &str = include_str!("testdata/b_frames.framecrc");
+
+    #[test]
+    fn a_recorded_camera_is_read() {
+        let line = "H.264 Main 1280x720 25 fps, keyframe every 2 s, 2216 kbps; audio AAC LC 16 kHz";
+        assert_eq!(told(SAID, LISTED), line);
+        let media = report(SAID, LISTED).into_media().expect("frames");
+        assert_eq!(media.video.pixel_format.as_deref(), Some("yuv420p"));
+        assert_eq!(media.audio.map(|audio| audio.channels), Some(1));
+    }
+
+    #[test]
+    fn a_recorded_camera_with_b_frames_is_read() {
+        let line = "H.264 Main 320x240 25 fps, B-frames, keyframe every 1 s, 1165 kbps; no audio";
+        assert_eq!(told(SAID_B, LISTED_B), line);
+    }
+
+    #[test]
+    fn what_descriptions_say_is_understood() {
+        // As 5.1 says it of files: interlaced in two ways, 10 bit.
+        let swapped =
+            described("h264 (High), yuv420p(top coded first (swapped)), 320x240 [SAR 1:1 DAR 4:3], 25 fps");
+        assert!(swapped.interlaced && swapped.pixel_format.as_deref() == Some("yuv420p"), "{swapped:?}");
+        let fields =
+            described("h264 (High) (avc1 / 0x31637661), yuv420p(tv, bt709, bottom first), 720x576, 25 fps");
+        assert!(fields.interlaced && fields.profile.as_deref() == Some("High"), "{fields:?}");
+        let deep =
+            described("hevc (Main 10) (hev1 / 0x31766568), yuv420p10le(tv, progressive), 320x240, 29.97 fps");
+        assert_eq!(
+            (deep.profile.as_deref(), deep.pixel_format.as_deref()),
+            (Some("Main 10"), Some("yuv420p10le"))
+        );
+        assert_eq!((deep.announced_fps, deep.interlaced), (Some(29.97), false));
+    }
+
+    #[test]
+    fn what_descriptions_leave_out_is_not_known() {
+        for text in [
+            "h264, none, 90k tbn",
+            "h264",
+            "",
+            "h264 (avc1 / 0x31637661), 1280x720 [SAR 1:1], 1k fps, inf fps",
+        ] {
+            let Picture { profile, interlaced, announced_fps, .. } = described(text);
+            assert_eq!((profile, interlaced, announced_fps), (None, false, None), "{text}");
+        }
+        let few = "#tb 0: 1/90000\n#codec_id 0: vp9\n#dimensions 0: 64x48\n0, 0, 0, 0, 10, 0x00";
+        assert_eq!(told("", few), "vp9 64x48, no second keyframe in 0 s; no audio");
+    }
+
+    #[test]
+    fn sound_is_understood() {
+        for (text, rate, count) in [
+            ("aac (LC), 16000 Hz, mono, fltp", 16_000, 1),
+            ("pcm_mulaw, 8000 Hz, 1 channels, s16, 64 kb/s", 8_000, 1),
+            ("opus, 48000 Hz, stereo, fltp", 48_000, 2),
+            ("aac (HE-AAC), 44100 Hz, 5.1(side), fltp", 44_100, 6),
+            ("aac, 0 channels", 0, 0),
+            ("aac, 16000 Hz, 4294967295.1", 16_000, 0),
+        ] {
+            let audio = audio_described(text).expect("a codec");
+            assert_eq!((audio.sample_rate_hz, audio.channels), (rate, count), "{text}");
+        }
+        assert_eq!(audio_described("pcm_alaw, 8000 Hz").map(|audio| audio.codec), Some(AudioCodec::Pcma));
+    }
+
+    #[test]
+    fn what_the_camera_says_itself_is_no_stream() {
+        let mut report = Report::default();
+        for line in [
+            "[info]     title           :   Stream #0:0: Video: mjpeg, rgb24, 9x9, 99 fps",
+            "  Stream #0:0: Video: mjpeg, rgb24, 9x9, 99 fps",
+            "[info]   Stream #1:0: Audio: mp3, 44100 Hz, mono",
+            "[info] Output #0, framecrc, to 'pipe:1':",
+            "[info]   Stream #0:0: Video: mjpeg, rgb24, 9x9, 99 fps",
+        ] {
+            report.hear(line);
+        }
+        assert!(report.picture.is_none() && report.audio.is_none(), "{report:?}");
+    }
+
+    #[test]
+    fn garbage_is_an_error() {
+        for line in [
+            "",
+            "#tb 0: 0/1",
+            "#tb 0: 1",
+            "#dimensions 0: 1280",
+            "#dimensions 0: -1x5",
+            "1, 0, 0, 1, 10, 0x00",
+            "0, 0, 0, 1, 10",
+            "0, 0, x, 1, 10, 0x00",
+            "0, 0, 0, 1, -10, 0x00",
+            "0, 0, 0, 1, 10, 0x00, F=0xz",
+            "0, 0, 9223372036854775807, 1, 10, 0x00",
+            "frame=  148 fps= 31",
+        ] {
+            let mut report = report("", "#tb 0: 10/1");
+            assert_eq!(report.read(line), Err(Garbled), "{line}");
+        }
+        assert_eq!(Report::default().read("0, 0, 0, 1, 10, 0x00"), Err(Garbled), "before the time base");
+    }
 }
