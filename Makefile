@@ -50,7 +50,7 @@ bench: player ## publishing overhead and the agent's own CPU and memory
 	cargo bench
 
 FUZZ_SECONDS ?= 300
-FUZZ_TARGETS ?= playlist configuration stderr spool_diff
+FUZZ_TARGETS ?= playlist configuration stderr spool_diff probe
 
 # The sanitizer's flags are unstable ones: the bootstrap variable lets the pinned stable compiler take them.
 fuzz: ## the parsers of what others wrote, FUZZ_SECONDS=300 each; needs `cargo install cargo-fuzz`

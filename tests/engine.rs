@@ -15,7 +15,7 @@ use edge_agent::domain::lifecycle::Cause;
 use edge_agent::domain::media::{AudioCodec, AudioIn, Keyframes, Media, VideoCodec, VideoIn};
 use edge_agent::domain::segment::{Payload, Segment};
 use edge_agent::engine::ffmpeg::capabilities::{Capabilities, RtspTimeout, detect};
-use edge_agent::engine::ffmpeg::{FfmpegEngine, Workshop};
+use edge_agent::engine::ffmpeg::{Acquaintance, FfmpegEngine, Known, Workshop};
 use edge_agent::engine::spool::watch::SpoolWatch;
 use edge_agent::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run, StreamSpec};
 use edge_agent::sys::child::Spawner;
@@ -46,6 +46,17 @@ fn engine_of(
     share: u64,
     settings: Settings,
 ) -> FfmpegEngine {
+    let (workshop, spec) = workshop_of(capabilities, source, spool, share, settings);
+    FfmpegEngine::new(workshop, spec)
+}
+
+fn workshop_of(
+    capabilities: Capabilities,
+    source: &str,
+    spool: &Path,
+    share: u64,
+    settings: Settings,
+) -> (Arc<Workshop>, StreamSpec) {
     let workshop = Workshop {
         capabilities,
         spawner: Spawner::start().expect("a thread"),
@@ -55,7 +66,7 @@ fn engine_of(
     };
     let source = source.parse().expect("a source");
     let spec = StreamSpec { camera: "cam".parse().expect("an id"), source, settings };
-    FfmpegEngine::new(Arc::new(workshop), spec)
+    (Arc::new(workshop), spec)
 }
 
 /// A shell script in ffmpeg's place.
@@ -358,7 +369,10 @@ fn media(opts: &CameraOpts) -> Media {
 async fn copying(camera: &Camera, opts: &CameraOpts, spool: &Path) -> FfmpegEngine {
     let ffmpeg = detect(None).await.expect("install ffmpeg: apt-get install ffmpeg");
     let settings = Settings { quality: Some(Quality::Auto), ..Settings::default() };
-    engine_of(ffmpeg, &camera.url(), spool, u64::MAX, settings).of_media(media(opts))
+    let (workshop, spec) = workshop_of(ffmpeg, &camera.url(), spool, u64::MAX, settings);
+    let acquaintance = Acquaintance::default();
+    acquaintance.learn(Known::Media(media(opts)));
+    FfmpegEngine::acquainted(workshop, spec, acquaintance)
 }
 
 #[tokio::test]

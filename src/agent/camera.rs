@@ -19,11 +19,12 @@ use crate::clock;
 use crate::config::model::Camera;
 use crate::config::same_stream;
 use crate::domain::backoff::Backoff;
+use crate::domain::choice::{Choice, Quality, decide};
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::lifecycle::Patience;
 use crate::domain::publication::Plan;
 use crate::engine::StreamSpec;
-use crate::engine::ffmpeg::{FfmpegEngine, Workshop};
+use crate::engine::ffmpeg::{Acquaintance, FfmpegEngine, Known, Workshop};
 use crate::store::renewing::RenewingStore;
 
 /// After a panic; below [`super::HANGS_AFTER`].
@@ -129,7 +130,8 @@ impl Keeper {
     /// Until the agent stops or something else is wanted, and then to its orderly end.
     async fn run(&self, assignment: &Arc<Assignment>) {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
-        let run = Run { assignment, keeper: self, stop: &stop, abort: &abort };
+        let acquaintance = Acquaintance::default();
+        let run = Run { assignment, keeper: self, acquaintance, stop: &stop, abort: &abort };
         let runs = run.supervised();
         tokio::pin!(runs);
         tokio::select! {
@@ -163,6 +165,8 @@ impl Keeper {
 struct Run<'a> {
     assignment: &'a Assignment,
     keeper: &'a Keeper,
+    /// What this stream's camera was found to send.
+    acquaintance: Acquaintance,
     stop: &'a CancellationToken,
     abort: &'a CancellationToken,
 }
@@ -195,17 +199,35 @@ impl Run<'_> {
 
     fn supervise(&self) -> impl Future<Output = End> + Send + use<> {
         let Assignment { location, camera, store, min_playlist_interval } = self.assignment;
-        let Camera { id, source, settings, .. } = camera;
-        let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
-        let workshop = &self.keeper.around.workshop;
-        let share = workshop.spool_share.load(Ordering::Relaxed);
-        let engine = Box::new(FfmpegEngine::new(workshop.clone(), spec));
+        let Camera { id, settings, .. } = camera;
+        let choice = decide(&settings.wish(), self.acquaintance.media().as_ref());
+        let share = self.keeper.around.workshop.spool_share.load(Ordering::Relaxed);
         let look_every = settings.health_check_interval;
-        let patience = Patience { look_every, ..Patience::for_segments_of(settings.segment_duration) };
+        let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
+        let engine = self.engine(&choice);
         let supervisor = Supervisor::new(engine, patience, self.keeper.status.clone(), seed());
         let min_playlist_interval = *min_playlist_interval;
-        let plan = Plan { min_playlist_interval, ..plan(location, id, settings, share) };
+        let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
         supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())
+    }
+
+    fn engine(&self, choice: &Choice) -> Box<FfmpegEngine> {
+        let Camera { id, source, settings, .. } = &self.assignment.camera;
+        let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
+        let workshop = self.keeper.around.workshop.clone();
+        let (engine, is_chosen) = match settings.quality {
+            Some(Quality::Auto) => {
+                let is_chosen = self.acquaintance.known() != Known::Nothing;
+                (FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()), is_chosen)
+            }
+            _ => (FfmpegEngine::new(workshop, spec), true),
+        };
+        if is_chosen {
+            tracing::info!(how = choice.why, "the camera's streams are taken");
+        }
+        let mode = is_chosen.then(|| choice.why.clone());
+        self.keeper.status.send_modify(|status| status.mode = mode);
+        Box::new(engine)
     }
 }
 

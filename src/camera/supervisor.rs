@@ -14,6 +14,7 @@ use super::status::{LastExit, StatusSender};
 use super::voice::Voice;
 use crate::clock;
 use crate::config::model::Settings;
+use crate::domain::choice::Choice;
 use crate::domain::dice::Dice;
 use crate::domain::ids::{CameraId, Location, RunId};
 use crate::domain::key::Layout;
@@ -37,22 +38,29 @@ const BEAT: Duration = Duration::from_secs(5);
 /// Without a beat for so long, it is this process that stood still.
 const HELD_UP: Duration = Duration::from_secs(8);
 
-/// The plan that these settings ask for; `spool_share` is what the camera's spool may take.
-pub fn plan(location: &Location, camera: &CameraId, settings: &Settings, spool_share: u64) -> Plan {
-    let pause = settings.segment_duration.clamp(Duration::from_secs(1), Duration::from_secs(5));
+/// The plan that these settings ask for, and what was chosen; `spool_share` is what the camera's spool may take.
+pub fn plan(
+    location: &Location,
+    camera: &CameraId,
+    settings: &Settings,
+    choice: &Choice,
+    spool_share: u64,
+) -> Plan {
+    let segment_duration = choice.segment_duration;
+    let pause = segment_duration.clamp(Duration::from_secs(1), Duration::from_secs(5));
     Plan {
         layout: Layout::new(location, camera),
         depth: settings.segments_to_keep,
-        target_duration_s: settings.segment_duration.as_secs_f64().ceil() as u64,
+        target_duration_s: choice.target_duration_s,
         uploads: UploadLimits {
             // One less than may wait: with all under way, a newer one could only push out one that is nearly there.
             in_flight: UPLOADS_AT_ONCE.min(settings.segments_to_keep - 1),
             // What is older than the window would leave the playlist the moment it entered.
             backlog: settings.segments_to_keep,
             backlog_bytes: quota::backlog(spool_share),
-            segment_duration: settings.segment_duration,
+            segment_duration,
             most_pause: pause,
-            attempt: (ATTEMPT_SEGMENTS * settings.segment_duration).max(ATTEMPT),
+            attempt: (ATTEMPT_SEGMENTS * segment_duration).max(ATTEMPT),
         },
         min_playlist_interval: Duration::ZERO,
     }
@@ -172,6 +180,11 @@ impl Supervisor {
                     EngineEvent::Exited(exit) => {
                         current = None;
                         let is_outgrown = self.engine.is_outgrown() && !stopping;
+                        if is_outgrown && exit.cause == Cause::Asked {
+                            // It only looked: nothing has failed.
+                            self.status.send_modify(|status| status.run = None);
+                            return End::Outgrown;
+                        }
                         self.exited(exit);
                         if is_outgrown {
                             return End::Outgrown;

@@ -27,6 +27,8 @@ pub enum Cause {
     ClockJumped,
     /// The picture has another size, and needs another one in the stream.
     PictureChanged,
+    /// The camera sends another stream than the one that was chosen for.
+    StreamChanged,
     /// Anything else.
     Crashed,
 }
@@ -47,6 +49,7 @@ impl Cause {
             Self::Taken => "another edge-agent on this machine runs this camera",
             Self::ClockJumped => "the camera's clock jumped",
             Self::PictureChanged => "the camera's picture changed its size",
+            Self::StreamChanged => "the camera sends another stream than before",
             Self::Crashed => "ffmpeg failed",
         }
     }

@@ -1,22 +1,19 @@
 //! What is known of a camera's streams, and the run that finds out.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::Workshop;
-use super::probe::{ProbeError, probe};
+use super::probe::{DEADLINE, ProbeError, probe};
 use crate::clock;
 use crate::domain::lifecycle::Cause;
 use crate::domain::media::Media;
 use crate::domain::source::Source;
 use crate::engine::{EngineEvent, Exit, Halt, Run};
-
-/// Keyframes further apart than this are too far apart for a copy.
-const PROBE_TIME: Duration = Duration::from_secs(12);
 
 /// It outlives a camera's engines. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -48,11 +45,11 @@ impl Acquaintance {
     }
 
     /// It sends something else now.
-    pub(super) fn forget(&self) {
+    pub fn forget(&self) {
         *self.lock() = Known::Nothing;
     }
 
-    fn learn(&self, known: Known) {
+    pub fn learn(&self, known: Known) {
         *self.lock() = known;
     }
 }
@@ -67,7 +64,7 @@ pub(super) struct ProbeRun {
 impl ProbeRun {
     pub(super) fn start(workshop: Arc<Workshop>, source: Source, acquaintance: Acquaintance) -> Self {
         let mut probing = JoinSet::new();
-        let look = async move { probe(&workshop, &source, PROBE_TIME).await };
+        let look = async move { probe(&workshop, &source, DEADLINE).await };
         probing.spawn(look.in_current_span());
         Self { probing, acquaintance, started: clock::now() }
     }
@@ -78,7 +75,7 @@ impl ProbeRun {
                 self.acquaintance.learn(Known::Media(media));
                 (Cause::Asked, None)
             }
-            Err(error @ (ProbeError::Garbled(_) | ProbeError::Engine(_))) => {
+            Err(error @ ProbeError::Garbled(_)) => {
                 tracing::warn!(%error, "what the camera sends can't be told: it is encoded anew");
                 self.acquaintance.learn(Known::Unreadable);
                 (Cause::Asked, None)

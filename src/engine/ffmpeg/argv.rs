@@ -76,12 +76,14 @@ pub fn command(spec: &StreamSpec, choice: &Choice, ffmpeg: &Capabilities, folder
     FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: spec.settings.nice }
 }
 
-/// Reads one frame and throws it away: is the camera there, and what does it send?
-pub fn reach_command(source: &Source, ffmpeg: &Capabilities) -> FfmpegCommand {
+/// Copies the picture to nowhere, with a line for each frame: what does the camera send?
+pub fn probe_command(source: &Source, ffmpeg: &Capabilities) -> FfmpegCommand {
     let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+info"]);
     let (input, script) = input(source, ffmpeg);
     args.extend(input);
-    args.extend(strings(&["-map", "0:v:0", "-frames:v", "1", "-f", "null", "-"]));
+    // From the first frame on, not from the first keyframe: that may be long in coming.
+    args.extend(strings(&["-map", "0:v:0", "-c:v", "copy", "-copyinkf:v"]));
+    args.extend(strings(&["-flush_packets", "1", "-f", "framecrc", "pipe:1"]));
     FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: 0 }
 }
 
