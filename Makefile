@@ -44,7 +44,7 @@ chaos: setup-test player ## every fault and 100 kill -9 on the real agent, into 
 	cargo test --test chaos -- --all
 
 soak: setup-test player ## 8 cameras for SOAK_MINUTES (60) with random faults, into artifacts/soak.csv
-	cargo test --test chaos -- --soak
+	cargo test --release --test chaos -- --soak
 
 bench: player ## publishing overhead and the agent's own CPU and memory
 	cargo bench
