@@ -16,6 +16,8 @@ use crate::domain::window::Entry;
 
 /// No key has it.
 const LINE_END: &str = "|";
+/// Whoever keeps the note has this much room for it.
+pub const MOST_NOTED: usize = 4_000;
 /// A late answer gets better by waiting, and then the window goes on without a gap.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Less was read than the store confirmed: it certainly has more.
@@ -69,8 +71,11 @@ impl Floor {
     /// One line.
     pub(super) fn note(&self, layout: &Layout) -> Option<String> {
         let Numbers { next, breaks, confirmed, first } = self.numbers?;
+        let mut note = format!("{next}/{breaks}/{confirmed}/{first} {}", layout.playlist());
         let tail = self.tail.as_ref().map(|tail| format!(" {}", render(tail).replace('\n', LINE_END)));
-        Some(format!("{next}/{breaks}/{confirmed}/{first} {}{}", layout.playlist(), tail.unwrap_or_default()))
+        // Without it numbers are skipped; a note that is not kept would let them be given twice.
+        note.extend(tail.filter(|tail| note.len() + tail.len() <= MOST_NOTED));
+        Some(note)
     }
 
     pub(super) fn sent(&mut self, playlist: &MediaPlaylist) {
@@ -269,6 +274,15 @@ mod tests {
         floor.read(&playlist(49));
         floor.sent(&playlist(50));
         assert!(floor.note(&layout()).unwrap().len() < 400);
+    }
+
+    #[test]
+    fn a_tail_that_is_too_long_to_be_kept_costs_the_numbers_nothing() {
+        let mut floor = Floor::default();
+        floor.sent(&playlist(100));
+        let note = floor.note(&layout()).unwrap();
+        assert!(note.len() <= MOST_NOTED, "{}", note.len());
+        assert_eq!(self::floor(&note).last(), Some(Msn(199)));
     }
 
     #[test]

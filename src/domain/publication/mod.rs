@@ -36,6 +36,7 @@ use super::segment::{Payload, Segment};
 use super::uploads::{Answer, GivenUp, Outgoing, Uploads};
 use super::window::{Entry, NewEntry, Window, rounded_s};
 
+pub use floor::MOST_NOTED;
 use ownership::Ownership;
 use standby::Standby;
 use sweep::Sweep;
