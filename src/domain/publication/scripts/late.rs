@@ -159,3 +159,21 @@ fn a_playlist_that_was_sent_and_never_stored_costs_a_start_nothing() {
     );
     world.settle();
 }
+
+/// The lost one named less than the one that viewers have.
+#[test]
+fn what_only_the_lost_playlist_did_not_name_stays_until_viewers_have_left_it() {
+    let mut world = killed_after(10);
+    live(&mut world, 6 * S);
+    world.step(world.now + S);
+    world.takes_no_playlist = true;
+    live(&mut world, 4 * S);
+    let before = world.bucket.visible.clone().unwrap();
+    world.crash();
+    live(&mut world, 300 * S);
+    assert!(world.machine.window.is_some(), "it has taken over");
+    assert!(before.entries.iter().all(|entry| world.bucket.objects.contains(&entry.key)));
+    world.takes_no_playlist = false;
+    live(&mut world, 30 * S);
+    world.settle();
+}

@@ -31,6 +31,8 @@ struct Agent {
     pending: Vec<(Instant, Action, Fate)>,
     /// Its calls fail.
     cut_off: bool,
+    /// Its playlists do.
+    stores_no_playlist: bool,
     /// When it last began to store a playlist, and how many other writes it began in all.
     playlist_at: Option<Instant>,
     writes: u64,
@@ -58,6 +60,7 @@ impl Rivals {
             produce_at: start(),
             pending: vec![],
             cut_off: false,
+            stores_no_playlist: false,
             playlist_at: None,
             writes: 0,
         };
@@ -167,7 +170,8 @@ impl Rivals {
                 agent.playlist_at = Some(self.now);
             }
             let delay_ms = self.latency_ms / 2 + self.dice.roll() % (self.latency_ms + 1);
-            let works = !agent.cut_off;
+            let is_refused = agent.stores_no_playlist && matches!(action, Action::PutPlaylist(_));
+            let works = !agent.cut_off && !is_refused;
             let fate = Fate { delay_ms, works, answers: works, never: false };
             agent.pending.push((self.now + MS * delay_ms as u32, action, fate));
         }
@@ -348,6 +352,26 @@ proptest! {
         prop_assert!(world.stands_back(1 - owner));
         world.assert_publishes_alone(owner);
     }
+}
+
+/// The one between stores no playlist, so viewers have what the first one left.
+#[test]
+fn what_was_sent_is_listed_later_only_if_nobody_swept_it_meanwhile() {
+    let mut world = Rivals::new(1, 50);
+    world.boot(0, false);
+    world.step(20 * S);
+    world.agents[0].stores_no_playlist = true;
+    world.step(3 * S);
+    world.kill(0);
+    world.agents[0].stores_no_playlist = false;
+    world.agents[1].stores_no_playlist = true;
+    world.boot(1, false);
+    world.step(300 * S);
+    assert!(world.agents[1].writes > 0, "it has taken over");
+    world.kill(1);
+    world.boot(0, true);
+    world.step(SOON);
+    world.assert_publishes_alone(0);
 }
 
 #[test]
