@@ -90,8 +90,10 @@ impl Publication {
         let gate = |dice| Gate::new(plan.uploads.most_pause, dice);
         let plan = Plan { depth: plan.depth.max(plan.per_interval() + 1), ..plan };
         let times = Times::new(plan.target_duration_s, plan.min_playlist_interval);
+        let mut ownership = Ownership::new(plan.layout.clone(), times, gate(dice()), dice());
+        ownership.floor.may_be_named(floor::longest(plan.depth, plan.target_duration_s));
         Self {
-            ownership: Ownership::new(plan.layout.clone(), times, gate(dice()), dice()),
+            ownership,
             window: None,
             standby: Standby::new(&plan.uploads, times),
             uploads: Uploads::new(plan.uploads, dice()),

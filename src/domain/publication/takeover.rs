@@ -53,11 +53,10 @@ impl Publication {
         Duration::from_secs(self.plan.target_duration_s) + remote_duration.max(self.longest_unknown())
     }
 
-    /// The longest playlist that an earlier agent may have stored, as far as its plan was this one's: it may have
-    /// published what had waited.
+    /// The longest playlist that an earlier agent may have stored, of this plan or of another: it may have published
+    /// what had waited.
     fn longest_unknown(&self) -> Duration {
-        let widest = Window::most(self.plan.depth);
-        Duration::from_secs(self.plan.target_duration_s) * u32::try_from(widest).unwrap_or(u32::MAX)
+        self.ownership.floor.longest_playlist()
     }
 
     /// The first playlist would take all that viewers have from them, for less than RFC 8216 6.2.2 wants, while more
@@ -82,6 +81,7 @@ impl Publication {
     /// Viewers may have seen both playlists: go on behind the one that is further, and with the breaks of both.
     fn reclaim(&mut self, now: Instant, playlist: MediaPlaylist) {
         let Some(mut old) = self.window.take() else { return };
+        self.ownership.floor.saw(&playlist);
         let duration = playlist.duration();
         self.seam = true;
         let breaks = breaks(&playlist);
