@@ -12,7 +12,7 @@ use super::{S, plan};
 use crate::domain::dice::Dice;
 use crate::domain::ids::RunId;
 use crate::domain::playlist::MediaPlaylist;
-use crate::domain::publication::{Action, Input, Publication};
+use crate::domain::publication::{Action, Input, Plan, Publication};
 use crate::domain::segment::{Payload, Segment};
 use crate::domain::test_time::start;
 
@@ -29,8 +29,11 @@ struct Agent {
     index: u64,
     produce_at: Instant,
     pending: Vec<(Instant, Action, Fate)>,
+    plan: Plan,
     /// Its calls fail.
     cut_off: bool,
+    /// Its playlists do.
+    stores_no_playlist: bool,
     /// When it last began to store a playlist, and how many other writes it began in all.
     playlist_at: Option<Instant>,
     writes: u64,
@@ -57,7 +60,9 @@ impl Rivals {
             index: 0,
             produce_at: start(),
             pending: vec![],
+            plan: plan(),
             cut_off: false,
+            stores_no_playlist: false,
             playlist_at: None,
             writes: 0,
         };
@@ -69,7 +74,7 @@ impl Rivals {
     /// Its first segment comes a moment later.
     fn boot(&mut self, which: usize, knows_its_runs: bool) {
         let age_ms = u64::try_from((self.now - self.began).as_millis()).unwrap();
-        let mut machine = Publication::new(plan(), self.dice.roll());
+        let mut machine = Publication::new(self.agents[which].plan.clone(), self.dice.roll());
         let agent = &mut self.agents[which];
         if knows_its_runs {
             machine.handle(self.now, Input::OwnRuns(agent.runs.clone()));
@@ -167,7 +172,8 @@ impl Rivals {
                 agent.playlist_at = Some(self.now);
             }
             let delay_ms = self.latency_ms / 2 + self.dice.roll() % (self.latency_ms + 1);
-            let works = !agent.cut_off;
+            let is_refused = agent.stores_no_playlist && matches!(action, Action::PutPlaylist(_));
+            let works = !agent.cut_off && !is_refused;
             let fate = Fate { delay_ms, works, answers: works, never: false };
             agent.pending.push((self.now + MS * delay_ms as u32, action, fate));
         }
@@ -348,6 +354,64 @@ proptest! {
         prop_assert!(world.stands_back(1 - owner));
         world.assert_publishes_alone(owner);
     }
+}
+
+/// The one between stores no playlist, so viewers have what the first one left.
+#[test]
+fn what_was_sent_is_listed_later_only_if_nobody_swept_it_meanwhile() {
+    let mut world = Rivals::new(1, 50);
+    world.boot(0, false);
+    world.step(20 * S);
+    world.agents[0].stores_no_playlist = true;
+    world.step(3 * S);
+    world.kill(0);
+    world.agents[0].stores_no_playlist = false;
+    world.agents[1].stores_no_playlist = true;
+    world.boot(1, false);
+    world.step(300 * S);
+    assert!(world.agents[1].writes > 0, "it has taken over");
+    world.kill(1);
+    world.boot(0, true);
+    world.step(SOON);
+    world.assert_publishes_alone(0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn agents_of_other_plans_take_over_from_each_other(
+        seed in any::<u64>(), latency_ms in 5u64..600, depths in prop::array::uniform2(3usize..30),
+        targets in prop::array::uniform2(2u64..5),
+        lives in prop::collection::vec((0usize..2, 1u64..60_000, 0u64..40_000, any::<[bool; 3]>()), 1..8),
+    ) {
+        let mut world = Rivals::new(seed, latency_ms);
+        world.bucket.most = 4 * 30;
+        for which in 0..2 {
+            let plan = &mut world.agents[which].plan;
+            (plan.depth, plan.uploads.backlog) = (depths[which], depths[which]);
+            plan.target_duration_s = targets[which];
+        }
+        for (which, life_ms, death_ms, [known, loses, cut_off]) in lives {
+            world.boot(which, known);
+            world.step(MS * life_ms as u32);
+            world.agents[which].stores_no_playlist = loses;
+            world.agents[which].cut_off = cut_off;
+            world.step(MS * (life_ms % 9_000) as u32);
+            world.kill(which);
+            world.agents[which].stores_no_playlist = false;
+            world.agents[which].cut_off = false;
+            world.bucket.floor = world.bucket.floor.max(noted(&world.agents[which].note));
+            world.step(MS * death_ms as u32);
+        }
+        world.boot(0, true);
+        world.step(20 * SOON);
+        world.assert_publishes_alone(0);
+    }
+}
+
+fn noted(note: &Option<String>) -> u64 {
+    note.as_deref().and_then(|note| note.split('/').next()?.parse().ok()).unwrap_or_default()
 }
 
 #[test]
