@@ -18,7 +18,9 @@ use super::spool::note::Note;
 use super::spool::root::{CameraSpool, RunFolder, SpoolError};
 use super::spool::watch::SpoolWatch;
 use super::{Engine, EngineError, Run, StreamSpec};
+use crate::domain::choice::decide;
 use crate::domain::ids::RunId;
+use crate::domain::media::Media;
 use crate::sys::child::Spawner;
 
 use capabilities::Capabilities;
@@ -39,6 +41,8 @@ pub struct Workshop {
 pub struct FfmpegEngine {
     workshop: Arc<Workshop>,
     spec: StreamSpec,
+    /// What the camera was found to send.
+    media: Option<Media>,
     /// Claimed at the first run: a camera whose spool is taken must not keep the others from starting.
     spool: Arc<Mutex<Option<CameraSpool>>>,
     note: Note,
@@ -46,7 +50,13 @@ pub struct FfmpegEngine {
 
 impl FfmpegEngine {
     pub fn new(workshop: Arc<Workshop>, spec: StreamSpec) -> Self {
-        Self { workshop, spec, spool: Arc::default(), note: Note::default() }
+        Self { workshop, spec, media: None, spool: Arc::default(), note: Note::default() }
+    }
+
+    /// The same for a camera that is known to send this.
+    pub fn of_media(mut self, media: Media) -> Self {
+        self.media = Some(media);
+        self
     }
 
     /// Off the runtime's workers: a card may be slow, and other cameras must not wait for it.
@@ -78,7 +88,9 @@ impl FfmpegEngine {
 impl Engine for FfmpegEngine {
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
         let folder = self.run_folder(run).await?;
-        let command = argv::command(&self.spec, &self.workshop.capabilities, folder.path());
+        let choice = decide(&self.spec.settings.wish(), self.media.as_ref());
+        tracing::debug!(%run, why = choice.why, "the streams' treatment is chosen");
+        let command = argv::command(&self.spec, &choice, &self.workshop.capabilities, folder.path());
         let process = process::start(&self.workshop, &command).await?;
         let bell = self.workshop.watch.bell(folder.path());
         let (workshop, width) = (self.workshop.clone(), self.spec.settings.target_width);

@@ -13,7 +13,7 @@ use super::argv::{FfmpegCommand, SCRIPT_INPUT, Script};
 use super::stderr::MOST_LINE;
 use crate::domain::quota;
 use crate::engine::EngineError;
-use crate::sys::child::limit_files;
+use crate::sys::child::{be_nice, limit_files};
 
 /// Starts ffmpeg with its script, if it has one, on a pipe.
 pub(super) async fn start(workshop: &Workshop, command: &FfmpegCommand) -> Result<Child, EngineError> {
@@ -29,6 +29,7 @@ pub(super) async fn start(workshop: &Workshop, command: &FfmpegCommand) -> Resul
     // ffmpeg keeps a segment in memory and writes it at its end, all at once: a look at the spool would be too late.
     let share = workshop.spool_share.load(Ordering::Relaxed);
     limit_files(&mut process, quota::largest_segment(share));
+    be_nice(&mut process, command.nice);
     workshop.spawner.spawn(process, pipe).await.map_err(failed)
 }
 
