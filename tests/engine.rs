@@ -466,3 +466,19 @@ async fn a_cap_holds_and_audio_can_be_off() {
     assert_eq!(streams.len(), 1, "{streams:?}");
     assert_eq!(streams[0]["codec_name"], "h264");
 }
+
+#[tokio::test]
+async fn a_child_is_as_nice_as_it_is_told_to_be() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut said = Vec::new();
+    for nice in [0, 7] {
+        let folder = folder.path().join(nice.to_string());
+        fs::create_dir(&folder).expect("a folder");
+        let settings = Settings { nice, ..Settings::default() };
+        let ffmpeg = script(&folder, "nice >&2; exit 7");
+        let engine = engine_of(ffmpeg, "test://", &folder.join("spool"), u64::MAX, settings);
+        let exit = exit(&mut start(&engine).await).await;
+        said.push(exit.last_words.last().and_then(|line| line.parse::<i32>().ok()).expect("a number"));
+    }
+    assert_eq!(said[1], (said[0] + 7).min(19), "{said:?}");
+}

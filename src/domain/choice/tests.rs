@@ -83,7 +83,8 @@ fn what_every_browser_plays_is_copied() {
 
 #[test]
 fn what_a_browser_might_not_play_is_encoded() {
-    let table: &[(fn(&mut VideoIn), &str)] = &[
+    type Change = fn(&mut VideoIn);
+    let table: &[(Change, &str)] = &[
         (|v| v.codec = VideoCodec::H265, "H.265 can't be played by every browser"),
         (|v| v.codec = VideoCodec::Mjpeg, "MJPEG can't be played by every browser"),
         (|v| v.codec = VideoCodec::Other("vp8".into()), "vp8 can't be played by every browser"),
@@ -232,7 +233,7 @@ proptest! {
             let intervals = segment / (interval as f64 / 1e3);
             prop_assert!((intervals - intervals.round()).abs() < 1e-3, "whole GOPs: {choice:?}");
             prop_assert!(segment >= 0.949 * asked, "{choice:?}");
-            prop_assert!(segment <= 1.06 * (2.0 * asked).max(4.0).min(10.0).max(1.25 * asked), "{choice:?}");
+            prop_assert!(segment <= 1.06 * (2.0 * asked).clamp(4.0, 10.0).max(1.25 * asked), "{choice:?}");
         }
     }
 
