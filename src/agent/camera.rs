@@ -4,7 +4,7 @@
 //! is what starts next. A camera's runs follow each other (its spool is locked), cameras do not wait for each other.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -29,6 +29,8 @@ use crate::store::renewing::RenewingStore;
 
 /// After a panic; below [`super::HANGS_AFTER`].
 const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
+/// Lines of one assignment about what was chosen; the status always has it.
+const MOST_TOLD: u32 = 3;
 const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// One stream and where it goes.
@@ -131,7 +133,8 @@ impl Keeper {
     async fn run(&self, assignment: &Arc<Assignment>) {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
         let acquaintance = Acquaintance::default();
-        let run = Run { assignment, keeper: self, acquaintance, stop: &stop, abort: &abort };
+        let told = AtomicU32::new(0);
+        let run = Run { assignment, keeper: self, acquaintance, told, stop: &stop, abort: &abort };
         let runs = run.supervised();
         tokio::pin!(runs);
         tokio::select! {
@@ -167,6 +170,8 @@ struct Run<'a> {
     keeper: &'a Keeper,
     /// What this stream's camera was found to send.
     acquaintance: Acquaintance,
+    /// How often the log was told what was chosen.
+    told: AtomicU32,
     stop: &'a CancellationToken,
     abort: &'a CancellationToken,
 }
@@ -222,8 +227,9 @@ impl Run<'_> {
             }
             _ => (FfmpegEngine::new(workshop, spec), true),
         };
-        if is_chosen {
-            tracing::info!(how = choice.why, "the camera's streams are taken");
+        // A camera that changes all the time must not fill the log.
+        if is_chosen && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
+            tracing::info!(mode = choice.why, "mode chosen");
         }
         let mode = is_chosen.then(|| choice.why.clone());
         self.keeper.status.send_modify(|status| status.mode = mode);
