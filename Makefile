@@ -44,7 +44,7 @@ chaos: setup-test player ## every fault and 100 kill -9 on the real agent, into 
 	cargo test --test chaos -- --all
 
 soak: setup-test player ## 8 cameras for SOAK_MINUTES (60) with random faults, into artifacts/soak.csv
-	cargo test --test chaos -- --soak
+	cargo test --release --test chaos -- --soak
 
 bench: player ## publishing overhead and the agent's own CPU and memory
 	cargo bench
@@ -65,7 +65,7 @@ ffmpegs: setup-test ## the engine's tests with the ffmpeg of other Debian and Ub
 	done < artifacts/ffmpegs.list
 
 FUZZ_SECONDS ?= 300
-FUZZ_TARGETS ?= playlist configuration stderr spool_diff
+FUZZ_TARGETS ?= playlist configuration stderr spool_diff probe
 
 # The sanitizer's flags are unstable ones: the bootstrap variable lets the pinned stable compiler take them.
 fuzz: ## the parsers of what others wrote, FUZZ_SECONDS=300 each; needs `cargo install cargo-fuzz`

@@ -12,6 +12,10 @@ use edge_agent::domain::encoder::Encoder;
 use edge_agent::engine::ffmpeg::capabilities::{Capabilities, FfmpegError, detect};
 use edge_agent::engine::ffmpeg::encoders::{Bench, Finding, RENDER_NODES, render_nodes};
 use edge_agent::sys::child::Spawner;
+use tokio::sync::RwLock;
+
+/// Whoever counts this process's children has to be alone.
+static CHILDREN: RwLock<()> = RwLock::const_new(());
 
 /// `EDGE_AGENT_TEST_FFMPEG` names another one (`make ffmpegs`).
 fn real() -> PathBuf {
@@ -59,6 +63,7 @@ fn left_over() -> Vec<String> {
 
 #[tokio::test]
 async fn the_software_encoder_passes_its_trial() {
+    let _others = CHILDREN.read().await;
     let ffmpeg = detect(Some(&real())).await.expect("install ffmpeg: apt-get install ffmpeg");
     let findings = try_all(&ffmpeg, Vec::new(), &[Encoder::Software]).await;
     assert!(findings[0].works(), "{findings:?}");
@@ -66,6 +71,7 @@ async fn the_software_encoder_passes_its_trial() {
 
 #[tokio::test]
 async fn listed_encoders_without_their_hardware_say_why_and_leave_nothing() {
+    let _alone = CHILDREN.write().await;
     let ffmpeg = detect(Some(&real())).await.expect("install ffmpeg: apt-get install ffmpeg");
     let real_nodes = render_nodes(Path::new(RENDER_NODES));
     let before = Instant::now();
@@ -96,6 +102,7 @@ async fn listed_encoders_without_their_hardware_say_why_and_leave_nothing() {
 
 #[tokio::test]
 async fn hardware_that_gives_whole_gops_works() {
+    let _others = CHILDREN.read().await;
     let folder = tempfile::tempdir().expect("a folder");
     // Stands for a card: the same picture by other means.
     let body = "exec ffmpeg -v error -f lavfi -i testsrc2=s=854x480:r=15 -c:v libx264 -preset ultrafast -g 5 \
@@ -108,6 +115,7 @@ async fn hardware_that_gives_whole_gops_works() {
 
 #[tokio::test]
 async fn a_chip_with_nothing_but_low_power_is_found() {
+    let _others = CHILDREN.read().await;
     let folder = tempfile::tempdir().expect("a folder");
     let body = "case \"$*\" in *'-low_power 1'*) ;; *) echo '[h264_vaapi @ 0x1] [error] No usable encoding entrypoint found' >&2; exit 1;; esac\n\
                 exec ffmpeg -v error -f lavfi -i testsrc2=s=854x480:r=15 -c:v libx264 -g 5 -frames:v 15 -f h264 pipe:1";
@@ -119,6 +127,7 @@ async fn a_chip_with_nothing_but_low_power_is_found() {
 
 #[tokio::test]
 async fn an_encoder_that_forgets_its_parameter_sets_is_refused() {
+    let _others = CHILDREN.read().await;
     let folder = tempfile::tempdir().expect("a folder");
     let body = "exec ffmpeg -v error -f lavfi -i testsrc2=s=854x480:r=15 -c:v libx264 -x264-params repeat-headers=0 \
                 -flags +global_header -g 5 -frames:v 15 -f h264 pipe:1";
@@ -129,6 +138,7 @@ async fn an_encoder_that_forgets_its_parameter_sets_is_refused() {
 
 #[tokio::test]
 async fn a_driver_that_hangs_is_killed_with_all_that_it_started() {
+    let _others = CHILDREN.read().await;
     let folder = tempfile::tempdir().expect("a folder");
     let child = folder.path().join("child");
     let body = format!("trap '' TERM\nsleep 600 &\necho $! > {}\nwait; wait", child.display());
@@ -150,6 +160,7 @@ async fn a_driver_that_hangs_is_killed_with_all_that_it_started() {
 
 #[tokio::test]
 async fn all_trials_together_are_bounded_and_only_the_first_that_works_is_wanted() {
+    let _others = CHILDREN.read().await;
     let folder = tempfile::tempdir().expect("a folder");
     let tried = folder.path().join("tried");
     let body = format!(
@@ -167,6 +178,7 @@ async fn all_trials_together_are_bounded_and_only_the_first_that_works_is_wanted
 
 #[tokio::test]
 async fn an_ffmpeg_before_5_0_is_refused_with_its_mend() {
+    let _others = CHILDREN.read().await;
     let folder = tempfile::tempdir().expect("a folder");
     let mut path = folder.path().join("ffmpeg");
     // As 4.4 answers: its RTSP demuxer has another name for the timeout.

@@ -7,17 +7,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use camera::{Camera, CameraOpts};
 use edge_agent::config::model::Settings;
+use edge_agent::domain::choice::Quality;
 use edge_agent::domain::ids::RunId;
 use edge_agent::domain::lifecycle::Cause;
+use edge_agent::domain::media::{AudioCodec, AudioIn, Keyframes, Media, VideoCodec, VideoIn};
 use edge_agent::domain::segment::{Payload, Segment};
 use edge_agent::engine::ffmpeg::capabilities::{Capabilities, RtspTimeout, detect};
-use edge_agent::engine::ffmpeg::{FfmpegEngine, Workshop};
+use edge_agent::engine::ffmpeg::{Acquaintance, FfmpegEngine, Known, Workshop};
 use edge_agent::engine::spool::watch::SpoolWatch;
 use edge_agent::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run, StreamSpec};
 use edge_agent::sys::child::Spawner;
 use nix::sys::signal::Signal;
 
+#[path = "support/camera.rs"]
+#[allow(dead_code, reason = "another test binary uses the rest")]
+mod camera;
 #[path = "support/clip.rs"]
 #[allow(dead_code, reason = "another test binary uses the rest")]
 mod clip;
@@ -34,6 +40,28 @@ fn engine(capabilities: Capabilities, source: &str, spool: &Path) -> FfmpegEngin
 }
 
 fn engine_within(capabilities: Capabilities, source: &str, spool: &Path, share: u64) -> FfmpegEngine {
+    let settings = Settings { segment_duration: Duration::from_secs(1), ..Settings::default() };
+    engine_of(capabilities, source, spool, share, settings)
+}
+
+fn engine_of(
+    capabilities: Capabilities,
+    source: &str,
+    spool: &Path,
+    share: u64,
+    settings: Settings,
+) -> FfmpegEngine {
+    let (workshop, spec) = workshop_of(capabilities, source, spool, share, settings);
+    FfmpegEngine::new(workshop, spec)
+}
+
+fn workshop_of(
+    capabilities: Capabilities,
+    source: &str,
+    spool: &Path,
+    share: u64,
+    settings: Settings,
+) -> (Arc<Workshop>, StreamSpec) {
     let workshop = Workshop {
         capabilities,
         spawner: Spawner::start().expect("a thread"),
@@ -42,9 +70,8 @@ fn engine_within(capabilities: Capabilities, source: &str, spool: &Path, share: 
         spool_share: share.into(),
     };
     let source = source.parse().expect("a source");
-    let settings = Settings { segment_duration: Duration::from_secs(1), ..Settings::default() };
     let spec = StreamSpec { camera: "cam".parse().expect("an id"), source, settings };
-    FfmpegEngine::new(Arc::new(workshop), spec)
+    (Arc::new(workshop), spec)
 }
 
 /// A shell script in ffmpeg's place.
@@ -292,4 +319,171 @@ async fn an_ffmpeg_that_is_killed_while_it_answers_is_asked_again() {
     let path = script(always.path(), "kill -9 $$").path;
     let error = detect(Some(&path)).await.expect_err("it never answers");
     assert!(error.to_string().contains("killed by signal 9 when asked `-version`"), "{error}");
+}
+
+fn path(segment: &Segment) -> &Path {
+    match &segment.payload {
+        Payload::File { path, .. } => path,
+    }
+}
+
+/// What ffprobe says of the streams; `counted` also counts their packets.
+async fn streams(input: &str, counted: bool) -> Vec<serde_json::Value> {
+    let entries = "stream=codec_type,codec_name,profile,level,width,height,pix_fmt,sample_rate,channels";
+    let mut ffprobe = tokio::process::Command::new("ffprobe");
+    ffprobe.args(["-v", "error", "-of", "json", "-show_entries"]);
+    if counted {
+        ffprobe.arg(format!("{entries},nb_read_packets")).arg("-count_packets");
+    } else {
+        ffprobe.args([entries, "-rtsp_transport", "tcp"]);
+    }
+    let output = ffprobe.arg(input).output().await.expect("install ffmpeg: apt-get install ffmpeg");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let mut streams: Vec<_> = told["streams"].as_array_mut().map(std::mem::take).expect("a list");
+    streams.sort_by_key(|stream| stream["codec_type"].to_string());
+    streams
+}
+
+/// What [`Camera`] sends.
+fn media(opts: &CameraOpts) -> Media {
+    let interval = Duration::from_secs(1) * opts.gop / opts.fps;
+    Media {
+        video: VideoIn {
+            codec: VideoCodec::H264,
+            profile: Some("Main".into()),
+            pixel_format: Some("yuv420p".into()),
+            width: opts.size.0,
+            height: opts.size.1,
+            fps: Some(opts.fps.into()),
+            interlaced: false,
+            b_frames: false,
+            keyframes: Keyframes { longest: Some(interval), watched: 2 * interval },
+            bitrate_kbps: Some(2000),
+        },
+        audio: Some(AudioIn {
+            codec: AudioCodec::Aac,
+            profile: Some("LC".into()),
+            sample_rate_hz: 48_000,
+            channels: 2,
+        }),
+    }
+}
+
+/// An engine that copies this camera's streams.
+async fn copying(camera: &Camera, opts: &CameraOpts, spool: &Path) -> FfmpegEngine {
+    let ffmpeg = detect(None).await.expect("install ffmpeg: apt-get install ffmpeg");
+    let settings = Settings { quality: Some(Quality::Auto), ..Settings::default() };
+    let (workshop, spec) = workshop_of(ffmpeg, &camera.url(), spool, u64::MAX, settings);
+    let acquaintance = Acquaintance::default();
+    acquaintance.learn(Known::Media(media(opts)));
+    FfmpegEngine::acquainted(workshop, spec, acquaintance)
+}
+
+#[tokio::test]
+async fn a_copy_is_the_cameras_own_streams_cut_at_its_keyframes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let opts = CameraOpts { size: (640, 360), gop: 75, ..CameraOpts::default() };
+    let camera = Camera::start(opts.clone()).await;
+    let engine = copying(&camera, &opts, folder.path()).await;
+    let mut run = start(&engine).await;
+    let sent = streams(&camera.url(), false).await;
+    assert_eq!(sent.len(), 2, "audio and video");
+    for index in 0..3 {
+        let segment = segment(&mut run).await;
+        assert_eq!(segment.index, index);
+        let late = segment.duration.abs_diff(Duration::from_secs(3));
+        assert!(late < Duration::from_millis(20), "2 s were asked for: {:?}", segment.duration);
+        let mut came = streams(&path(&segment).display().to_string(), true).await;
+        let packets = came.iter_mut().map(|stream| stream["nb_read_packets"].take()).collect::<Vec<_>>();
+        assert_eq!(packets[1], "75", "one GOP: {packets:?}");
+        came.iter_mut()
+            .for_each(|stream| drop(stream.as_object_mut().expect("a map").remove("nb_read_packets")));
+        assert_eq!(came, sent);
+    }
+    run.halt(Halt::Ask);
+    assert_eq!(exit(&mut run).await.cause, Cause::Asked);
+}
+
+#[tokio::test]
+async fn a_copy_of_short_gops_has_segments_of_several() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let opts = CameraOpts { size: (320, 180), gop: 15, audio: false, ..CameraOpts::default() };
+    let camera = Camera::start(opts.clone()).await;
+    let engine = copying(&camera, &opts, folder.path()).await;
+    let mut run = start(&engine).await;
+    for _ in 0..4 {
+        let duration = segment(&mut run).await.duration;
+        // A run's first frames may be stamped a frame late.
+        assert!(duration.abs_diff(Duration::from_millis(2_400)) < Duration::from_millis(100), "{duration:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_is_unfit_when_the_cameras_clock_jumps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let opts = CameraOpts { size: (320, 180), ..CameraOpts::default() };
+    let camera = Camera::start(opts.clone()).await;
+    let engine = copying(&camera, &opts, folder.path()).await;
+    for seconds in [60, -60] {
+        let mut run = start(&engine).await;
+        segment(&mut run).await;
+        // Backwards it goes to the session's start at most: beyond that it has to have gone on for a while.
+        while seconds < 0 && segment(&mut run).await.index < 3 {}
+        camera.control(&format!("jump?seconds={seconds}")).await;
+        let cause = loop {
+            match next(&mut run).await {
+                EngineEvent::Segment(segment) => {
+                    assert!(segment.duration < Duration::from_secs(5), "{segment:?}")
+                }
+                EngineEvent::Unfit(cause) => break cause,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(cause, Cause::ClockJumped);
+    }
+}
+
+#[tokio::test]
+async fn a_cap_holds_and_audio_can_be_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ffmpeg = detect(None).await.expect("install ffmpeg: apt-get install ffmpeg");
+    let noise = folder.path().join("noise.mkv");
+    clip::noise(&noise).await;
+    let source = format!("file://{}", noise.display());
+    let settings = Settings { max_bitrate: Some(1000), ..Settings::default() };
+    let spool = folder.path().join("spool");
+    let engine = engine_of(ffmpeg.clone(), &source, &spool, u64::MAX, settings);
+    let mut run = start(&engine).await;
+    for _ in 0..2 {
+        let segment = segment(&mut run).await;
+        let Payload::File { bytes, .. } = segment.payload;
+        let kbps = bytes as f64 * 8.0 / 1000.0 / segment.duration.as_secs_f64();
+        // The buffer's second comes on top of the first 2 s; without a cap it is 8,000 kbps and more.
+        assert!((300.0..1600.0).contains(&kbps), "{kbps} kbps");
+    }
+    drop(run);
+    let quiet = Settings { audio: false, ..Settings::default() };
+    let engine = engine_of(ffmpeg, "test://", &folder.path().join("quiet"), u64::MAX, quiet);
+    let mut run = start(&engine).await;
+    let segment = segment(&mut run).await;
+    let streams = streams(&path(&segment).display().to_string(), true).await;
+    assert_eq!(streams.len(), 1, "{streams:?}");
+    assert_eq!(streams[0]["codec_name"], "h264");
+}
+
+#[tokio::test]
+async fn a_child_is_as_nice_as_it_is_told_to_be() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut said = Vec::new();
+    for nice in [0, 7] {
+        let folder = folder.path().join(nice.to_string());
+        fs::create_dir(&folder).expect("a folder");
+        let settings = Settings { nice, ..Settings::default() };
+        let ffmpeg = script(&folder, "nice >&2; exit 7");
+        let engine = engine_of(ffmpeg, "test://", &folder.join("spool"), u64::MAX, settings);
+        let exit = exit(&mut start(&engine).await).await;
+        said.push(exit.last_words.last().and_then(|line| line.parse::<i32>().ok()).expect("a number"));
+    }
+    assert_eq!(said[1], (said[0] + 7).min(19), "{said:?}");
 }

@@ -62,7 +62,7 @@ fuzz_target!(|data: &[u8]| {
         Ok(loaded) => {
             let config = loaded.config;
             for camera in &config.cameras {
-                assert!(camera.settings.gop_frames() > 0);
+                assert!(camera.settings.wish().gop_frames() > 0);
             }
             // A variable may be meant as a bucket's name.
             if !rest.contains("${") {

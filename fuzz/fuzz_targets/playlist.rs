@@ -1,9 +1,9 @@
 //! A playlist that lies in the bucket: anybody with the key may have written it.
 #![no_main]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use edge_agent_fuzz::domain::ids::RunId;
+use edge_agent_fuzz::domain::ids::{Msn, RunId};
 use edge_agent_fuzz::domain::key::Layout;
 use edge_agent_fuzz::domain::playlist::{MediaPlaylist, parse, render, scrape_sequences};
 use edge_agent_fuzz::domain::window::{NewEntry, Window};
@@ -41,17 +41,20 @@ fn round_trip(playlist: &MediaPlaylist, layout: &Layout) {
 
 /// Both sequences only ever grow, by what left, and the window stays bounded.
 fn go_on(remote: &MediaPlaylist, layout: &Layout, depth: usize, target_duration_s: u64) {
-    let (mut window, retired) = Window::resume(depth, target_duration_s, remote.clone());
+    let (mut now, next) = (Instant::now(), remote.entries.last().map_or(Msn(0), |last| last.msn.next()));
+    let (mut window, retired) = Window::resume(now, depth, target_duration_s, remote.clone(), next);
     let mut before = window.snapshot();
     assert_eq!(before.media_sequence, remote.media_sequence + retired.len() as u64);
-    for index in 0..4 {
+    for index in 0..6 {
         let new = NewEntry {
             key: layout.segment(RunId::new(1, 1), index),
             duration: Duration::from_millis(900),
             program_time: None,
             discontinuity: index % 2 == 0,
         };
-        let left = window.push(new);
+        now += Duration::from_secs(target_duration_s * (index % 3));
+        let left = window.push(now, new);
+        window.stored(now, next);
         let after = window.snapshot();
         let breaks = left.iter().filter(|entry| entry.discontinuity).count() as u64;
         assert_eq!(after.media_sequence, before.media_sequence + left.len() as u64);

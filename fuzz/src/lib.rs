@@ -10,3 +10,10 @@ pub mod domain;
 pub mod spool_diff;
 #[path = "../../src/engine/ffmpeg/stderr.rs"]
 pub mod stderr;
+/// What a probe's ffmpeg reports.
+pub mod probe {
+    #[path = "../../../src/engine/ffmpeg/probe/measure.rs"]
+    pub mod measure;
+    #[path = "../../../src/engine/ffmpeg/probe/report.rs"]
+    pub mod report;
+}

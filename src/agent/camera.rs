@@ -4,7 +4,7 @@
 //! is what starts next. A camera's runs follow each other (its spool is locked), cameras do not wait for each other.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,20 +14,23 @@ use tracing::Instrument as _;
 
 use super::DRAIN_GRACE;
 use crate::camera::status::{CameraStatus, StatusSender};
-use crate::camera::supervisor::{Supervisor, plan};
+use crate::camera::supervisor::{End, Supervisor, plan};
 use crate::clock;
 use crate::config::model::Camera;
 use crate::config::same_stream;
 use crate::domain::backoff::Backoff;
+use crate::domain::choice::{Choice, Quality, decide};
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::lifecycle::Patience;
 use crate::domain::publication::Plan;
 use crate::engine::StreamSpec;
-use crate::engine::ffmpeg::{FfmpegEngine, Workshop};
+use crate::engine::ffmpeg::{Acquaintance, FfmpegEngine, Known, Workshop};
 use crate::store::renewing::RenewingStore;
 
 /// After a panic; below [`super::HANGS_AFTER`].
 const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
+/// Lines of one assignment about what was chosen; the status always has it.
+const MOST_TOLD: u32 = 3;
 const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// One stream and where it goes.
@@ -129,7 +132,9 @@ impl Keeper {
     /// Until the agent stops or something else is wanted, and then to its orderly end.
     async fn run(&self, assignment: &Arc<Assignment>) {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
-        let run = Run { assignment, keeper: self, stop: &stop, abort: &abort };
+        let acquaintance = Acquaintance::default();
+        let told = AtomicU32::new(0);
+        let run = Run { assignment, keeper: self, acquaintance, told, stop: &stop, abort: &abort };
         let runs = run.supervised();
         tokio::pin!(runs);
         tokio::select! {
@@ -163,6 +168,10 @@ impl Keeper {
 struct Run<'a> {
     assignment: &'a Assignment,
     keeper: &'a Keeper,
+    /// What this stream's camera was found to send.
+    acquaintance: Acquaintance,
+    /// How often the log was told what was chosen.
+    told: AtomicU32,
     stop: &'a CancellationToken,
     abort: &'a CancellationToken,
 }
@@ -174,9 +183,11 @@ impl Run<'_> {
             let started = clock::now();
             let mut task = JoinSet::new();
             task.spawn(self.supervise().in_current_span());
-            let ended = task.join_next().await;
-            if !matches!(&ended, Some(Err(error)) if error.is_panic()) {
-                return;
+            match task.join_next().await {
+                // What the camera sends is known now, or is another thing: choose again.
+                Some(Ok(End::Outgrown)) => continue,
+                Some(Err(error)) if error.is_panic() => {}
+                _ => return,
             }
             // A bug that strikes once a month is no reason to wait long.
             let stable = clock::now().saturating_duration_since(started) > PANIC_FORGOTTEN_AFTER;
@@ -191,19 +202,38 @@ impl Run<'_> {
         }
     }
 
-    fn supervise(&self) -> impl Future<Output = ()> + Send + use<> {
+    fn supervise(&self) -> impl Future<Output = End> + Send + use<> {
         let Assignment { location, camera, store, min_playlist_interval } = self.assignment;
-        let Camera { id, source, settings, .. } = camera;
-        let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
-        let workshop = &self.keeper.around.workshop;
-        let share = workshop.spool_share.load(Ordering::Relaxed);
-        let engine = Box::new(FfmpegEngine::new(workshop.clone(), spec));
+        let Camera { id, settings, .. } = camera;
+        let choice = decide(&settings.wish(), self.acquaintance.media().as_ref());
+        let share = self.keeper.around.workshop.spool_share.load(Ordering::Relaxed);
         let look_every = settings.health_check_interval;
-        let patience = Patience { look_every, ..Patience::for_segments_of(settings.segment_duration) };
+        let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
+        let engine = self.engine(&choice);
         let supervisor = Supervisor::new(engine, patience, self.keeper.status.clone(), seed());
         let min_playlist_interval = *min_playlist_interval;
-        let plan = Plan { min_playlist_interval, ..plan(location, id, settings, share) };
+        let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
         supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())
+    }
+
+    fn engine(&self, choice: &Choice) -> Box<FfmpegEngine> {
+        let Camera { id, source, settings, .. } = &self.assignment.camera;
+        let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
+        let workshop = self.keeper.around.workshop.clone();
+        let (engine, is_chosen) = match settings.quality {
+            Some(Quality::Auto) => {
+                let is_chosen = self.acquaintance.known() != Known::Nothing;
+                (FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()), is_chosen)
+            }
+            _ => (FfmpegEngine::new(workshop, spec), true),
+        };
+        // A camera that changes all the time must not fill the log.
+        if is_chosen && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
+            tracing::info!(mode = choice.why, "mode chosen");
+        }
+        let mode = is_chosen.then(|| choice.why.clone());
+        self.keeper.status.send_modify(|status| status.mode = mode);
+        Box::new(engine)
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn stream_status(
         is_active: matches!(status.phase, Phase::Live { .. }),
         phase: phase(status.phase),
         verdict: status.verdict.word(),
+        mode: status.mode.clone(),
         reason: status.verdict.reason().map(health::Reason::in_words),
         uptime_s: status.live_since.map(age_s),
         next_try_in_s: match status.phase {

@@ -14,6 +14,8 @@ pub struct CameraStatus {
     pub id: CameraId,
     pub phase: Phase,
     pub run: Option<RunId>,
+    /// What is done with the camera's streams, in words; `None`: it is not known what they are.
+    pub mode: Option<String>,
     pub progress: Progress,
     /// Segments that the engine made and nobody could fetch from the spool in time, or that were not real.
     pub segments_missed: u64,
@@ -53,6 +55,7 @@ impl CameraStatus {
             id,
             phase: Phase::Idle,
             run: None,
+            mode: None,
             progress: Progress::default(),
             segments_missed: 0,
             restarts: 0,

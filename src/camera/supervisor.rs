@@ -14,6 +14,7 @@ use super::status::{LastExit, StatusSender};
 use super::voice::Voice;
 use crate::clock;
 use crate::config::model::Settings;
+use crate::domain::choice::Choice;
 use crate::domain::dice::Dice;
 use crate::domain::ids::{CameraId, Location, RunId};
 use crate::domain::key::Layout;
@@ -37,25 +38,40 @@ const BEAT: Duration = Duration::from_secs(5);
 /// Without a beat for so long, it is this process that stood still.
 const HELD_UP: Duration = Duration::from_secs(8);
 
-/// The plan that these settings ask for; `spool_share` is what the camera's spool may take.
-pub fn plan(location: &Location, camera: &CameraId, settings: &Settings, spool_share: u64) -> Plan {
-    let pause = settings.segment_duration.clamp(Duration::from_secs(1), Duration::from_secs(5));
+/// The plan that these settings ask for, and what was chosen; `spool_share` is what the camera's spool may take.
+pub fn plan(
+    location: &Location,
+    camera: &CameraId,
+    settings: &Settings,
+    choice: &Choice,
+    spool_share: u64,
+) -> Plan {
+    let segment_duration = choice.segment_duration;
+    let pause = segment_duration.clamp(Duration::from_secs(1), Duration::from_secs(5));
     Plan {
         layout: Layout::new(location, camera),
         depth: settings.segments_to_keep,
-        target_duration_s: settings.segment_duration.as_secs_f64().ceil() as u64,
+        target_duration_s: choice.target_duration_s,
         uploads: UploadLimits {
             // One less than may wait: with all under way, a newer one could only push out one that is nearly there.
             in_flight: UPLOADS_AT_ONCE.min(settings.segments_to_keep - 1),
             // What is older than the window would leave the playlist the moment it entered.
             backlog: settings.segments_to_keep,
             backlog_bytes: quota::backlog(spool_share),
-            segment_duration: settings.segment_duration,
+            segment_duration,
             most_pause: pause,
-            attempt: (ATTEMPT_SEGMENTS * settings.segment_duration).max(ATTEMPT),
+            attempt: (ATTEMPT_SEGMENTS * segment_duration).max(ATTEMPT),
         },
         min_playlist_interval: Duration::ZERO,
     }
+}
+
+/// Why a supervisor has nothing more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Stopped,
+    /// See [`Engine::is_outgrown`]: all that was made is published.
+    Outgrown,
 }
 
 #[derive(Debug)]
@@ -106,7 +122,7 @@ impl Supervisor {
         store: Arc<dyn ObjectStore>,
         stop: CancellationToken,
         abort: CancellationToken,
-    ) {
+    ) -> End {
         let publisher =
             Publisher::new(plan, store, self.engine.note(), self.status.clone(), self.dice.roll());
         // The publisher never waits for the store before it takes the next segment: this does not fill up.
@@ -114,21 +130,29 @@ impl Supervisor {
         let mut publishing = JoinSet::new();
         publishing.spawn(publisher.publish(inbox, abort.clone()).in_current_span());
         self.lifecycle.handle(clock::now(), Input::Start);
+        let end = tokio::select! {
+            biased;
+            () = abort.cancelled() => return End::Stopped,
+            Some(ended) = publishing.join_next() => {
+                resume_panic(ended);
+                return End::Stopped;
+            }
+            end = self.supervise(segments, &stop) => end,
+        };
         tokio::select! {
             biased;
-            () = abort.cancelled() => return,
-            Some(ended) = publishing.join_next() => return resume_panic(ended),
-            () = self.supervise(segments, &stop) => {}
-        }
-        tokio::select! {
-            biased;
-            () = abort.cancelled() => {}
+            () = abort.cancelled() => return End::Stopped,
             Some(ended) = publishing.join_next() => resume_panic(ended),
         }
+        end
     }
 
     /// Until the camera is stopped; then the segment channel closes behind it.
-    async fn supervise(&mut self, segments: mpsc::Sender<publication::Input>, stop: &CancellationToken) {
+    async fn supervise(
+        &mut self,
+        segments: mpsc::Sender<publication::Input>,
+        stop: &CancellationToken,
+    ) -> End {
         let mut current: Option<Box<dyn Run>> = None;
         let (mut stopping, mut looked) = (false, clock::now());
         loop {
@@ -141,7 +165,7 @@ impl Supervisor {
             }
             self.tell();
             if self.lifecycle.is_over() {
-                return;
+                return End::Stopped;
             }
             tokio::select! {
                 biased;
@@ -155,7 +179,16 @@ impl Supervisor {
                     EngineEvent::Unfit(cause) => self.lifecycle.handle(clock::now(), Input::Unfit(cause)),
                     EngineEvent::Exited(exit) => {
                         current = None;
+                        let is_outgrown = self.engine.is_outgrown() && !stopping;
+                        if is_outgrown && exit.cause == Cause::Asked {
+                            // It only looked: nothing has failed.
+                            self.status.send_modify(|status| status.run = None);
+                            return End::Outgrown;
+                        }
                         self.exited(exit);
+                        if is_outgrown {
+                            return End::Outgrown;
+                        }
                     }
                 },
                 () = clock::sleep_until(self.lifecycle.deadline()) => {}

@@ -6,6 +6,7 @@ use super::{CameraArgs, Failure, Outcome, load, say};
 use crate::agent::playlist_url;
 use crate::config::model::{Camera, Config};
 use crate::config::{self};
+use crate::domain::choice::decide;
 use crate::engine::StreamSpec;
 use crate::engine::ffmpeg::argv::{self, SCRIPT_INPUT};
 use crate::engine::ffmpeg::capabilities;
@@ -22,7 +23,7 @@ pub(super) async fn argv(args: CameraArgs) -> Outcome {
         source: camera.source.clone(),
         settings: camera.settings.clone(),
     };
-    let command = argv::command(&spec, &ffmpeg, &folder);
+    let command = argv::command(&spec, &decide(&spec.settings.wish(), None), &ffmpeg, &folder);
     if let Some(script) = &command.script {
         say("# The camera's URL reaches ffmpeg on a pipe, so that no other user sees it. The pipe holds:");
         script.redacted().lines().for_each(|line| say(&format!("#   {line}")));

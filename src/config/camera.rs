@@ -1,8 +1,8 @@
 //! One entry of `cameras`.
 
-use super::model::{Camera, LIVE_STREAM, OtherCamera, Settings};
+use super::model::{Camera, LIVE_STREAM, OtherCamera};
 use super::read::{Given, Reader, Section};
-use super::settings;
+use super::settings::{self, Said};
 use super::suggest::nearest;
 use crate::domain::ids::CameraId;
 use crate::domain::source::{Source, SourceError};
@@ -25,7 +25,7 @@ pub(super) fn read(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
     id: Option<CameraId>,
-    base: &Settings,
+    base: &Said,
 ) -> Option<AnyCamera> {
     if let Some(use_case) = other_use_case(reader, section)? {
         return Some(AnyCamera::Other(OtherCamera { id: id?, use_case }));
@@ -35,7 +35,7 @@ pub(super) fn read(
     reader.require(section, "rtsp_url", "give the camera's URL (test:// is a built-in pattern)");
     let source = reader.parsed(section, "rtsp_url", source);
     let enabled = reader.boolean(section, "enabled").unwrap_or(true);
-    let settings = settings::read(reader, section.get("settings"), base);
+    let settings = settings::read(reader, section.get("settings"), base).settings();
     let id = id?;
     Some(AnyCamera::Ours(Camera {
         name: name.unwrap_or_else(|| id.to_string()),

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 
 use super::camera::{self, AnyCamera};
 use super::check::{self, absolute_path, program};
-use super::model::{Camera, Config, HttpConfig, OtherCamera, Settings, StoreConfig};
+use super::model::{Camera, Config, HttpConfig, OtherCamera, StoreConfig};
 use super::node::{Kind, Node};
 use super::read::{Field, Reader, Section, Spot, kind};
+use super::settings::{self, Said};
 use super::storage::Storage;
-use super::{settings, storage, storage_env};
+use super::{storage, storage_env};
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::quota;
 
@@ -53,7 +54,7 @@ fn list(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
     let storage = storage_env::storage(reader, &spot("storage"));
     let storage = storage_env::with_variables_of_file(reader, storage);
     let field = Field { spot: Spot { path: "cameras".into(), line: node.line }, node };
-    let (cameras, others) = cameras(reader, &field, &Settings::default());
+    let (cameras, others) = cameras(reader, &field, &Said::default());
     let (location, storage) = (location?, storage?);
     Some(Config {
         location,
@@ -139,16 +140,15 @@ fn http(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpConfig> {
     Some(HttpConfig { listen: listen.value })
 }
 
-fn defaults(reader: &mut Reader<'_>, section: &Section<'_>) -> Settings {
-    let built_in = Settings::default();
+fn defaults(reader: &mut Reader<'_>, section: &Section<'_>) -> Said {
     let Some(section) = section.get("defaults").and_then(|field| reader.section(&field)) else {
-        return built_in;
+        return Said::default();
     };
     reader.refuse_unknown(&section, DEFAULTS_KEYS, Some(("settings", settings::KEYS)));
-    settings::read(reader, section.get("settings"), &built_in)
+    settings::read(reader, section.get("settings"), &Said::default())
 }
 
-fn cameras(reader: &mut Reader<'_>, field: &Field<'_>, base: &Settings) -> (Vec<Camera>, Vec<OtherCamera>) {
+fn cameras(reader: &mut Reader<'_>, field: &Field<'_>, base: &Said) -> (Vec<Camera>, Vec<OtherCamera>) {
     let items = reader.list(field).unwrap_or_default();
     if items.is_empty() && (field.node.is_null() || matches!(field.node.kind, Kind::List(_))) {
         reader.fault(&field.spot, NO_CAMERA);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::domain::encoder::Wish;
+use crate::domain::choice::{Quality, Wish};
 use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::source::Source;
@@ -66,6 +66,10 @@ impl Camera {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    /// `None`: always re-encode, at whatever bitrate the picture needs.
+    pub quality: Option<Quality>,
+    /// Of the video, in kbps.
+    pub max_bitrate: Option<u32>,
     /// Pixels, even; the height follows the camera's aspect. A smaller camera is not enlarged.
     pub target_width: u32,
     /// Frames per second.
@@ -73,28 +77,43 @@ pub struct Settings {
     pub segment_duration: Duration,
     /// The rolling window: how many segments the playlist names.
     pub segments_to_keep: usize,
+    pub audio: bool,
+    /// Of the encoder.
+    pub threads: u32,
+    /// Added to the agent's own niceness.
+    pub nice: u32,
     /// Between two looks of the health monitor.
     pub health_check_interval: Duration,
-    pub encoder: Wish,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            quality: None,
+            max_bitrate: None,
             target_width: 854,
             target_fps: 15,
             segment_duration: Duration::from_secs(2),
             segments_to_keep: 5,
+            audio: true,
+            threads: 2,
+            nice: 0,
             health_check_interval: DEFAULT_INTERVAL,
-            encoder: Wish::default(),
         }
     }
 }
 
 impl Settings {
-    /// Frames per GOP: one GOP is one segment. Validation made sure that the product is whole.
-    pub fn gop_frames(&self) -> u32 {
-        (f64::from(self.target_fps) * self.segment_duration.as_secs_f64()).round() as u32
+    /// What is asked of each run.
+    pub fn wish(&self) -> Wish {
+        Wish {
+            quality: self.quality,
+            width: self.target_width,
+            fps: self.target_fps,
+            segment_duration: self.segment_duration,
+            max_kbps: self.max_bitrate,
+            audio: self.audio,
+        }
     }
 }
 

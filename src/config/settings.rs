@@ -3,85 +3,219 @@
 use std::time::Duration;
 
 use super::model::Settings;
-use super::read::{Field, Given, Reader};
+use super::read::{Field, Given, Reader, Section};
+use crate::domain::choice::Quality;
 
 pub(super) const KEYS: &[&str] = &[
+    "quality",
     "target_width",
     "target_fps",
+    "max_bitrate",
+    "profile",
     "segment_duration",
     "segments_to_keep",
+    "audio",
+    "threads",
+    "nice",
     "health_check_interval",
-    "encoder",
 ];
 
 const WIDTH_MIN: u32 = 16;
 const WIDTH_MAX: u32 = 7680;
 const FPS_MAX: u32 = 120;
+/// In kbps: below, no picture is worth it; above, no camera sends that much.
+const BITRATE_MIN: u32 = 100;
+const BITRATE_MAX: u32 = 100_000;
 const SEGMENT_MIN: Duration = Duration::from_millis(200);
 const SEGMENT_MAX: Duration = Duration::from_secs(60);
 /// RFC 8216 6.2.2: a live playlist holds at least three target durations.
 const WINDOW_MIN: u32 = 3;
 const WINDOW_MAX: u32 = 100;
+const THREADS_MAX: u32 = 16;
+const NICE_MAX: u32 = 19;
 const LOOK_MIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(300);
 
 /// How far from a whole number of frames a segment may be: what decimals of a fraction leave over.
 const FRAME_TOLERANCE: f64 = 1e-6;
 
-/// A `settings` section over the `base` that its missing keys have.
-pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Settings) -> Settings {
+/// Segments for a purpose: little delay, or few requests and patience with the uplink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Profile {
+    Realtime,
+    Low,
+    Balanced,
+    Stable,
+}
+
+impl Profile {
+    const WORDS: [(&str, Self); 4] = [
+        ("realtime", Self::Realtime),
+        ("low", Self::Low),
+        ("balanced", Self::Balanced),
+        ("stable", Self::Stable),
+    ];
+
+    fn name(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
+
+    /// How long segments are, and how many are kept.
+    fn segments(self) -> (Duration, usize) {
+        let (millis, keep) = match self {
+            Self::Realtime => (500, 6),
+            Self::Low => (1_000, 6),
+            Self::Balanced => (2_000, 5),
+            Self::Stable => (6_000, 4),
+        };
+        (Duration::from_millis(millis), keep)
+    }
+}
+
+/// What `settings` sections say, the camera's over the defaults'. `None`: nobody said it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said {
+    quality: Option<Quality>,
+    width: Option<u32>,
+    fps: Option<u32>,
+    max_bitrate: Option<u32>,
+    profile: Option<Profile>,
+    duration: Option<Duration>,
+    keep: Option<usize>,
+    audio: Option<bool>,
+    threads: Option<u32>,
+    nice: Option<u32>,
+    look: Option<Duration>,
+}
+
+impl Said {
+    /// Explicit numbers win over the presets', and these over the built-in ones.
+    pub fn settings(&self) -> Settings {
+        let built_in = Settings::default();
+        let rung = self.quality.map(Quality::rung);
+        let segments = self.profile.map(Profile::segments);
+        let duration = self.duration.or(segments.map(|(duration, _)| duration));
+        let segment_duration = duration.unwrap_or(built_in.segment_duration);
+        let usual_fps = rung.map_or(built_in.target_fps, |rung| rung.fps);
+        Settings {
+            quality: self.quality,
+            max_bitrate: self.max_bitrate,
+            target_width: self.width.or(rung.map(|rung| rung.width)).unwrap_or(built_in.target_width),
+            target_fps: self.fps.unwrap_or_else(|| self.fitting_fps(usual_fps, segment_duration)),
+            segment_duration,
+            segments_to_keep: self
+                .keep
+                .or(segments.map(|(_, keep)| keep))
+                .unwrap_or(built_in.segments_to_keep),
+            audio: self.audio.unwrap_or(built_in.audio),
+            threads: self.threads.unwrap_or(built_in.threads),
+            nice: self.nice.unwrap_or(built_in.nice),
+            health_check_interval: self.look.unwrap_or(built_in.health_check_interval),
+        }
+    }
+
+    /// Where nobody said a frame rate nor a duration, the presets have to go together: 0.5 s need an even rate.
+    fn fitting_fps(&self, usual: u32, duration: Duration) -> u32 {
+        let fits = |fps: &u32| is_whole(frames(*fps, duration));
+        match self.duration {
+            None => (usual..=FPS_MAX).find(fits).unwrap_or(usual),
+            Some(_) => usual,
+        }
+    }
+}
+
+/// A `settings` section over the `base` that its missing keys have. A preset given here is nearer to the camera than
+/// explicit numbers of `base`, and replaces them.
+pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Said) -> Said {
     let Some(section) = field.and_then(|field| reader.section(&field)) else { return base.clone() };
     reader.refuse_unknown(&section, KEYS, None);
     let width = reader.integer(&section, "target_width", WIDTH_MIN..=WIDTH_MAX);
+    let max_bitrate = reader.integer(&section, "max_bitrate", BITRATE_MIN..=BITRATE_MAX);
     let keep = reader.integer(&section, "segments_to_keep", WINDOW_MIN..=WINDOW_MAX);
+    let audio = reader.switch(&section, "audio");
+    let threads = reader.integer(&section, "threads", 1..=THREADS_MAX);
+    let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
-    let encoder = reader.parsed(&section, "encoder", str::parse);
     let faults_before = reader.faults.len();
-    let fps = reader.integer(&section, "target_fps", 1..=FPS_MAX);
-    let duration = reader.duration(&section, "segment_duration", SEGMENT_MIN..=SEGMENT_MAX);
-    let pair_is_read = reader.faults.len() == faults_before;
+    let frames = Frames::read(reader, &section);
+    let frames_are_read = reader.faults.len() == faults_before;
     if let Some(odd) = width.as_ref().filter(|width| width.value % 2 == 1) {
         // yuv420p halves both sides.
         let (below, above) = (odd.value - 1, odd.value + 1);
         reader.fault(&odd.spot, format!("is {}, which is odd; use {below} or {above}", odd.value));
     }
-    let settings = Settings {
-        target_width: width.map_or(base.target_width, |width| width.value),
-        target_fps: fps.as_ref().map_or(base.target_fps, |fps| fps.value),
-        segment_duration: duration.as_ref().map_or(base.segment_duration, |duration| duration.value),
-        segments_to_keep: keep.map_or(base.segments_to_keep, |keep| keep.value as usize),
-        health_check_interval: look.map_or(base.health_check_interval, |look| look.value),
-        encoder: encoder.map_or(base.encoder, |encoder| encoder.value),
+    let (quality, profile) = (value(&frames.quality), value(&frames.profile));
+    let said = Said {
+        quality: quality.or(base.quality),
+        width: value(&width).or(base.width.filter(|_| quality.is_none())),
+        fps: value(&frames.fps).or(base.fps.filter(|_| quality.is_none())),
+        max_bitrate: value(&max_bitrate).or(base.max_bitrate),
+        profile: profile.or(base.profile),
+        duration: value(&frames.duration).or(base.duration.filter(|_| profile.is_none())),
+        keep: value(&keep).map(|keep| keep as usize).or(base.keep.filter(|_| profile.is_none())),
+        audio: audio.or(base.audio),
+        threads: value(&threads).or(base.threads),
+        nice: value(&nice).or(base.nice),
+        look: value(&look).or(base.look),
     };
-    // A pair with a value that is wrong by itself says nothing.
-    if pair_is_read {
-        refuse_torn_frames(reader, &settings, fps, duration);
+    // With a value that is wrong by itself the others say nothing.
+    if frames_are_read {
+        frames.refuse_torn(reader, &said);
     }
-    settings
+    said
 }
 
-/// One GOP is one segment, so a segment must be a whole number of frames.
-fn refuse_torn_frames(
-    reader: &mut Reader<'_>,
-    settings: &Settings,
+fn value<T: Copy>(given: &Option<Given<T>>) -> Option<T> {
+    given.as_ref().map(|given| given.value)
+}
+
+/// The keys of a section that decide how many frames a segment has.
+struct Frames {
+    quality: Option<Given<Quality>>,
     fps: Option<Given<u32>>,
+    profile: Option<Given<Profile>>,
     duration: Option<Given<Duration>>,
-) {
-    let frames = frames(settings.target_fps, settings.segment_duration);
-    if is_whole(frames) {
-        return;
+}
+
+impl Frames {
+    fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Self {
+        let qualities = Quality::ALL.map(|quality| (quality.name(), quality));
+        Self {
+            quality: reader.word(section, "quality", &qualities),
+            profile: reader.word(section, "profile", &Profile::WORDS),
+            fps: reader.integer(section, "target_fps", 1..=FPS_MAX),
+            duration: reader.duration(section, "segment_duration", SEGMENT_MIN..=SEGMENT_MAX),
+        }
     }
-    let (rate, seconds) = (settings.target_fps, settings.segment_duration.as_secs_f64());
-    let torn = format!("{seconds} s at {rate} fps are {} frames, not a whole number", shown(frames));
-    if let Some(duration) = duration {
-        let good = neighbours_of_duration(rate, settings.segment_duration);
-        reader.fault(&duration.spot, format!("{torn}; use {good}, or another target_fps"));
-    } else if let Some(fps) = fps {
-        let mend = match neighbours_of_fps(rate, settings.segment_duration) {
-            Some(good) => format!("use {good}, or another segment_duration"),
-            None => "use another segment_duration".into(),
+
+    /// One GOP is one segment, so a segment must be a whole number of frames. What `base` has alone was told there.
+    fn refuse_torn(self, reader: &mut Reader<'_>, said: &Said) {
+        let Settings { target_fps: rate, segment_duration: length, .. } = said.settings();
+        let frames = frames(rate, length);
+        if is_whole(frames) {
+            return;
+        }
+        let whose = match said.profile.filter(|_| said.duration.is_none()) {
+            Some(profile) => format!("profile {}'s ", profile.name()),
+            None => String::new(),
         };
-        reader.fault(&fps.spot, format!("{torn}; {mend}"));
+        let seconds = length.as_secs_f64();
+        let torn =
+            format!("{whose}{seconds} s at {rate} fps are {} frames, not a whole number", shown(frames));
+        let lengths = neighbours_of_duration(rate, length);
+        let rates = neighbours_of_fps(rate, length);
+        if let Some(duration) = self.duration {
+            reader.fault(&duration.spot, format!("{torn}; use {lengths}, or another target_fps"));
+        } else if let Some(fps) = self.fps {
+            let mend = match rates {
+                Some(rates) => format!("use {rates}, or another segment_duration"),
+                None => "use another segment_duration".into(),
+            };
+            reader.fault(&fps.spot, format!("{torn}; {mend}"));
+        } else if let Some(spot) = self.profile.map(|p| p.spot).or(self.quality.map(|q| q.spot)) {
+            let or_rate = rates.map(|rates| format!(" or target_fps ({rates})")).unwrap_or_default();
+            reader.fault(&spot, format!("{torn}; give segment_duration ({lengths}){or_rate}, too"));
+        }
     }
 }
 

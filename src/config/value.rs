@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::expand::expand;
 use super::node::{Kind, Scalar};
 use super::read::{Field, Given, Reader, Section, kind};
+use super::suggest::nearest;
 
 /// A scalar with its variables in place.
 struct Expanded<'n> {
@@ -113,6 +114,43 @@ impl Reader<'_> {
             self.fault(&field.spot, format!("is {}; use true or false{}", scalar.shown(), scalar.unquoted()));
         }
         truth
+    }
+
+    /// `on` or `off`; YAML 1.1 takes these words for `true` and `false`, so both are good.
+    pub fn switch(&mut self, section: &Section<'_>, key: &str) -> Option<bool> {
+        let field = section.get(key)?;
+        let scalar = self.scalar(&field, "on or off")?;
+        let truth = match scalar.text.as_str() {
+            "on" | "On" | "ON" => Some(true),
+            "off" | "Off" | "OFF" => Some(false),
+            _ => Scalar { text: scalar.text.clone(), plain: true }.boolean(),
+        };
+        if truth.is_none() {
+            self.fault(&field.spot, format!("is {}; use on or off", scalar.shown()));
+        }
+        truth
+    }
+
+    /// One of a few words.
+    pub fn word<T: Copy>(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        words: &[(&'static str, T)],
+    ) -> Option<Given<T>> {
+        let names = || words.iter().map(|(name, _)| *name);
+        let field = section.get(key)?;
+        let wanted = names().collect::<Vec<_>>().join(", ");
+        let scalar = self.scalar(&field, &wanted)?;
+        if let Some((_, value)) = words.iter().find(|(name, _)| *name == scalar.text) {
+            return Some(Given { value: *value, spot: field.spot });
+        }
+        let mend = match nearest(&scalar.text, names()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("use one of {wanted}"),
+        };
+        self.fault(&field.spot, format!("is {}; {mend}", scalar.shown()));
+        None
     }
 
     pub fn integer(

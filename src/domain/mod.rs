@@ -7,6 +7,7 @@
 //! nothing happens. A drained machine never has a deadline in the past.
 
 pub mod backoff;
+pub mod choice;
 pub mod class;
 pub mod dice;
 pub mod encoder;

@@ -51,6 +51,8 @@ pub struct GivenUp {
     pub outgoing: Outgoing,
     /// An earlier attempt may have stored the object, or may still do so.
     pub may_exist: bool,
+    /// Its payload is still to be discarded.
+    pub in_spool: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +82,10 @@ pub struct Start {
 /// What an answer to an upload means.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
-    /// Of a segment in the queue: see [`Uploads::pop_stored`].
-    Ours,
+    /// A segment in the queue is stored (see [`Uploads::pop_stored`]): its payload is not needed any more.
+    Stored(Payload),
+    /// An upload has to be tried again.
+    Again,
     /// Of a segment in the queue that can never be stored: it left the queue.
     GivenUp(GivenUp),
     /// Of a segment that was given up: the object may exist, and nothing will ever name it.
@@ -159,13 +163,15 @@ impl Uploads {
             if let State::InFlight(ticket, _) = state {
                 self.abandoned.insert(ticket, outgoing.key.clone());
             }
-            given_up.push(GivenUp { outgoing, may_exist: tried || state == State::Stored });
+            let (may_exist, in_spool) = (tried || state == State::Stored, state != State::Stored);
+            given_up.push(GivenUp { outgoing, may_exist, in_spool });
         }
         given_up
     }
 
     fn is_over_limit(&self) -> bool {
-        let bytes: u64 = self.queue.iter().map(|p| p.outgoing.segment.payload.bytes()).sum();
+        let kept = self.queue.iter().filter(|p| p.state != State::Stored);
+        let bytes: u64 = kept.map(|p| p.outgoing.segment.payload.bytes()).sum();
         let under_way = self.queue.iter().filter(|p| matches!(p.state, State::InFlight(..))).count();
         let backlog = match self.lanes.is_narrow() {
             // What was begun before it became narrow has cost the uplink already.
@@ -197,7 +203,8 @@ impl Uploads {
         if let Some(next) = self.queue.get_mut(at) {
             next.outgoing.discontinuity = true;
         }
-        Some(GivenUp { outgoing: gone.outgoing, may_exist: gone.tried || gone.state != State::Waiting })
+        let (may_exist, in_spool) = (gone.tried || gone.state != State::Waiting, gone.state != State::Stored);
+        Some(GivenUp { outgoing: gone.outgoing, may_exist, in_spool })
     }
 
     /// The next upload to start, if one may start now.
@@ -267,13 +274,14 @@ impl Uploads {
         if let Some(key) = self.abandoned.remove(&ticket) {
             return Answer::Condemned { key, stored: true };
         }
-        if let Some(pending) = self.queue.iter_mut().find(|p| p.state.is_in_flight(ticket)) {
-            if let State::InFlight(_, mark) = pending.state {
-                self.lanes.stored(now, mark);
-            }
-            pending.state = State::Stored;
+        let Some(pending) = self.queue.iter_mut().find(|p| p.state.is_in_flight(ticket)) else {
+            return Answer::Again;
+        };
+        if let State::InFlight(_, mark) = pending.state {
+            self.lanes.stored(now, mark);
         }
-        Answer::Ours
+        pending.state = State::Stored;
+        Answer::Stored(pending.outgoing.segment.payload.clone())
     }
 
     pub fn failed(&mut self, now: Instant, ticket: Ticket, failure: Failure) -> Answer {
@@ -289,13 +297,13 @@ impl Uploads {
             self.lanes.failed(now, mark);
         }
         if failure == Failure::Never {
-            return at.and_then(|at| self.give_up(at)).map_or(Answer::Ours, Answer::GivenUp);
+            return at.and_then(|at| self.give_up(at)).map_or(Answer::Again, Answer::GivenUp);
         }
         if let Some(pending) = at.and_then(|at| self.queue.get_mut(at)) {
             pending.state = State::Waiting;
             pending.tried = true;
         }
-        Answer::Ours
+        Answer::Again
     }
 
     /// The oldest segment, once it is stored: what is behind it waits, so that the window stays in order.
@@ -372,7 +380,7 @@ mod tests {
         let first = up.start(now).unwrap().ticket;
         let second = up.start(now).unwrap().ticket;
         assert!(up.start(now).is_none(), "two at once");
-        assert_eq!(up.stored(now, second), Answer::Ours);
+        assert!(matches!(up.stored(now, second), Answer::Stored(payload) if payload.bytes() == 1));
         assert_eq!(index(up.pop_stored()), None, "the first is not stored yet");
         up.stored(now, first);
         assert_eq!((index(up.pop_stored()), index(up.pop_stored())), (Some(0), Some(1)));
@@ -397,7 +405,7 @@ mod tests {
         (0..3).for_each(|i| drop(up.push(start(), outgoing(i, 1))));
         let tickets = [up.start(now).unwrap().ticket, up.start(now).unwrap().ticket];
         for ticket in tickets {
-            assert_eq!(up.failed(now, ticket, RETRY), Answer::Ours);
+            assert_eq!(up.failed(now, ticket, RETRY), Answer::Again);
         }
         assert!(up.start(now).is_none());
         let later = up.deadline().unwrap();
@@ -422,7 +430,7 @@ mod tests {
             [(1, false)],
             "0 is under way, and nearly there"
         );
-        assert_eq!(up.stored(now, under_way), Answer::Ours);
+        assert!(matches!(up.stored(now, under_way), Answer::Stored(_)));
         assert!(!up.pop_stored().unwrap().discontinuity);
         let next = up.start(now).unwrap().ticket;
         up.stored(now, next);
@@ -450,7 +458,7 @@ mod tests {
         let only = up.start(now).unwrap().ticket;
         assert!(up.push(now, outgoing(3, 600)).is_empty(), "the only one under way is let through");
         assert_eq!(given_up(&up.push(now, outgoing(4, 600))), [(3, false)]);
-        assert_eq!(up.stored(now, only), Answer::Ours);
+        assert!(matches!(up.stored(now, only), Answer::Stored(_)));
     }
 
     #[test]

@@ -41,6 +41,11 @@ pub trait Engine: Send + Sync + Debug {
         Vec::new()
     }
 
+    /// The camera sends something else than this engine was made for: its runs are over, it takes another one.
+    fn is_outgrown(&self) -> bool {
+        false
+    }
+
     /// Kept for the next engine of this camera on this machine; known as soon as a run has been started.
     fn note(&self) -> Note;
 }

@@ -24,6 +24,8 @@ pub struct StreamStatus {
     pub phase: &'static str,
     /// `ok`, `idle`, `starting`, `degraded` or `down`.
     pub verdict: &'static str,
+    /// What is done with the camera's streams: copied, or encoded anew, and why; `null` until that is known.
+    pub mode: Option<String>,
     /// Why it is degraded or down.
     pub reason: Option<String>,
     /// Live without a break for so long.

@@ -117,6 +117,25 @@ pub fn limit_files(command: &mut Command, bytes: u64) {
     unsafe { command.pre_exec(prepare) };
 }
 
+/// The child yields to others by `more` than this process does, as far as the kernel goes (19).
+#[expect(
+    unsafe_code,
+    reason = "pre_exec: runs between fork and exec, so only async-signal-safe calls are made"
+)]
+pub fn be_nice(command: &mut Command, more: u32) {
+    if more == 0 {
+        return;
+    }
+    let more = more.min(19).cast_signed();
+    let prepare = move || {
+        // SAFETY: a plain system call, without memory. To be nicer is always allowed, and else nothing is lost.
+        unsafe { nix::libc::nice(more) };
+        Ok(())
+    };
+    // SAFETY: as above; nothing is allocated or locked.
+    unsafe { command.pre_exec(prepare) };
+}
+
 /// Sends `signal` to the child's whole process group. A child that is gone already is no error.
 pub fn signal_group(child: &Child, signal: Signal) {
     if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) {

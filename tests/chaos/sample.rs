@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Sample {
     pub at: Duration,
     pub rss_kib: u64,
+    /// Without the program's own pages, which come as its code is used.
+    pub anonymous_kib: u64,
     pub handles: u64,
     pub threads: u64,
     pub objects: u64,
@@ -16,26 +18,31 @@ pub struct Sample {
     pub log_bytes: u64,
 }
 
-pub const CSV_HEAD: &str = "seconds,rss_kib,handles,threads,objects,spool_bytes,log_bytes\n";
+pub const CSV_HEAD: &str = "seconds,rss_kib,anonymous_kib,handles,threads,objects,spool_bytes,log_bytes\n";
 
 impl Sample {
     pub fn csv(&self) -> String {
-        let Self { at, rss_kib, handles, threads, objects, spool_bytes, log_bytes } = self;
+        let Self { at, rss_kib, anonymous_kib, handles, threads, objects, spool_bytes, log_bytes } = self;
         let seconds = at.as_secs();
-        format!("{seconds},{rss_kib},{handles},{threads},{objects},{spool_bytes},{log_bytes}\n")
+        format!(
+            "{seconds},{rss_kib},{anonymous_kib},{handles},{threads},{objects},{spool_bytes},{log_bytes}\n"
+        )
     }
 
     /// Of a running process.
     pub fn of(pid: u32, at: Duration, objects: u64, spool: &Path, log: &Path) -> Self {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the agent runs");
-        let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-        let rss_kib = rss.trim().trim_end_matches("kB").trim().parse().expect("a number");
+        let kib = |name: &str| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name)).expect("a kernel that tells");
+            value.trim().trim_end_matches("kB").trim().parse().expect("a number")
+        };
         let entries =
             |name| fs::read_dir(format!("/proc/{pid}/{name}")).expect("the agent runs").count() as u64;
         let log_bytes = fs::metadata(log).map_or(0, |file| file.len());
         Self {
             at,
-            rss_kib,
+            rss_kib: kib("VmRSS:"),
+            anonymous_kib: kib("RssAnon:"),
             handles: entries("fd"),
             threads: entries("task"),
             objects,
@@ -81,6 +88,14 @@ pub fn verdict(samples: &[Sample], base: Duration, cameras: u64) -> (String, Vec
     let Some(last) = samples.last() else { return (String::new(), vec!["no samples".into()]) };
     let mut problems = Vec::new();
     let mut text = String::new();
+    let anonymous = |at| median(samples, at, |s| s.anonymous_kib);
+    writeln!(
+        text,
+        "anonymous memory, KiB: {} after {base:?}, {} at the end",
+        anonymous(base),
+        anonymous(last.at)
+    )
+    .expect("a String takes it");
     for (name, figure, more) in [
         ("RSS, KiB", (|s| s.rss_kib) as fn(&Sample) -> u64, None),
         ("handles", |s| s.handles, Some(HANDLES_MORE)),

@@ -32,11 +32,18 @@ struct Scene {
 
 impl Scene {
     async fn live(name: &str, opts: CameraOpts) -> Self {
+        Self::with(name, opts, "").await
+    }
+
+    /// With these `defaults.settings`.
+    async fn with(name: &str, opts: CameraOpts, settings: &str) -> Self {
         let minio = minio().await;
         let camera = Camera::start(opts).await;
         let mut place = Place::new(name);
         let listen = free_address();
-        let http = format!("http:\n  listen: {listen}\n");
+        let defaults =
+            if settings.is_empty() { String::new() } else { format!("defaults:\n  settings: {settings}\n") };
+        let http = format!("http:\n  listen: {listen}\n{defaults}");
         place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &http);
         let api = format!("http://{listen}/api/streams/status/{CAMERA}");
         let mut viewer = Viewer::watch(&playlist_of(&minio, CAMERA), &place.path().join("seen"));
@@ -223,4 +230,29 @@ async fn a_wrong_path_is_told_and_stops_nobody_else() {
     assert_eq!(streams[1]["reason"], "the camera does not know this path (404)");
     agent.stop(STOP_WITHIN).await;
     viewer.stop().await.assert_legal();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auto_copies_what_browsers_play_and_chooses_again_when_the_camera_changes() {
+    let _turn = my_turn().await;
+    let opts = CameraOpts { size: (640, 360), ..CameraOpts::default() };
+    let mut scene = Scene::with("auto", opts, "{quality: auto}").await;
+    let status = scene.status().await;
+    assert_eq!(status["mode"], "copying: H.264 Main 640x360, keyframe interval 2 s", "{status}");
+    assert_eq!(status["reconnect_count"], 0, "a look is no reconnect: {status}");
+    // The same camera with another picture and longer GOPs.
+    scene.camera.control("switch?w=320&h=240&fps=25&gop=100").await;
+    scene.more(4).await;
+    let chosen = async || {
+        let mode = scene.status().await["mode"].as_str().unwrap_or_default().to_owned();
+        mode.contains("keyframe interval 4 s").then_some(mode)
+    };
+    let mode = until(2 * BACK_WITHIN, "another choice", chosen, || scene.agent.log()).await;
+    eprintln!("{mode}");
+    scene.more(3).await;
+    scene.agent.stop(STOP_WITHIN).await;
+    let mut report = scene.viewer.stop().await;
+    // No segment of the new stream would fit into the old target duration.
+    report.breaches.retain(|breach| !breach.ends_with("the target duration changes from 2 to 4"));
+    report.assert_legal();
 }

@@ -14,6 +14,7 @@ pub fn told() -> StreamStatus {
         is_active: true,
         phase: "live",
         verdict: "ok",
+        mode: Some("copying: H.264 High 1280x720, keyframe interval 2 s".into()),
         reason: None,
         uptime_s: Some(12.5),
         next_try_in_s: None,

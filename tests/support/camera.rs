@@ -26,12 +26,14 @@ pub struct CameraOpts {
     pub count: u32,
     /// User and password, asked for by digest.
     pub login: Option<(String, String)>,
+    /// Further options of `rtsp_camera.py`, which come last and so win: `--codec=h265 --gop=25,100,13`.
+    pub more: &'static str,
 }
 
 impl Default for CameraOpts {
     /// 1280x720 at 25 frames per second with AAC, open to all.
     fn default() -> Self {
-        Self { port: 0, size: (1280, 720), fps: 25, gop: 50, audio: true, count: 1, login: None }
+        Self { port: 0, size: (1280, 720), fps: 25, gop: 50, audio: true, count: 1, login: None, more: "" }
     }
 }
 
@@ -128,6 +130,7 @@ fn arguments(opts: &CameraOpts) -> Vec<String> {
     if let Some((user, password)) = &opts.login {
         args.extend(["--auth=digest".into(), format!("--user={user}"), format!("--password={password}")]);
     }
+    args.extend(opts.more.split_whitespace().map(str::to_owned));
     args
 }
 

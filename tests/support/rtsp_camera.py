@@ -221,6 +221,7 @@ class Control:
                 int(query.get("fps", old.fps)),
                 parse_gops(query["gop"]) if "gop" in query else old.gops,
                 old.bitrate,
+                old.b_frames,
             )
         elif action == "lose":
             camera.frames_to_lose = int(query["frames"])
@@ -296,6 +297,7 @@ def arguments():
     parser.add_argument("--size", type=parse_size, default=(1280, 720))
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--gop", type=parse_gops, default=[50], help="GOP lengths in frames, in turn: 25,100,13")
+    parser.add_argument("--b-frames", type=int, default=0, help="between two others; H.264 only")
     parser.add_argument("--bitrate", type=int, default=2000, help="kbit/s")
     parser.add_argument("--audio", choices=["none", "aac", "pcma", "pcmu"], default="none")
     parser.add_argument("--auth", choices=["none", "basic", "digest"], default="none")
@@ -312,7 +314,7 @@ def die_with_parent(loop):
 def main():
     args = arguments()
     Gst.init(None)
-    profile = Profile(args.codec, args.size, args.fps, args.gop, args.bitrate)
+    profile = Profile(args.codec, args.size, args.fps, args.gop, args.bitrate, args.b_frames)
     camera = Camera(profile, None if args.audio == "none" else encode_audio(args.audio))
 
     server = GstRtspServer.RTSPServer()

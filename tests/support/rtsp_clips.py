@@ -43,7 +43,7 @@ def encode(pipeline):
 def encode_gop(profile, frames):
     width, height = profile.size
     encoder = {
-        "h264": f"x264enc speed-preset=superfast key-int-max={frames + 1} bframes=0 rc-lookahead=0 threads=2"
+        "h264": f"x264enc speed-preset=superfast key-int-max={frames + 1} bframes={profile.b_frames} b-adapt=false rc-lookahead=0 threads=2"
         f" sliced-threads=false bitrate={profile.bitrate} option-string=scenecut=0"
         " ! video/x-h264,profile=main ! h264parse ! video/x-h264,stream-format=avc,alignment=au",
         "h265": f"x265enc speed-preset=ultrafast key-int-max={frames + 1} bitrate={profile.bitrate}"
@@ -79,7 +79,8 @@ def encode_audio(kind):
 class Profile:
     """What the picture is like; /switch replaces it whole."""
 
-    def __init__(self, codec, size, fps, gops, bitrate):
+    def __init__(self, codec, size, fps, gops, bitrate, b_frames=0):
         self.codec, self.size, self.fps, self.gops, self.bitrate = codec, size, fps, gops, bitrate
+        self.b_frames = b_frames
         by_length = {length: encode_gop(self, length) for length in set(gops)}
         self.clips = [by_length[length] for length in gops]

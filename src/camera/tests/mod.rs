@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::status::{CameraStatus, StatusSender};
-use super::supervisor::{Supervisor, plan};
+use super::supervisor::{End, Supervisor, plan};
 use crate::clock;
 use crate::config::model::Settings;
+use crate::domain::choice::decide;
 use crate::domain::health::{Reason, Verdict};
 use crate::domain::key::{Layout, ObjectKey};
 use crate::domain::lifecycle::{Cause, Patience, Phase};
@@ -105,7 +106,9 @@ impl Scene {
 }
 
 fn default_plan() -> Plan {
-    plan(&"loc".parse().unwrap(), &"cam".parse().unwrap(), &Settings::default(), 1 << 20)
+    let settings = Settings::default();
+    let choice = decide(&settings.wish(), None);
+    plan(&"loc".parse().unwrap(), &"cam".parse().unwrap(), &settings, &choice, 1 << 20)
 }
 
 fn supervise(
@@ -119,7 +122,8 @@ fn supervise(
     let patience = Patience::for_segments_of(settings.segment_duration);
     let supervisor = Supervisor::new(Box::new(engine.clone()), patience, status.clone(), 7);
     let mut tasks = JoinSet::new();
-    tasks.spawn(supervisor.run(plan, store, stop.clone(), abort.clone()));
+    let (stop, abort) = (stop.clone(), abort.clone());
+    tasks.spawn(async move { assert_eq!(supervisor.run(plan, store, stop, abort).await, End::Stopped) });
     tasks
 }
 

@@ -1,6 +1,7 @@
 //! Stores that are away, slow, shared, or refuse.
 
 use super::*;
+use crate::domain::choice::decide;
 
 #[tokio::test(start_paused = true)]
 async fn an_hour_of_stream_stays_small_and_ends_well() {
@@ -96,7 +97,13 @@ async fn uploads_that_take_30_s_get_through_and_the_status_says_what_is_missing(
 fn no_store_cuts_an_upload_short() {
     for seconds in [1, 2, 6, 10, 60] {
         let settings = Settings { segment_duration: seconds * S, ..Settings::default() };
-        let plan = plan(&"loc".parse().unwrap(), &"cam".parse().unwrap(), &settings, 1 << 20);
+        let plan = plan(
+            &"loc".parse().unwrap(),
+            &"cam".parse().unwrap(),
+            &settings,
+            &decide(&settings.wish(), None),
+            1 << 20,
+        );
         let longest = longest(plan.uploads.attempt, settings.segment_duration);
         assert!(longest < crate::store::Limits::default().attempt, "{longest:?}");
     }

@@ -5,6 +5,7 @@ mod storage;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::statvfs::statvfs;
 
@@ -16,7 +17,7 @@ use crate::domain::lifecycle::Cause;
 use crate::domain::quota;
 use crate::engine::ffmpeg::Workshop;
 use crate::engine::ffmpeg::capabilities::{self, Capabilities};
-use crate::engine::ffmpeg::reach::{ReachError, reach};
+use crate::engine::ffmpeg::probe::{ProbeError, probe};
 use crate::engine::spool::root::{default_root, is_tmpfs, private_folder};
 use crate::engine::spool::watch::SpoolWatch;
 use crate::sys::child::Spawner;
@@ -150,6 +151,9 @@ fn check_spool(config: &Config, root: &Path, cameras: &[&Camera], report: &mut R
     }
 }
 
+/// Connecting, probing and two keyframes of a 9 s GOP.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 async fn check_cameras(
     cameras: &[&Camera],
     capabilities: Capabilities,
@@ -165,16 +169,16 @@ async fn check_cameras(
     });
     for camera in cameras {
         let what = format!("camera {}", camera.id);
-        match reach(&workshop, &camera.source).await {
-            Ok(reached) => report.pass(&what, format!("{}: {}", camera.source, reached.streams.join("; "))),
+        match probe(&workshop, &camera.source, PATIENCE).await {
+            Ok(media) => report.pass(&what, format!("{}: {media}", camera.source)),
             Err(error) => report.fail(&what, format!("{}: {error}", camera.source), mend(&error)),
         }
     }
     Ok(())
 }
 
-fn mend(error: &ReachError) -> &'static str {
-    let ReachError::Failed { cause, .. } = error else {
+fn mend(error: &ProbeError) -> &'static str {
+    let ProbeError::Failed { cause, .. } = error else {
         return "look at the camera's own page, and at its stream settings";
     };
     match cause {

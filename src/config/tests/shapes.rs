@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::config::model::{Config, OtherCamera, S3Config, Settings, StoreConfig, SupabaseConfig};
+use crate::domain::choice::Quality;
 
 const CAMERA: &str = "- {id: cam, rtsp_url: test://}\n";
 
@@ -129,11 +130,11 @@ fn durations_are_numbers_of_seconds_or_have_a_unit() {
         let config = good(&text, &Stub::supabase().var("SECONDS", "6")).config;
         let settings = &config.cameras[0].settings;
         assert_eq!(settings.segment_duration, Duration::from_millis(millis), "{written}");
-        assert_eq!(u64::from(settings.gop_frames()) * 1000, millis * fps, "{written}");
+        assert_eq!(u64::from(settings.wish().gop_frames()) * 1000, millis * fps, "{written}");
     }
     // A third of a second has no end; six decimals are close enough for any frame rate.
     let third = "- {id: a, rtsp_url: test://, settings: {segment_duration: 0.33333333, target_fps: 15}}\n";
-    assert_eq!(good(third, &Stub::supabase()).config.cameras[0].settings.gop_frames(), 5);
+    assert_eq!(good(third, &Stub::supabase()).config.cameras[0].settings.wish().gop_frames(), 5);
 }
 
 #[test]
@@ -253,4 +254,81 @@ fn playlists_are_written_as_often_as_the_storage_takes_them() {
         assert_eq!(millis(&good(CAMERA, &env).config), expected, "{url}");
     }
     assert_eq!(millis(&good(CAMERA, &Stub::supabase()).config), 0);
+}
+
+fn settings_of(defaults: &str, camera: &str) -> Settings {
+    let text = format!(
+        "defaults: {{settings: {{{defaults}}}}}\ncameras: [{{id: a, rtsp_url: test://, settings: {{{camera}}}}}]\n"
+    );
+    good(&text, &Stub::supabase()).config.cameras.remove(0).settings
+}
+
+#[test]
+fn presets_give_way_to_explicit_numbers() {
+    let picture = |defaults, camera| {
+        let settings = settings_of(defaults, camera);
+        (settings.quality.map_or("", Quality::name), settings.target_width, settings.target_fps)
+    };
+    assert_eq!(picture("", ""), ("", 854, 15));
+    assert_eq!(picture("", "quality: low"), ("low", 640, 10));
+    assert_eq!(picture("", "quality: medium"), ("medium", 1280, 15));
+    assert_eq!(picture("", "quality: high"), ("high", 1920, 25));
+    assert_eq!(picture("", "quality: 'auto'"), ("auto", 1280, 15));
+    assert_eq!(picture("", "quality: high, target_width: 960"), ("high", 960, 25));
+    assert_eq!(picture("", "quality: high, target_width: 960, target_fps: 12"), ("high", 960, 12));
+    assert_eq!(picture("quality: low", ""), ("low", 640, 10));
+    assert_eq!(picture("quality: low", "target_fps: 5"), ("low", 640, 5));
+    assert_eq!(picture("target_width: 320", "target_fps: 5"), ("", 320, 5));
+    // What is nearer to the camera counts more.
+    assert_eq!(picture("target_width: 320, target_fps: 5", "quality: high"), ("high", 1920, 25));
+    assert_eq!(picture("quality: low, target_fps: 5", "quality: medium"), ("medium", 1280, 15));
+}
+
+#[test]
+fn profiles_are_lengths_and_numbers_of_segments() {
+    let segments = |defaults, camera| {
+        let settings = settings_of(defaults, camera);
+        (settings.segment_duration.as_millis(), settings.segments_to_keep, settings.target_fps)
+    };
+    assert_eq!(segments("", "profile: low"), (1000, 6, 15));
+    assert_eq!(segments("", "profile: balanced"), (2000, 5, 15));
+    assert_eq!(segments("", "profile: stable"), (6000, 4, 15));
+    assert_eq!(segments("", "profile: stable, segments_to_keep: 8"), (6000, 8, 15));
+    assert_eq!(segments("", "profile: stable, segment_duration: 4"), (4000, 4, 15));
+    assert_eq!(segments("profile: stable", ""), (6000, 4, 15));
+    assert_eq!(segments("profile: stable", "segment_duration: 1"), (1000, 4, 15));
+    assert_eq!(segments("segment_duration: 1, segments_to_keep: 9", "profile: stable"), (6000, 4, 15));
+    // 0.5 s of 15 or 25 fps would be half a frame too much: a rate that nobody gave makes way.
+    assert_eq!(segments("", "profile: realtime"), (500, 6, 16));
+    assert_eq!(segments("profile: realtime", "quality: high"), (500, 6, 26));
+    assert_eq!(segments("quality: low", "profile: realtime"), (500, 6, 10));
+    assert_eq!(segments("profile: realtime", "segment_duration: 0.4"), (400, 6, 15));
+    assert_eq!(segments("target_fps: 30", "profile: realtime"), (500, 6, 30));
+}
+
+#[test]
+fn switches_and_limits_are_inherited() {
+    let of = |defaults: &str, camera: &str| {
+        let settings = settings_of(defaults, camera);
+        (settings.audio, settings.max_bitrate, settings.threads, settings.nice)
+    };
+    assert_eq!(of("", ""), (true, None, 2, 0));
+    let all = "audio: off, max_bitrate: 2000, threads: 4, nice: 10";
+    assert_eq!(of("", all), (false, Some(2000), 4, 10));
+    assert_eq!(of(all, ""), (false, Some(2000), 4, 10));
+    assert_eq!(of(all, "audio: on, max_bitrate: 900, nice: 0"), (true, Some(900), 4, 0));
+    for (written, on) in [
+        ("off", false),
+        ("Off", false),
+        ("false", false),
+        ("FALSE", false),
+        ("'off'", false),
+        ("\"false\"", false),
+        ("on", true),
+        ("ON", true),
+        ("true", true),
+        ("'on'", true),
+    ] {
+        assert_eq!(of("", &format!("audio: {written}")).0, on, "{written}");
+    }
 }

@@ -29,6 +29,8 @@ pub enum Cause {
     PictureChanged,
     /// The video encoder failed, or its device.
     Encoder,
+    /// The camera sends another stream than the one that was chosen for.
+    StreamChanged,
     /// Anything else.
     Crashed,
 }
@@ -50,6 +52,7 @@ impl Cause {
             Self::ClockJumped => "the camera's clock jumped",
             Self::PictureChanged => "the camera's picture changed its size",
             Self::Encoder => "the video encoder failed",
+            Self::StreamChanged => "the camera sends another stream than before",
             Self::Crashed => "ffmpeg failed",
         }
     }

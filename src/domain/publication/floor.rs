@@ -3,7 +3,8 @@
 //!
 //! A running agent knows the floor by itself; to the next one it comes as a note, which whoever drives the publication
 //! keeps for it. What is *sent* counts: viewers may see it though its answer is lost, or its sender dies. So the note
-//! has what the store did not confirm yet, too: the next agent goes on behind it, whether it was stored or not.
+//! has what the store did not confirm yet, too: the next agent goes on behind it, whether it was stored or not. And it
+//! has how long a playlist may have been: an earlier agent's plan may have been a larger one.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,16 @@ use super::types::Remote;
 use crate::domain::ids::Msn;
 use crate::domain::key::Layout;
 use crate::domain::playlist::{MOST_COUNTED, MediaPlaylist, parse, render};
-use crate::domain::window::Entry;
+use crate::domain::window::{Entry, Window};
 
 /// No key has it.
 const LINE_END: &str = "|";
+/// The largest plan that can be configured.
+const MOST_DEPTH: usize = 100;
+const MOST_TARGET_S: u64 = 60;
+const MOST_LONG_S: u64 = 4 * MOST_DEPTH as u64 * MOST_TARGET_S;
+/// Whoever keeps the note has this much room for it.
+pub const MOST_NOTED: usize = 4_000;
 /// A late answer gets better by waiting, and then the window goes on without a gap.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Less was read than the store confirmed: it certainly has more.
@@ -41,6 +48,8 @@ pub(super) struct Floor {
     /// The end of the last playlist that was sent, from the last confirmed number on.
     tail: Option<MediaPlaylist>,
     doubt: Option<Doubt>,
+    /// The longest playlist that anybody may have stored.
+    longest: Duration,
 }
 
 /// What was read is below the floor.
@@ -56,12 +65,13 @@ impl Floor {
         let mut words = note.splitn(3, ' ');
         let (Some(numbers), Some(noted)) = (words.next(), words.next()) else { return };
         let numbers: Option<Vec<u64>> = numbers.split('/').map(|n| n.parse().ok()).collect();
-        if let Some(&[next, breaks, confirmed, first]) = numbers.as_deref()
+        if let Some(&[next, breaks, confirmed, first, longest_s]) = numbers.as_deref()
             && noted == layout.playlist().as_str()
             && next.max(breaks) <= MOST_COUNTED
             && confirmed.max(first) <= next
         {
             self.raise(Numbers { next, breaks, confirmed, first });
+            self.may_be_named(Duration::from_secs(longest_s.min(MOST_LONG_S)));
             self.tail = words.next().and_then(|tail| parse(&tail.replace(LINE_END, "\n"), layout).ok());
         }
     }
@@ -69,8 +79,27 @@ impl Floor {
     /// One line.
     pub(super) fn note(&self, layout: &Layout) -> Option<String> {
         let Numbers { next, breaks, confirmed, first } = self.numbers?;
+        let longest_s = self.longest.as_secs();
+        let mut note = format!("{next}/{breaks}/{confirmed}/{first}/{longest_s} {}", layout.playlist());
         let tail = self.tail.as_ref().map(|tail| format!(" {}", render(tail).replace('\n', LINE_END)));
-        Some(format!("{next}/{breaks}/{confirmed}/{first} {}{}", layout.playlist(), tail.unwrap_or_default()))
+        // Without it numbers are skipped; a note that is not kept would let them be given twice.
+        note.extend(tail.filter(|tail| note.len() + tail.len() <= MOST_NOTED));
+        Some(note)
+    }
+
+    /// Somebody may have stored a playlist that is as long.
+    pub(super) fn may_be_named(&mut self, duration: Duration) {
+        self.longest = self.longest.max(duration);
+    }
+
+    /// Whoever made it may follow another plan.
+    pub(super) fn saw(&mut self, playlist: &MediaPlaylist) {
+        let target = playlist.target_duration_s.min(MOST_TARGET_S);
+        self.may_be_named(longest(playlist.entries.len().min(MOST_DEPTH), target));
+    }
+
+    pub(super) fn longest_playlist(&self) -> Duration {
+        self.longest
     }
 
     pub(super) fn sent(&mut self, playlist: &MediaPlaylist) {
@@ -104,6 +133,7 @@ impl Floor {
     /// What the store has for certain.
     pub(super) fn read(&mut self, playlist: &MediaPlaylist) {
         self.raise(numbers(playlist));
+        self.saw(playlist);
     }
 
     /// The last number that was sent.
@@ -169,6 +199,11 @@ impl Floor {
     }
 }
 
+/// The longest playlist of a plan.
+pub(super) fn longest(depth: usize, target_duration_s: u64) -> Duration {
+    Duration::from_secs(target_duration_s) * u32::try_from(Window::most(depth)).unwrap_or(u32::MAX)
+}
+
 fn numbers(playlist: &MediaPlaylist) -> Numbers {
     let next = next_msn(playlist).0;
     Numbers { next, breaks: breaks(playlist), confirmed: next, first: playlist.media_sequence }
@@ -191,7 +226,7 @@ mod tests {
     use super::*;
     use crate::domain::ids::RunId;
     use crate::domain::test_time::start;
-    use crate::domain::window::{NewEntry, Window};
+    use crate::domain::window::NewEntry;
 
     fn layout() -> Layout {
         Layout::new(&"loc".parse().unwrap(), &"cam".parse().unwrap())
@@ -226,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_note_is_read_back() {
-        let note = "700/3/699/695 loc/cam/stream.m3u8";
+        let note = "700/3/699/695/40 loc/cam/stream.m3u8";
         assert_eq!(floor(note).note(&layout()).as_deref(), Some(note));
         let note = after_losing(4, 6).note(&layout()).unwrap();
         assert_eq!(note.lines().count(), 1);
@@ -272,18 +307,27 @@ mod tests {
     }
 
     #[test]
+    fn a_tail_that_is_too_long_to_be_kept_costs_the_numbers_nothing() {
+        let mut floor = Floor::default();
+        floor.sent(&playlist(100));
+        let note = floor.note(&layout()).unwrap();
+        assert!(note.len() <= MOST_NOTED, "{}", note.len());
+        assert_eq!(self::floor(&note).last(), Some(Msn(199)));
+    }
+
+    #[test]
     fn what_is_no_note_of_this_playlist_is_ignored() {
-        let huge = format!("{}/3/699/695 loc/cam/stream.m3u8", u64::MAX);
+        let huge = format!("{}/3/699/695/40 loc/cam/stream.m3u8", u64::MAX);
         for note in [
             "",
             "700",
-            "700/3/699/695",
-            "700/3/699 loc/cam/stream.m3u8",
-            "700/3/699/1/1 loc/cam/stream.m3u8",
-            "700/-3/699/695 loc/cam/stream.m3u8",
-            "700/3/701/695 loc/cam/stream.m3u8",
-            "700/3/699/701 loc/cam/stream.m3u8",
-            "700/3/699/695 other/cam/stream.m3u8",
+            "700/3/699/695/40",
+            "700/3/699/695 loc/cam/stream.m3u8",
+            "700/3/699/1/1/1 loc/cam/stream.m3u8",
+            "700/-3/699/695/40 loc/cam/stream.m3u8",
+            "700/3/701/695/40 loc/cam/stream.m3u8",
+            "700/3/699/701/40 loc/cam/stream.m3u8",
+            "700/3/699/695/40 other/cam/stream.m3u8",
             &huge,
         ] {
             assert_eq!(floor(note).last(), None, "{note}");
@@ -292,7 +336,7 @@ mod tests {
 
     #[test]
     fn an_empty_bucket_and_a_damaged_playlist_go_on_from_the_floor() {
-        let floor = floor("700/3/699/695 loc/cam/stream.m3u8");
+        let floor = floor("700/3/699/695/40 loc/cam/stream.m3u8");
         let damaged =
             |next, discontinuity_sequence| Remote::Damaged { next: Msn(next), discontinuity_sequence };
         assert_eq!(floor.lift(Remote::Absent { first: Msn(9_000) }), damaged(700, 3));

@@ -36,6 +36,7 @@ use super::segment::{Payload, Segment};
 use super::uploads::{Answer, GivenUp, Outgoing, Uploads};
 use super::window::{Entry, NewEntry, Window, rounded_s};
 
+pub use floor::MOST_NOTED;
 use ownership::Ownership;
 use standby::Standby;
 use sweep::Sweep;
@@ -72,6 +73,8 @@ pub struct Publication {
     longest_named: HashMap<ObjectKey, Duration>,
     retired: Retired,
     sweep: Sweep,
+    /// What viewers have until the first playlist is stored was not read.
+    replaces_unseen: bool,
     discards: VecDeque<Payload>,
     progress: Progress,
 }
@@ -87,8 +90,10 @@ impl Publication {
         let gate = |dice| Gate::new(plan.uploads.most_pause, dice);
         let plan = Plan { depth: plan.depth.max(plan.per_interval() + 1), ..plan };
         let times = Times::new(plan.target_duration_s, plan.min_playlist_interval);
+        let mut ownership = Ownership::new(plan.layout.clone(), times, gate(dice()), dice());
+        ownership.floor.may_be_named(floor::longest(plan.depth, plan.target_duration_s));
         Self {
-            ownership: Ownership::new(plan.layout.clone(), times, gate(dice()), dice()),
+            ownership,
             window: None,
             standby: Standby::new(&plan.uploads, times),
             uploads: Uploads::new(plan.uploads, dice()),
@@ -105,6 +110,7 @@ impl Publication {
             longest_named: HashMap::new(),
             retired: Retired::new(coalesce, dice()),
             sweep: Sweep::new(dice()),
+            replaces_unseen: false,
             discards: VecDeque::new(),
             progress: Progress::default(),
             plan,
@@ -175,31 +181,20 @@ impl Publication {
     }
 
     fn give_up(&mut self, now: Instant, lost: GivenUp) {
-        let GivenUp { outgoing: lost, may_exist } = lost;
+        let GivenUp { outgoing: lost, may_exist, in_spool } = lost;
         if may_exist {
             self.retired.condemn(lost.key.clone(), now + LATE_LANDING);
         }
         self.progress.segments_given_up += 1;
         // With nothing queued behind it, `Uploads` found no segment to mark.
         self.hole |= self.last_queued == Some((lost.segment.run, lost.segment.index));
-        self.discards.push_back(lost.segment.payload);
-    }
-
-    /// What an earlier agent left unlisted may have left its playlist just now.
-    fn hold_of_unknown(&self, remote_duration: Duration) -> Duration {
-        Duration::from_secs(self.plan.target_duration_s) + remote_duration.max(self.longest_unknown())
-    }
-
-    /// The longest playlist that an earlier agent may have stored, as far as its plan was this one's: it may have
-    /// published what had waited.
-    fn longest_unknown(&self) -> Duration {
-        let widest = Window::most(self.plan.depth);
-        Duration::from_secs(self.plan.target_duration_s) * u32::try_from(widest).unwrap_or(u32::MAX)
+        self.discards.extend(in_spool.then_some(lost.segment.payload));
     }
 
     fn answered(&mut self, now: Instant, answer: Answer) {
         match answer {
-            Answer::Ours => {}
+            Answer::Stored(payload) => self.discards.push_back(payload),
+            Answer::Again => {}
             Answer::GivenUp(lost) => self.give_up(now, lost),
             Answer::Condemned { key, stored } => {
                 let due = if stored { now } else { now + LATE_LANDING };
@@ -224,7 +219,6 @@ impl Publication {
             let gone = window.push(now, entry);
             self.progress.segments_published += 1;
             self.progress.bytes_published += segment.payload.bytes();
-            self.discards.push_back(segment.payload);
             self.generation += 1;
             self.changed_at = Some(now);
             self.retire(gone);

@@ -29,7 +29,7 @@ impl Publication {
     fn take_over(&mut self, now: Instant, remote: Remote, named: Duration) {
         let (depth, target) = (self.plan.depth, self.plan.target_duration_s);
         // Else viewers have another one, newer or damaged, until the first own one is stored.
-        let is_seen = !matches!(remote, Remote::Damaged { .. });
+        self.replaces_unseen = matches!(remote, Remote::Damaged { .. });
         self.seam |= !matches!(remote, Remote::Absent { .. });
         let window = match remote {
             Remote::Absent { first } => Window::new(depth, target, first, 0),
@@ -42,13 +42,21 @@ impl Publication {
             }
         };
         self.window = Some(window);
-        let hold = self.hold_of_unknown(named);
-        if is_seen {
-            self.sweep.begin(now + hold);
-        } else {
-            self.sweep.begin_after_playlist(hold);
-        }
+        // Until then viewers may have what this window does not name any more, and another agent, killed by now, may go
+        // on with what it sent and nobody stored.
+        self.sweep.begin_after_playlist(self.hold_of_unknown(named));
         self.uploads.push_waiting(self.standby.take());
+    }
+
+    /// What an earlier agent left unlisted may have left its playlist just now.
+    pub(super) fn hold_of_unknown(&self, remote_duration: Duration) -> Duration {
+        Duration::from_secs(self.plan.target_duration_s) + remote_duration.max(self.longest_unknown())
+    }
+
+    /// The longest playlist that an earlier agent may have stored, of this plan or of another: it may have published
+    /// what had waited.
+    fn longest_unknown(&self) -> Duration {
+        self.ownership.floor.longest_playlist()
     }
 
     /// The first playlist would take all that viewers have from them, for less than RFC 8216 6.2.2 wants, while more
@@ -58,7 +66,7 @@ impl Publication {
         let listed =
             self.window.iter().flat_map(Window::entries).map(|entry| entry.duration).sum::<Duration>();
         let more = self.uploads.begun() > 0 || (self.uploads.backlog() > 0 && self.may_upload());
-        self.sweep.awaits_playlist() && listed < least && more
+        self.replaces_unseen && self.sweep.awaits_playlist() && listed < least && more
     }
 
     fn resume(&mut self, now: Instant, playlist: MediaPlaylist, shown: Msn) -> Window {
@@ -73,6 +81,7 @@ impl Publication {
     /// Viewers may have seen both playlists: go on behind the one that is further, and with the breaks of both.
     fn reclaim(&mut self, now: Instant, playlist: MediaPlaylist) {
         let Some(mut old) = self.window.take() else { return };
+        self.ownership.floor.saw(&playlist);
         let duration = playlist.duration();
         self.seam = true;
         let breaks = breaks(&playlist);
@@ -119,8 +128,9 @@ impl Publication {
     fn stand_back(&mut self) {
         self.window = None;
         self.ownership.floor.stand_back();
-        for lost in self.uploads.clear() {
-            self.stood_back(lost.outgoing);
+        for GivenUp { outgoing, in_spool, .. } in self.uploads.clear() {
+            self.progress.segments_stood_back += 1;
+            self.discards.extend(in_spool.then_some(outgoing.segment.payload));
         }
         self.hole = true;
         self.stored_generation = self.generation;
@@ -142,7 +152,7 @@ impl Publication {
                 self.stood_back(dropped);
             } else {
                 // The store is away, or another agent was given the time to show itself and it was too long.
-                self.give_up(now, GivenUp { outgoing: dropped, may_exist: false });
+                self.give_up(now, GivenUp { outgoing: dropped, may_exist: false, in_spool: true });
             }
         }
     }

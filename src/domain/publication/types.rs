@@ -11,7 +11,7 @@ use crate::domain::uplink::Shortage;
 use crate::domain::uploads::{Start, Ticket, UploadLimits};
 
 /// What one stream's publisher is told once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     pub layout: Layout,
     /// Segments that the playlist names.

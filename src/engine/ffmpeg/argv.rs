@@ -1,10 +1,11 @@
-//! ffmpeg's arguments for one run. Pure: the camera, what ffmpeg can do, and a folder in; a command out.
+//! ffmpeg's arguments for one run. Pure: the camera, what was chosen for its streams, what ffmpeg can do, and a folder
+//! in; a command out.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::capabilities::Capabilities;
-use crate::config::model::Settings;
+use crate::domain::choice::{AudioOut, Choice, Encoding, VideoOut};
 use crate::domain::source::{RtspUrl, Source};
 use crate::engine::StreamSpec;
 use crate::engine::spool::LOCAL_PLAYLIST;
@@ -27,6 +28,8 @@ pub struct FfmpegCommand {
     /// What the input [`SCRIPT_INPUT`] reads: it holds the camera's URL, so it goes through a pipe that only this
     /// process and the child know. Every user can read the arguments of every process.
     pub script: Option<Script>,
+    /// Added to the agent's own niceness.
+    pub nice: u32,
 }
 
 /// Stands for the pipe, whose number is known only when it is made. By its path: with an input named `pipe:N`
@@ -56,7 +59,7 @@ impl std::fmt::Debug for Script {
     }
 }
 
-pub fn command(spec: &StreamSpec, ffmpeg: &Capabilities, folder: &Path) -> FfmpegCommand {
+pub fn command(spec: &StreamSpec, choice: &Choice, ffmpeg: &Capabilities, folder: &Path) -> FfmpegCommand {
     let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+verbose"]);
     let (input, script) = input(&spec.source, ffmpeg);
     if let Source::Rtsp(_) = spec.source {
@@ -66,25 +69,22 @@ pub fn command(spec: &StreamSpec, ffmpeg: &Capabilities, folder: &Path) -> Ffmpe
     }
     args.extend(input);
     args.extend(strings(&["-map", "0:v:0"]));
-    args.extend(strings(match spec.source {
-        // The pattern's beep is an input of its own.
-        Source::TestPattern => &["-map", "1:a:0"],
-        // The question mark: no audio is no failure.
-        _ => &["-map", "0:a:0?"],
-    }));
-    args.extend(video(&spec.settings));
-    args.extend(strings(&["-c:a", "aac", "-b:a", "128k", "-ac", "2"]));
-    args.extend(output(&spec.settings, folder));
-    FfmpegCommand { program: ffmpeg.path.clone(), args, script }
+    args.extend(audio_map(&spec.source, choice.audio));
+    args.extend(video(&choice.video, spec.settings.threads));
+    args.extend(audio(choice.audio));
+    args.extend(output(choice, folder));
+    FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: spec.settings.nice }
 }
 
-/// Reads one frame and throws it away: is the camera there, and what does it send?
-pub fn reach_command(source: &Source, ffmpeg: &Capabilities) -> FfmpegCommand {
+/// Copies the picture to nowhere, with a line for each frame: what does the camera send?
+pub fn probe_command(source: &Source, ffmpeg: &Capabilities) -> FfmpegCommand {
     let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+info"]);
     let (input, script) = input(source, ffmpeg);
     args.extend(input);
-    args.extend(strings(&["-map", "0:v:0", "-frames:v", "1", "-f", "null", "-"]));
-    FfmpegCommand { program: ffmpeg.path.clone(), args, script }
+    // From the first frame on, not from the first keyframe: that may be long in coming.
+    args.extend(strings(&["-map", "0:v:0", "-c:v", "copy", "-copyinkf:v"]));
+    args.extend(strings(&["-flush_packets", "1", "-f", "framecrc", "pipe:1"]));
+    FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: 0 }
 }
 
 fn input(source: &Source, ffmpeg: &Capabilities) -> (Vec<String>, Option<Script>) {
@@ -130,24 +130,51 @@ fn test_pattern(ffmpeg: &Capabilities) -> Vec<String> {
     strings(&["-re", "-f", "lavfi", "-i", &picture, "-re", "-f", "lavfi", "-i", beep])
 }
 
-fn video(settings: &Settings) -> Vec<String> {
-    let Settings { target_width: width, target_fps: fps, .. } = settings;
-    // Never larger than the camera's picture; even sizes, as 4:2:0 needs.
-    let filter = format!("fps={fps},scale=trunc(min({width}\\,iw)/2)*2:-2");
-    let gop = settings.gop_frames().to_string();
-    strings(
-        &[
-            &["-vf", &filter][..],
-            &["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p"],
-            &["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0"],
-        ]
-        .concat(),
-    )
+fn audio_map(source: &Source, audio: AudioOut) -> Vec<String> {
+    strings(match (audio, source) {
+        (AudioOut::None, _) => &[],
+        // The pattern's beep is an input of its own.
+        (_, Source::TestPattern) => &["-map", "1:a:0"],
+        // The question mark: no audio is no failure.
+        _ => &["-map", "0:a:0?"],
+    })
 }
 
-fn output(settings: &Settings, folder: &Path) -> Vec<String> {
-    // Below the GOP's length: equal to it, rounding can merge two GOPs into one segment.
-    let hls_time = format!("{:.3}", settings.segment_duration.as_secs_f64() * 0.9);
+fn video(video: &VideoOut, threads: u32) -> Vec<String> {
+    match video {
+        VideoOut::Copy => strings(&["-c:v", "copy"]),
+        VideoOut::Encode(encoding) => encoder(encoding, threads),
+    }
+}
+
+fn encoder(encoding: &Encoding, threads: u32) -> Vec<String> {
+    let Encoding { width, fps, effort, cap_kbps, gop_frames } = encoding;
+    // Never larger than the camera's picture; even sizes, as 4:2:0 needs.
+    let filter = format!("fps={fps},scale=trunc(min({width}\\,iw)/2)*2:-2");
+    let (gop, threads) = (gop_frames.to_string(), threads.to_string());
+    let mut args = strings(&["-vf", &filter, "-c:v", "libx264", "-preset", effort.name()]);
+    args.extend(strings(&["-tune", "zerolatency", "-pix_fmt", "yuv420p"]));
+    args.extend(strings(&["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0"]));
+    if let Some(kbps) = cap_kbps {
+        // A cap on x264's constant quality: a still picture takes less. The buffer is one second.
+        let kbps = format!("{kbps}k");
+        args.extend(strings(&["-maxrate", &kbps, "-bufsize", &kbps]));
+    }
+    args.extend(strings(&["-threads:v", &threads]));
+    args
+}
+
+fn audio(audio: AudioOut) -> Vec<String> {
+    match audio {
+        // Some releases take a camera's AAC for something else than keyframes and drop it all.
+        AudioOut::Copy => strings(&["-c:a", "copy", "-copyinkf:a"]),
+        AudioOut::EncodeAac { kbps } => strings(&["-c:a", "aac", "-b:a", &format!("{kbps}k"), "-ac", "2"]),
+        AudioOut::None => Vec::new(),
+    }
+}
+
+fn output(choice: &Choice, folder: &Path) -> Vec<String> {
+    let hls_time = format!("{:.3}", choice.cut_after.as_secs_f64());
     let list_size = LOCAL_LIST_SIZE.to_string();
     // In a pattern a `%` of the folder's own name would be a placeholder.
     let segments = format!("{}/seg_%06d.ts", folder.display().to_string().replace('%', "%%"));
@@ -179,6 +206,8 @@ fn strings(words: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::Settings;
+    use crate::domain::choice::{Effort, Quality, decide};
     use crate::engine::ffmpeg::capabilities::RtspTimeout;
 
     fn ffmpeg(rtsp_timeout: RtspTimeout) -> Capabilities {
@@ -191,7 +220,12 @@ mod tests {
     }
 
     fn build(source: &str, settings: Settings) -> FfmpegCommand {
-        command(&spec(source, settings), &ffmpeg(RtspTimeout::Timeout), Path::new("/spool/cam/run"))
+        build_in("/spool/cam/run", source, settings)
+    }
+
+    fn build_in(folder: &str, source: &str, settings: Settings) -> FfmpegCommand {
+        let choice = decide(&settings.wish(), None);
+        command(&spec(source, settings), &choice, &ffmpeg(RtspTimeout::Timeout), Path::new(folder))
     }
 
     #[test]
@@ -203,7 +237,7 @@ mod tests {
              -f concat -safe 0 -protocol_whitelist file,rtp,rtsp,tcp,udp -i /dev/fd/SCRIPT \
              -map 0:v:0 -map 0:a:0? -vf fps=15,scale=trunc(min(854\\,iw)/2)*2:-2 \
              -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 30 -keyint_min 30 -sc_threshold 0 \
-             -c:a aac -b:a 128k -ac 2 -max_interleave_delta 1000000 -f hls -hls_time 1.800 -hls_list_size 16 \
+             -threads:v 2 -c:a aac -b:a 64k -ac 2 -max_interleave_delta 1000000 -f hls -hls_time 1.800 -hls_list_size 16 \
              -hls_segment_filename /spool/cam/run/seg_%06d.ts \
              -hls_flags independent_segments+omit_endlist+program_date_time+temp_file /spool/cam/run/index.m3u8"
         );
@@ -224,9 +258,113 @@ mod tests {
 
     #[test]
     fn an_old_ffmpeg_gets_the_old_option() {
-        let old = ffmpeg(RtspTimeout::Stimeout);
-        let built = command(&spec("rtsp://cam/1", Settings::default()), &old, Path::new("/s"));
-        assert!(built.script.unwrap().reveal().contains("option stimeout 2500000\n"));
+        for choice in [copy(AudioOut::Copy), decide(&Settings::default().wish(), None)] {
+            let built = |timeout| {
+                command(
+                    &spec("rtsp://cam/1", Settings::default()),
+                    &choice,
+                    &ffmpeg(timeout),
+                    Path::new("/s"),
+                )
+            };
+            let (old, new) = (built(RtspTimeout::Stimeout), built(RtspTimeout::Timeout));
+            assert!(old.script.unwrap().reveal().contains("option stimeout 2500000\n"));
+            assert!(new.script.unwrap().reveal().contains("option timeout 2500000\n"));
+            assert_eq!(old.args, new.args);
+        }
+    }
+
+    fn copy(audio: AudioOut) -> Choice {
+        Choice {
+            video: VideoOut::Copy,
+            audio,
+            segment_duration: Duration::from_secs(4),
+            cut_after: Duration::from_millis(3_600),
+            target_duration_s: 4,
+            why: String::new(),
+        }
+    }
+
+    fn encode(effort: Effort, cap_kbps: Option<u32>) -> Choice {
+        let encoding = Encoding { width: 640, fps: 10, effort, cap_kbps, gop_frames: 20 };
+        Choice { video: VideoOut::Encode(encoding), ..copy(AudioOut::EncodeAac { kbps: 64 }) }
+    }
+
+    #[test]
+    fn each_choice_has_its_command() {
+        const SCALED: &str = "-vf fps=10,scale=trunc(min(640\\,iw)/2)*2:-2 -c:v libx264";
+        const GOP: &str = "-tune zerolatency -pix_fmt yuv420p -g 20 -keyint_min 20 -sc_threshold 0";
+        for (choice, threads, expected) in [
+            (copy(AudioOut::Copy), 2, "-map 0:a:0? -c:v copy -c:a copy -copyinkf:a".to_owned()),
+            (
+                copy(AudioOut::EncodeAac { kbps: 64 }),
+                2,
+                "-map 0:a:0? -c:v copy -c:a aac -b:a 64k -ac 2".to_owned(),
+            ),
+            (copy(AudioOut::None), 2, "-c:v copy".to_owned()),
+            (
+                encode(Effort::Ultrafast, Some(500)),
+                1,
+                format!(
+                    "-map 0:a:0? {SCALED} -preset ultrafast {GOP} -maxrate 500k -bufsize 500k -threads:v 1 \
+                     -c:a aac -b:a 64k -ac 2"
+                ),
+            ),
+            (
+                Choice { audio: AudioOut::None, ..encode(Effort::Veryfast, Some(1500)) },
+                2,
+                format!("{SCALED} -preset veryfast {GOP} -maxrate 1500k -bufsize 1500k -threads:v 2"),
+            ),
+            (
+                Choice { audio: AudioOut::Copy, ..encode(Effort::Fast, None) },
+                16,
+                format!("-map 0:a:0? {SCALED} -preset fast {GOP} -threads:v 16 -c:a copy -copyinkf:a"),
+            ),
+        ] {
+            let spec = spec("rtsp://cam/1", Settings { threads, nice: 7, ..Settings::default() });
+            let built = command(&spec, &choice, &ffmpeg(RtspTimeout::Timeout), Path::new("/s"));
+            assert_eq!(
+                built.args.join(" "),
+                format!(
+                    "-hide_banner -nostats -loglevel repeat+level+verbose -dts_error_threshold 5 \
+                     -f concat -safe 0 -protocol_whitelist file,rtp,rtsp,tcp,udp -i /dev/fd/SCRIPT \
+                     -map 0:v:0 {expected} -max_interleave_delta 1000000 -f hls -hls_time 3.600 \
+                     -hls_list_size 16 -hls_segment_filename /s/seg_%06d.ts \
+                     -hls_flags independent_segments+omit_endlist+program_date_time+temp_file /s/index.m3u8"
+                )
+            );
+            assert_eq!(built.nice, 7);
+        }
+    }
+
+    #[test]
+    fn the_presets_reach_the_encoder() {
+        for (quality, expected) in [
+            (Quality::Low, "-preset ultrafast"),
+            (Quality::Medium, "-preset veryfast"),
+            (Quality::High, "-preset fast"),
+            (Quality::Auto, "-preset veryfast"),
+        ] {
+            let rung = quality.rung();
+            let settings = Settings {
+                quality: Some(quality),
+                target_width: rung.width,
+                target_fps: rung.fps,
+                ..Settings::default()
+            };
+            let args = build("rtsp://cam/1", settings).args.join(" ");
+            let (width, fps, kbps) = (rung.width, rung.fps, rung.kbps);
+            let filter = format!("-vf fps={fps},scale=trunc(min({width}\\,iw)/2)*2:-2 ");
+            assert!(args.contains(&filter) && args.contains(expected), "{args}");
+            assert!(args.contains(&format!(" -maxrate {kbps}k -bufsize {kbps}k ")), "{args}");
+        }
+    }
+
+    #[test]
+    fn the_pattern_can_be_silent() {
+        let args = build("test://", Settings { audio: false, ..Settings::default() }).args.join(" ");
+        assert!(!args.contains("-map 1:a:0") && !args.contains("-c:a"), "{args}");
+        assert!(build("test://", Settings::default()).args.join(" ").contains("-map 1:a:0"));
     }
 
     #[test]
@@ -245,8 +383,7 @@ mod tests {
 
     #[test]
     fn a_percent_sign_in_the_spool_is_no_placeholder() {
-        let (spec, ffmpeg) = (spec("test://", Settings::default()), ffmpeg(RtspTimeout::Timeout));
-        let args = command(&spec, &ffmpeg, Path::new("/s/50%d/run")).args.join(" ");
+        let args = build_in("/s/50%d/run", "test://", Settings::default()).args.join(" ");
         assert!(
             args.contains("/s/50%%d/run/seg_%06d.ts") && args.ends_with("/s/50%d/run/index.m3u8"),
             "{args}"

@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use super::Workshop;
-use super::process::StderrLines;
+use super::process::Lines;
 use super::stderr::{Fitness, LastWords};
 use super::tail::{FULL_BYTES, News, Tail, free_bytes, is_read_only, on_disk};
+use super::{Acquaintance, Workshop};
 use crate::clock;
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
@@ -55,11 +55,12 @@ impl FfmpegRun {
         folder: RunFolder,
         bell: Bell,
         workshop: Arc<Workshop>,
-        width: u32,
+        fitness: Fitness,
+        acquaintance: Option<Acquaintance>,
     ) -> Self {
         let (events_out, events) = mpsc::channel(64);
         let (halts, halts_in) = mpsc::channel(8);
-        let stderr = StderrLines::new(child.stderr.take());
+        let stderr = Lines::new(child.stderr.take());
         let tail = Tail {
             run,
             path: folder.path().to_owned(),
@@ -72,7 +73,8 @@ impl FfmpegRun {
             child,
             stderr,
             words: LastWords::default(),
-            fitness: Fitness::new(width),
+            fitness,
+            acquaintance,
             halted: false,
             excess: None,
             workshop,
@@ -112,9 +114,10 @@ struct Driver {
     child: Child,
     /// Not left in `child`: waiting for it would close this.
     stdin: Option<ChildStdin>,
-    stderr: StderrLines<ChildStderr>,
+    stderr: Lines<ChildStderr>,
     words: LastWords,
     fitness: Fitness,
+    acquaintance: Option<Acquaintance>,
     /// We asked it to end.
     halted: bool,
     /// The camera's spool was larger than its share.
@@ -181,8 +184,15 @@ impl Driver {
         if let Some(cause) = self.fitness.hear(line) {
             // What is finished until now is still good.
             self.look().await;
-            let _ = self.events.send(EngineEvent::Unfit(cause)).await;
+            self.unfit(cause).await;
         }
+    }
+
+    async fn unfit(&self, cause: Cause) {
+        if cause == Cause::StreamChanged {
+            self.acquaintance.iter().for_each(Acquaintance::forget);
+        }
+        let _ = self.events.send(EngineEvent::Unfit(cause)).await;
     }
 
     fn hear(&mut self, line: &str) {
@@ -218,11 +228,16 @@ impl Driver {
         let News { events, used } = news.unwrap_or_default();
         self.keep_within_share(used);
         for event in events {
-            if matches!(event, EngineEvent::Segment(_)) {
+            let mut cause = None;
+            if let EngineEvent::Segment(segment) = &event {
                 self.words.all_is_well();
+                cause = self.fitness.see(segment.duration);
             }
             // Nobody listens: this driver is about to be dropped.
             let _ = self.events.send(event).await;
+            if let Some(cause) = cause {
+                self.unfit(cause).await;
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::capabilities::Capabilities;
-use super::process::StderrLines;
+use super::process::Lines;
 use super::stderr::{blames_encoder, error, redact};
 use crate::clock;
 use crate::config::model::Settings;
@@ -337,7 +337,7 @@ async fn listen(child: &mut Child) -> Result<(), String> {
 
 /// The first is the reason, what follows are its consequences; what the encoder says itself comes before all.
 async fn first_error<R: AsyncRead + Unpin>(stderr: Option<R>) -> Option<String> {
-    let mut lines = StderrLines::new(stderr);
+    let mut lines = Lines::new(stderr);
     let (mut own, mut any) = (None, None);
     while let Some(line) = lines.next().await {
         let slot = if blames_encoder(&line) { &mut own } else { &mut any };

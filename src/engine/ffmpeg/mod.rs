@@ -1,15 +1,17 @@
 //! ffmpeg as the engine: one process per run, its folder in the spool, its words on standard error.
 
+mod acquaintance;
 pub mod argv;
 pub mod capabilities;
 mod drive;
 pub mod encoders;
+pub mod probe;
 mod process;
-pub mod reach;
 pub mod stderr;
 mod tail;
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,10 +21,14 @@ use super::spool::note::Note;
 use super::spool::root::{CameraSpool, RunFolder, SpoolError};
 use super::spool::watch::SpoolWatch;
 use super::{Engine, EngineError, Run, StreamSpec};
+use crate::domain::choice::decide;
 use crate::domain::ids::RunId;
 use crate::sys::child::Spawner;
 
+use acquaintance::ProbeRun;
+pub use acquaintance::{Acquaintance, Known};
 use capabilities::Capabilities;
+use stderr::Fitness;
 
 /// What all cameras' engines share.
 #[derive(Debug)]
@@ -35,19 +41,39 @@ pub struct Workshop {
     pub spool_share: AtomicU64,
 }
 
+/// Whether an engine asks what its camera sends.
+#[derive(Debug)]
+enum Sight {
+    Blind,
+    Looks(Acquaintance),
+    Knows(Acquaintance),
+}
+
 /// One camera's engine.
 #[derive(Debug)]
 pub struct FfmpegEngine {
     workshop: Arc<Workshop>,
     spec: StreamSpec,
+    sight: Sight,
     /// Claimed at the first run: a camera whose spool is taken must not keep the others from starting.
     spool: Arc<Mutex<Option<CameraSpool>>>,
     note: Note,
 }
 
 impl FfmpegEngine {
+    /// Of a camera whose media need not be known.
     pub fn new(workshop: Arc<Workshop>, spec: StreamSpec) -> Self {
-        Self { workshop, spec, spool: Arc::default(), note: Note::default() }
+        Self { workshop, spec, sight: Sight::Blind, spool: Arc::default(), note: Note::default() }
+    }
+
+    /// Looks what the camera sends, if that is not known, and is outgrown then; else streams, and is outgrown when the
+    /// camera sends something else.
+    pub fn acquainted(workshop: Arc<Workshop>, spec: StreamSpec, acquaintance: Acquaintance) -> Self {
+        let sight = match acquaintance.known() {
+            Known::Nothing => Sight::Looks(acquaintance),
+            Known::Media(_) | Known::Unreadable => Sight::Knows(acquaintance),
+        };
+        Self { sight, ..Self::new(workshop, spec) }
     }
 
     /// Off the runtime's workers: a card may be slow, and other cameras must not wait for it.
@@ -78,17 +104,36 @@ impl FfmpegEngine {
 #[async_trait]
 impl Engine for FfmpegEngine {
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
+        let media = match &self.sight {
+            Sight::Looks(acquaintance) => {
+                let (workshop, source) = (self.workshop.clone(), self.spec.source.clone());
+                return Ok(Box::new(ProbeRun::start(workshop, source, acquaintance.clone())));
+            }
+            Sight::Knows(acquaintance) => acquaintance.media(),
+            Sight::Blind => None,
+        };
         let folder = self.run_folder(run).await?;
-        let command = argv::command(&self.spec, &self.workshop.capabilities, folder.path());
-        let process = process::start(&self.workshop, &command).await?;
+        let choice = decide(&self.spec.settings.wish(), media.as_ref());
+        let command = argv::command(&self.spec, &choice, &self.workshop.capabilities, folder.path());
+        let process = process::start(&self.workshop, &command, Stdio::null()).await?;
         let bell = self.workshop.watch.bell(folder.path());
-        let (workshop, width) = (self.workshop.clone(), self.spec.settings.target_width);
-        Ok(Box::new(drive::FfmpegRun::start(run, process, folder, bell, workshop, width)))
+        let fitness = Fitness::new(&choice, media.as_ref());
+        let acquaintance = if let Sight::Knows(known) = &self.sight { Some(known.clone()) } else { None };
+        let workshop = self.workshop.clone();
+        Ok(Box::new(drive::FfmpegRun::start(run, process, folder, bell, workshop, fitness, acquaintance)))
     }
 
     fn earlier_runs(&self) -> Vec<RunId> {
         let spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
         spool.as_ref().map(|spool| spool.earlier_runs().to_vec()).unwrap_or_default()
+    }
+
+    fn is_outgrown(&self) -> bool {
+        match &self.sight {
+            Sight::Looks(acquaintance) => acquaintance.known() != Known::Nothing,
+            Sight::Knows(acquaintance) => acquaintance.known() == Known::Nothing,
+            Sight::Blind => false,
+        }
     }
 
     fn note(&self) -> Note {

@@ -1,4 +1,4 @@
-//! Starting ffmpeg, and its standard error as bounded lines.
+//! Starting ffmpeg, and what it writes as bounded lines.
 
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,10 +13,14 @@ use super::argv::{FfmpegCommand, SCRIPT_INPUT, Script};
 use super::stderr::MOST_LINE;
 use crate::domain::quota;
 use crate::engine::EngineError;
-use crate::sys::child::limit_files;
+use crate::sys::child::{be_nice, limit_files};
 
 /// Starts ffmpeg with its script, if it has one, on a pipe.
-pub(super) async fn start(workshop: &Workshop, command: &FfmpegCommand) -> Result<Child, EngineError> {
+pub(super) async fn start(
+    workshop: &Workshop,
+    command: &FfmpegCommand,
+    stdout: Stdio,
+) -> Result<Child, EngineError> {
     let failed = |error| EngineError::Spawn { path: command.program.display().to_string(), error };
     let pipe = command.script.as_ref().map(script_pipe).transpose().map_err(failed)?;
     let mut process = Command::new(&command.program);
@@ -25,10 +29,11 @@ pub(super) async fn start(workshop: &Workshop, command: &FfmpegCommand) -> Resul
         (_, arg) => arg.to_owned(),
     }));
     // Standard input is how ffmpeg is asked to finish (`q`).
-    process.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    process.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
     // ffmpeg keeps a segment in memory and writes it at its end, all at once: a look at the spool would be too late.
     let share = workshop.spool_share.load(Ordering::Relaxed);
     limit_files(&mut process, quota::largest_segment(share));
+    be_nice(&mut process, command.nice);
     workshop.spawner.spawn(process, pipe).await.map_err(failed)
 }
 
@@ -40,9 +45,9 @@ fn script_pipe(script: &Script) -> io::Result<OwnedFd> {
     Ok(reader.into())
 }
 
-/// Lines of a child's standard error, none longer than [`MOST_LINE`].
+/// Lines of what a child writes, none longer than [`MOST_LINE`].
 #[derive(Debug)]
-pub(super) struct StderrLines<R> {
+pub(super) struct Lines<R> {
     source: Option<R>,
     line: Vec<u8>,
     chunk: Vec<u8>,
@@ -51,7 +56,7 @@ pub(super) struct StderrLines<R> {
 
 const CHUNK: usize = 2048;
 
-impl<R: AsyncRead + Unpin> StderrLines<R> {
+impl<R: AsyncRead + Unpin> Lines<R> {
     pub(super) fn new(source: Option<R>) -> Self {
         Self { source, line: Vec::new(), chunk: Vec::new(), at: 0 }
     }
@@ -104,7 +109,7 @@ mod tests {
     async fn lines_are_split_and_bounded() {
         let long = "y".repeat(2 * MOST_LINE);
         let text = format!("one\r\n\ntwo\n{long}\n\u{fffd}end");
-        let mut lines = StderrLines::new(Some(text.as_bytes()));
+        let mut lines = Lines::new(Some(text.as_bytes()));
         assert_eq!(lines.next().await.as_deref(), Some("one"));
         assert_eq!(lines.next().await.as_deref(), Some("two"));
         assert_eq!(lines.next().await.map(|l| l.len()), Some(MOST_LINE));

@@ -1,10 +1,15 @@
 //! What ffmpeg says, made safe to repeat, and what it means. Pure.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use super::probe::report::Report;
+use crate::domain::choice::{Choice, VideoOut};
 use crate::domain::lifecycle::Cause;
+use crate::domain::media::Media;
 use crate::domain::picture::Size;
 use crate::domain::source::without_secrets;
+use crate::domain::window::rounded_s;
 
 /// Bytes of a line that are read; what follows is not.
 pub const MOST_LINE: usize = 4096;
@@ -127,24 +132,40 @@ fn is_jump(line: &str) -> bool {
     line.contains("invalid dropping") && is_chatter(line) == Some(false)
 }
 
-/// Hears from ffmpeg's lines when a run is not fit for its viewers any more, although it goes on.
+/// Hears from ffmpeg's lines, and sees from its segments, when a run is not fit for its viewers any more, although it
+/// goes on.
 #[derive(Debug)]
 pub struct Fitness {
     wanted_width: u32,
     /// What the encoder was opened with: a picture of another aspect would be squeezed into it.
     encoded: Option<Size>,
+    /// What was chosen for, until the run says what comes.
+    expected: Option<(Media, Report)>,
+    /// Of a copied stream, and how many segments were longer.
+    target_duration_s: Option<u64>,
+    overlong: u32,
     told: bool,
 }
 
+/// A jump of the camera's clock makes one.
+const MOST_OVERLONG: u32 = 1;
+
 impl Fitness {
-    pub fn new(wanted_width: u32) -> Self {
-        Self { wanted_width, encoded: None, told: false }
+    pub fn new(choice: &Choice, media: Option<&Media>) -> Self {
+        let (wanted_width, target_duration_s) = match &choice.video {
+            VideoOut::Copy => (u32::MAX, Some(choice.target_duration_s)),
+            VideoOut::Encode(encoding) => (encoding.width, None),
+        };
+        let expected = media.map(|media| (media.clone(), Report::default()));
+        Self { wanted_width, encoded: None, expected, target_duration_s, overlong: 0, told: false }
     }
 
     /// `Some` once.
     pub fn hear(&mut self, line: &str) -> Option<Cause> {
         let cause = if is_jump(line) {
             Cause::ClockJumped
+        } else if self.is_another_camera(line) {
+            Cause::StreamChanged
         } else {
             let size = picture_size(line)?.scaled_to(self.wanted_width);
             if *self.encoded.get_or_insert(size) == size {
@@ -152,7 +173,25 @@ impl Fitness {
             }
             Cause::PictureChanged
         };
+        self.once(cause)
+    }
+
+    /// A segment was cut. `Some` once.
+    pub fn see(&mut self, duration: Duration) -> Option<Cause> {
+        self.overlong += u32::from(rounded_s(duration) > self.target_duration_s?);
+        if self.overlong > MOST_OVERLONG { self.once(Cause::StreamChanged) } else { None }
+    }
+
+    fn once(&mut self, cause: Cause) -> Option<Cause> {
         (!std::mem::replace(&mut self.told, true)).then_some(cause)
+    }
+
+    fn is_another_camera(&mut self, line: &str) -> bool {
+        let Some((media, report)) = &mut self.expected else { return false };
+        report.hear(line);
+        let Some(is_it) = report.is_of(media) else { return false };
+        self.expected = None;
+        !is_it
     }
 }
 
@@ -227,6 +266,22 @@ pub fn classify(line: &str) -> Option<Cause> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::Settings;
+    use crate::domain::choice::decide;
+
+    fn fitness() -> Fitness {
+        Fitness::new(&decide(&Settings::default().wish(), None), None)
+    }
+
+    #[test]
+    fn a_copy_with_longer_segments_than_announced_is_unfit_at_the_second() {
+        let choice = Choice { video: VideoOut::Copy, ..decide(&Settings::default().wish(), None) };
+        let mut fitness = Fitness::new(&choice, None);
+        let mut see = |ms| fitness.see(Duration::from_millis(ms));
+        assert_eq!((see(2_400), see(9_000), see(2_000)), (None, None, None));
+        assert_eq!((see(4_000), see(4_000)), (Some(Cause::StreamChanged), None));
+        assert_eq!((0..9).find_map(|_| self::fitness().see(Duration::from_secs(9))), None, "it is encoded");
+    }
 
     #[test]
     fn the_encoder_is_blamed_for_what_it_says_itself() {
@@ -320,7 +375,7 @@ mod tests {
         assert_eq!(words.cause(None), Cause::Crashed);
         words.hear("[rtsp @ 0x1] [error] method DESCRIBE failed: 401 [info] Unauthorized: 401 Unauthorized");
         assert_eq!(words.cause(None), Cause::Auth);
-        let mut fitness = Fitness::new(854);
+        let mut fitness = fitness();
         for own in [
             "s=invalid dropping",
             "[rtsp @ 0x1] [verbose] s=invalid dropping",
@@ -335,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_jump_makes_a_run_unfit_once() {
-        let mut fitness = Fitness::new(854);
+        let mut fitness = fitness();
         assert_eq!(fitness.hear("[warning] Queue input is backward in time"), None);
         let jump = "[warning] DTS 6206401, next:8960011 st:0 invalid dropping";
         assert_eq!(fitness.hear(jump), Some(Cause::ClockJumped));
@@ -349,7 +404,7 @@ mod tests {
                 "[graph 0 input from stream 0:0 @ 0x5] [verbose] {size} pixfmt:yuv420p tb:1/90000 sar:1/1"
             )
         };
-        let mut fitness = Fitness::new(854);
+        let mut fitness = fitness();
         for same in ["w:1280 h:720", "w:1920 h:1080", "w:1280 h:720"] {
             assert_eq!(fitness.hear(&graph(same)), None);
         }

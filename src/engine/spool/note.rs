@@ -12,10 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::memory;
+use crate::domain::publication::MOST_NOTED;
 
 const NAME: &str = "note";
 const BLOCK: usize = 4096;
 const END: &str = "end";
+/// A boot's id has 36 characters, and there are three ends of lines.
+const _: () = assert!(36 + MOST_NOTED + END.len() + 3 <= BLOCK);
 
 /// Clones are the same note. Without a folder it is kept for this process only.
 #[derive(Debug, Clone, Default)]
@@ -167,6 +170,15 @@ mod tests {
         assert_eq!(said(folder.path()), None);
         say(&note, "2");
         assert_eq!(said(folder.path()).as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn the_longest_note_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (note, longest) = (Note::default(), "x".repeat(MOST_NOTED));
+        note.lies_in(folder.path());
+        say(&note, &longest);
+        assert_eq!(said(folder.path()), Some(longest));
     }
 
     #[test]

@@ -93,6 +93,7 @@ impl Bucket {
 
     fn becomes_visible(&mut self, now: Instant, new: &MediaPlaylist) {
         self.check(new.entries.len() <= self.most.max(24), || "too many entries".into());
+        let old_target = self.visible.as_ref().map(|old| old.target_duration_s);
         if let Some(old) = self.visible.take() {
             let last = |p: &MediaPlaylist| p.entries.last().map(|e| e.msn);
             self.check(new.media_sequence >= old.media_sequence, || "media sequence went back".into());
@@ -121,7 +122,9 @@ impl Bucket {
             self.check(!came_back, || format!("{} came back", entry.key));
         }
         self.check_numbers(new);
-        let time_to_see = if new.entries.len() < Window::most(DEPTH) { new.target_duration_s } else { 0 };
+        let is_same_plan = old_target.is_none_or(|old| old == new.target_duration_s);
+        let has_room = new.entries.len() < Window::most(DEPTH);
+        let time_to_see = if has_room && is_same_plan { new.target_duration_s } else { 0 };
         let mut early = Vec::new();
         for (key, seen) in &mut self.seen {
             if seen.left_at.is_none() && !new.entries.iter().any(|e| e.key == *key) {

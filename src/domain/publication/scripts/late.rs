@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::world::World;
 use super::*;
 use crate::domain::playlist::MediaPlaylist;
+use crate::domain::publication::Publication;
 use crate::domain::publication::sight::breaks;
 
 /// How the store reads after a kill: `late` versions behind, so many times.
@@ -158,4 +159,45 @@ fn a_playlist_that_was_sent_and_never_stored_costs_a_start_nothing() {
         "what was stored is shown, and then comes the seam"
     );
     world.settle();
+}
+
+/// The lost one named less than the one that viewers have.
+#[test]
+fn what_only_the_lost_playlist_did_not_name_stays_until_viewers_have_left_it() {
+    let mut world = killed_after(10);
+    live(&mut world, 6 * S);
+    world.step(world.now + S);
+    world.takes_no_playlist = true;
+    live(&mut world, 4 * S);
+    let before = world.bucket.visible.clone().unwrap();
+    world.crash();
+    live(&mut world, 300 * S);
+    assert!(world.machine.window.is_some(), "it has taken over");
+    assert!(before.entries.iter().all(|entry| world.bucket.objects.contains(&entry.key)));
+    world.takes_no_playlist = false;
+    live(&mut world, 30 * S);
+    world.settle();
+}
+
+/// Of 50 segments, after an outage of more.
+#[test]
+fn the_hold_knows_the_playlists_of_a_plan_that_kept_more() {
+    let mut world = World::new(vec![]);
+    world.plan.depth = 50;
+    world.plan.uploads.backlog = 50;
+    world.bucket.most = 200;
+    world.machine = Publication::new(world.plan.clone(), 42);
+    live(&mut world, 120 * S);
+    world.takes_no_playlist = true;
+    live(&mut world, 190 * S);
+    world.takes_no_playlist = false;
+    live(&mut world, 10 * S);
+    let longest = world.history.iter().map(|playlist| playlist.entries.len()).max().unwrap();
+    assert!(longest > 80, "{longest}");
+    assert!(world.bucket.visible.as_ref().unwrap().entries.len() < 60);
+    world.plan = plan();
+    world.crash();
+    // What is deleted too early is found on the way.
+    live(&mut world, 600 * S);
+    world.settle_in(2_000 * S);
 }

@@ -38,22 +38,26 @@ proptest! {
     #[test]
     fn no_plan_and_no_trouble_break_the_invariants(
         plan in any_plan(),
+        other in any_plan(),
         fates in prop::collection::vec(fate(), 1..60),
         slow in 1u64..8,
         events in prop::collection::vec((0u8..60, 0u64..5_000), 1..80),
     ) {
         let segment = plan.uploads.segment_duration;
+        let mut changed = false;
         let mut world = World::new(fates.into_iter().map(|f| super::Fate { delay_ms: f.delay_ms * slow, ..f }).collect());
         world.machine = Publication::new(plan.clone(), 42);
-        world.bucket.most = (4 * (plan.depth + 51)).max(24);
+        world.bucket.most = (4 * (plan.depth.max(other.depth) + 51)).max(24);
         world.plan = plan.clone();
         for (event, wait_ms) in events {
             world.bytes = if event % 4 == 0 { 20_000 + wait_ms * 2 } else { 1_000 + wait_ms };
             let wait = segment.mul_f64(wait_ms as f64 / 2_500.0);
             match event {
                 0 => world.new_run(),
+                1 if changed => world.crash_and_follow(world.plan.clone()),
                 1 => world.crash(),
-                2 => world.reboot(),
+                // Else nothing would tell of the other plan's playlists.
+                2 if world.plan == plan && !changed => world.reboot(),
                 3 => world.index += 1,
                 4..7 => world.produce_of(Duration::from_millis(wait_ms % 1_900 + 100)),
                 7 => world.now += 20 * wait,
@@ -64,6 +68,10 @@ proptest! {
                 12..15 => world.bucket.refusal = None,
                 15 => world.clock_ms += wait_ms as i64 * 10_000 - 25_000_000,
                 16 => world.produce_of(20 * wait),
+                18 => {
+                    changed = true;
+                    world.crash_and_follow(if world.plan == plan { other.clone() } else { plan.clone() });
+                }
                 17 => (0..wait_ms / 200).for_each(|_| world.produce_of(segment)),
                 _ => world.produce_of(segment),
             }

@@ -114,6 +114,14 @@ impl World {
         self.note = note;
     }
 
+    /// Killed, and started with another plan: what has no place in it leaves, seen or not.
+    pub(super) fn crash_and_follow(&mut self, plan: Plan) {
+        self.plan = plan;
+        self.crash();
+        let next = self.note.as_deref().and_then(|note| note.split('/').next()?.parse().ok());
+        self.bucket.floor = self.bucket.floor.max(next.unwrap_or_default());
+    }
+
     /// The same, and nobody knows any more which runs were this machine's, nor what it noted.
     pub(super) fn reboot(&mut self) {
         self.note = None;
@@ -226,6 +234,6 @@ impl World {
         let listed: BTreeSet<_> =
             self.bucket.visible.iter().flat_map(|p| &p.entries).map(|e| e.key.clone()).collect();
         assert_eq!(self.bucket.objects, listed, "orphans, or listed but missing");
-        assert_eq!(self.machine.progress().backlog, 0);
+        assert_eq!((self.machine.progress().backlog, self.held), (0, 0), "segments, and bytes in the spool");
     }
 }

@@ -1,0 +1,121 @@
+//! Whether a camera's video can be copied, and where its segments are cut then.
+
+use std::time::Duration;
+
+use super::words::{codec, seconds};
+use super::{Quality, Wish};
+use crate::domain::media::{VideoCodec, VideoIn};
+
+/// What every browser decodes: 8 bits, 4:2:0, progressive.
+const PROFILES: [&str; 4] = ["Constrained Baseline", "Baseline", "Main", "High"];
+const PIXEL_FORMATS: [&str; 2] = ["yuv420p", "yuvj420p"];
+
+/// A measured interval this near to what is asked for is the same.
+const SLACK: f64 = 0.05;
+/// Longer segments than asked for mean more delay: what is borne for the sake of a copy.
+const MOST_FACTOR: u32 = 2;
+const MOST_AT_LEAST: Duration = Duration::from_secs(4);
+const MOST: Duration = Duration::from_secs(10);
+/// Where longer ones are asked for.
+const MOST_OVER_ASKED: f64 = 1.25;
+/// Of a keyframe, besides [`SLACK`].
+const JITTER: Duration = Duration::from_millis(100);
+
+/// How a copied stream is cut: at keyframes, as only there a player can begin.
+pub(super) struct Cuts {
+    pub interval: Duration,
+    pub segment: Duration,
+    pub why: String,
+}
+
+impl Cuts {
+    /// Players round a segment's duration to the nearest whole number.
+    pub fn target_duration_s(&self) -> u64 {
+        let segment = self.segment.as_secs_f64();
+        let latest = segment * (1.0 + SLACK) + JITTER.as_secs_f64();
+        let about = (segment * (1.0 - SLACK)).ceil();
+        about.max(latest.round()) as u64
+    }
+}
+
+/// `Err`: why it has to be encoded anew.
+pub(super) fn cuts(wish: &Wish, video: Option<&VideoIn>) -> Result<Cuts, String> {
+    match wish.quality {
+        Some(Quality::Auto) => {}
+        Some(quality) => return Err(format!("quality is {}", quality.name())),
+        None => return Err(format!("to {} pixels at {} fps, as the settings say", wish.width, wish.fps)),
+    }
+    let video = video.ok_or("what the camera sends is not known")?;
+    refuse_picture(video)?;
+    refuse_bitrate(wish, video)?;
+    let interval = interval(video)?;
+    let segment = segment(wish.segment_duration, interval);
+    let most = most(wish.segment_duration);
+    let asked = seconds(wish.segment_duration);
+    let shown = format!("keyframe interval {}", seconds(interval));
+    if segment > most.mul_f64(1.0 + SLACK) {
+        return Err(format!("{shown}, asked for {asked}, at most {}", seconds(most)));
+    }
+    let profile = video.profile.as_ref().map(|profile| format!("{profile} ")).unwrap_or_default();
+    let mut why = format!("H.264 {profile}{}x{}, {shown}", video.width, video.height);
+    if segment > interval && !is_near(segment, wish.segment_duration) {
+        why = format!("{why}, segments of {}", seconds(segment));
+    }
+    if !is_near(segment, wish.segment_duration) {
+        why = format!("{why}, asked for {asked}");
+    }
+    Ok(Cuts { interval, segment, why })
+}
+
+fn refuse_picture(video: &VideoIn) -> Result<(), String> {
+    if video.codec != VideoCodec::H264 {
+        return Err(format!("{} can't be played by every browser", codec(&video.codec)));
+    }
+    if let Some(profile) = video.profile.as_deref().filter(|profile| !PROFILES.contains(profile)) {
+        return Err(format!("H.264 {profile} can't be played by every browser"));
+    }
+    match video.pixel_format.as_deref() {
+        None => return Err("the camera's pixel format is not known".into()),
+        Some(format) if !PIXEL_FORMATS.contains(&format) => {
+            return Err(format!("the pixel format {format} can't be played by every browser"));
+        }
+        Some(_) => {}
+    }
+    if video.interlaced {
+        return Err("the camera's picture is interlaced".into());
+    }
+    Ok(())
+}
+
+/// A cap is a promise: what is not known to keep it does not.
+fn refuse_bitrate(wish: &Wish, video: &VideoIn) -> Result<(), String> {
+    match (wish.max_kbps, video.bitrate_kbps) {
+        (Some(most), Some(kbps)) if kbps > most => {
+            Err(format!("the camera sends {kbps} kbps, max_bitrate is {most}"))
+        }
+        (Some(most), None) => Err(format!("the camera's bitrate is not known, max_bitrate is {most}")),
+        _ => Ok(()),
+    }
+}
+
+fn interval(video: &VideoIn) -> Result<Duration, String> {
+    match video.keyframes.longest {
+        Some(interval) if !interval.is_zero() => Ok(interval),
+        _ => Err(format!("no two keyframes came within {}", seconds(video.keyframes.watched))),
+    }
+}
+
+/// As many intervals as it takes to last as long as asked for.
+fn segment(asked: Duration, interval: Duration) -> Duration {
+    let intervals = (asked.as_secs_f64() * (1.0 - SLACK) / interval.as_secs_f64()).ceil().max(1.0);
+    interval.mul_f64(intervals)
+}
+
+/// The longest segments for which a copy is worth it.
+fn most(asked: Duration) -> Duration {
+    (asked * MOST_FACTOR).max(MOST_AT_LEAST).min(MOST).max(asked.mul_f64(MOST_OVER_ASKED))
+}
+
+fn is_near(a: Duration, b: Duration) -> bool {
+    a.abs_diff(b) <= b.mul_f64(SLACK)
+}

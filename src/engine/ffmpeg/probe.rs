@@ -1,0 +1,135 @@
+//! What does the camera send? One session that is watched until enough is known, or a deadline.
+
+pub mod measure;
+pub mod report;
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+
+use super::Workshop;
+use super::argv::probe_command;
+use super::process::{self, Lines};
+use super::stderr::{LastWords, redact};
+use crate::domain::lifecycle::Cause;
+use crate::domain::media::Media;
+use crate::domain::source::Source;
+use crate::engine::EngineError;
+use crate::sys::child::signal_group;
+use report::Report;
+
+/// Enough to connect and to see a GOP of 6 s whole.
+pub const DEADLINE: Duration = Duration::from_secs(8);
+/// To close the session with the camera: some count those that were not closed as viewers for a minute.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("{}{}{said}", cause.in_words(), if said.is_empty() { "" } else { ": " })]
+    Failed { cause: Cause, said: String },
+    #[error("no picture within {} s", .0.as_secs())]
+    Late(Duration),
+    #[error("ffmpeg's list of frames can't be read: {0}")]
+    Garbled(String),
+}
+
+impl ProbeError {
+    /// As that of a run that ended for the same reason.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Failed { cause, .. } => *cause,
+            Self::Late(_) => Cause::Stalled,
+            Self::Engine(_) | Self::Garbled(_) => Cause::Crashed,
+        }
+    }
+}
+
+/// Watches the camera until enough is known, for `deadline` at most. The session is closed when it returns, which may
+/// take another half second; dropping it kills ffmpeg.
+///
+/// # Errors
+/// Nothing came, or the camera hung up too early to tell.
+pub async fn probe(workshop: &Workshop, source: &Source, deadline: Duration) -> Result<Media, ProbeError> {
+    let mut session = Session::start(workshop, source).await?;
+    let mut report = Report::default();
+    let watched = tokio::time::timeout(deadline, session.watch(&mut report)).await;
+    session.close().await;
+    // At the deadline what came until then counts.
+    watched.unwrap_or(Ok(()))?;
+    report.into_media().ok_or(ProbeError::Late(deadline))
+}
+
+struct Session {
+    child: Child,
+    /// Not left in `child`: waiting for it would close this.
+    stdin: Option<ChildStdin>,
+    stdout: Lines<ChildStdout>,
+    stderr: Lines<ChildStderr>,
+    words: LastWords,
+}
+
+impl Session {
+    async fn start(workshop: &Workshop, source: &Source) -> Result<Self, EngineError> {
+        let command = probe_command(source, &workshop.capabilities);
+        let mut child = process::start(workshop, &command, Stdio::piped()).await?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdout, stderr) = (Lines::new(stdout), Lines::new(stderr));
+        Ok(Self { child, stdin, stdout, stderr, words: LastWords::default() })
+    }
+
+    /// Until it is enough; that ffmpeg ends before is a failure.
+    async fn watch(&mut self, report: &mut Report) -> Result<(), ProbeError> {
+        while !(self.stdout.is_over() && self.stderr.is_over()) {
+            tokio::select! {
+                Some(line) = self.stdout.next(), if !self.stdout.is_over() => {
+                    report.read(&line).map_err(|_| ProbeError::Garbled(redact(&line)))?;
+                    if report.is_enough() {
+                        return Ok(());
+                    }
+                    if report.has_frames() {
+                        self.words.all_is_well();
+                    }
+                }
+                Some(line) = self.stderr.next(), if !self.stderr.is_over() => {
+                    let said = self.words.hear(&line);
+                    tracing::debug!(line = said, "the probe's ffmpeg says");
+                    report.hear(&line);
+                }
+                else => break,
+            }
+        }
+        let status = self.child.wait().await.ok();
+        Err(self.failure(status))
+    }
+
+    fn failure(&mut self, status: Option<ExitStatus>) -> ProbeError {
+        let words = std::mem::take(&mut self.words);
+        let cause = words.cause(status.and_then(|status| status.code()));
+        ProbeError::Failed { cause, said: words.into_lines().pop().unwrap_or_default() }
+    }
+
+    /// Asked first, so that it can say goodbye to the camera; killed if that takes too long.
+    async fn close(mut self) {
+        let goodbye = async {
+            if let Some(stdin) = &mut self.stdin {
+                // One byte into an empty pipe; a broken one means that it is ending already.
+                let _ = stdin.write_all(b"q").await;
+            }
+            // It must be able to write what it still has.
+            let silence = async {
+                while self.stdout.next().await.is_some() {}
+                while self.stderr.next().await.is_some() {}
+            };
+            let _ = tokio::join!(silence, self.child.wait());
+        };
+        if tokio::time::timeout(GOODBYE, goodbye).await.is_err() {
+            signal_group(&self.child, Signal::SIGKILL);
+            let _ = self.child.wait().await;
+        }
+    }
+}
