@@ -11,9 +11,8 @@ pub mod spool_diff;
 #[path = "../../src/engine/ffmpeg/stderr.rs"]
 pub mod stderr;
 /// What a probe's ffmpeg reports.
+#[path = "../../src/engine/ffmpeg/probe"]
 pub mod probe {
-    #[path = "../../../src/engine/ffmpeg/probe/measure.rs"]
     pub mod measure;
-    #[path = "../../../src/engine/ffmpeg/probe/report.rs"]
     pub mod report;
 }

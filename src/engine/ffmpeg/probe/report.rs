@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_recorded_camera_is_read() {
-        let line = "H.264 Main 1280x720 25 fps, keyframe every 2 s, 2216 kbps; audio AAC LC 16 kHz";
+        let line = "H.264 Main 1280x720 25 fps, keyframe every 2 s, 2244 kbps; audio AAC LC 16 kHz";
         assert_eq!(told(SAID, LISTED), line);
         let media = report(SAID, LISTED).into_media().expect("frames");
         assert_eq!(report(SAID, "").is_of(&media), Some(true));
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_recorded_camera_with_b_frames_is_read() {
-        let line = "H.264 Main 320x240 25 fps, B-frames, keyframe every 1 s, 1165 kbps; no audio";
+        let line = "H.264 Main 320x240 25 fps, B-frames, keyframe every 1 s, 1255 kbps; no audio";
         assert_eq!(told(SAID_B, LISTED_B), line);
     }
 
