@@ -47,7 +47,8 @@ async fn the_list_and_one_stream_have_the_fields_of_the_api() {
         one,
         json!({
             "stream_id": "cam_floor", "camera_id": "cam_floor", "name": "Floor", "is_active": true,
-            "phase": "live", "verdict": "ok", "reason": null, "uptime_s": 12.5, "next_try_in_s": null,
+            "phase": "live", "verdict": "ok",
+            "mode": "copying: H.264 High 1280x720, keyframe interval 2 s", "reason": null, "uptime_s": 12.5, "next_try_in_s": null,
             "last_segment_age_s": 0.75, "last_upload_age_s": 0.5, "health_check_count": 7,
             "reconnect_count": 2, "segments_published": 99, "segments_given_up": 1, "segments_missed": 0,
             "bytes_published": 1234, "backlog": 1,
