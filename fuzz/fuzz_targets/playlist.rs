@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use edge_agent_fuzz::domain::ids::{Msn, RunId};
 use edge_agent_fuzz::domain::key::Layout;
 use edge_agent_fuzz::domain::playlist::{MediaPlaylist, parse, render, scrape_sequences};
+use edge_agent_fuzz::domain::segment::SegmentType;
 use edge_agent_fuzz::domain::window::{NewEntry, Window};
 use libfuzzer_sys::fuzz_target;
 
@@ -21,7 +22,9 @@ fuzz_target!(|data: &[u8]| {
     let Ok(playlist) = parse(&text, &layout) else { return };
     round_trip(&playlist, &layout);
     for (depth, target_duration_s) in [(3, 1), (5, 2), (60, 60)] {
-        go_on(&playlist, &layout, depth, target_duration_s);
+        for kind in [SegmentType::MpegTs, SegmentType::Fmp4] {
+            go_on(&playlist, &layout, depth, target_duration_s, kind);
+        }
     }
 });
 
@@ -40,14 +43,14 @@ fn round_trip(playlist: &MediaPlaylist, layout: &Layout) {
 }
 
 /// Both sequences only ever grow, by what left, and the window stays bounded.
-fn go_on(remote: &MediaPlaylist, layout: &Layout, depth: usize, target_duration_s: u64) {
+fn go_on(remote: &MediaPlaylist, layout: &Layout, depth: usize, target_duration_s: u64, kind: SegmentType) {
     let (mut now, next) = (Instant::now(), remote.entries.last().map_or(Msn(0), |last| last.msn.next()));
     let (mut window, retired) = Window::resume(now, depth, target_duration_s, remote.clone(), next);
     let mut before = window.snapshot();
     assert_eq!(before.media_sequence, remote.media_sequence + retired.len() as u64);
     for index in 0..6 {
         let new = NewEntry {
-            key: layout.segment(RunId::new(1, 1), index),
+            key: layout.segment(RunId::new(1, 1), index, kind),
             duration: Duration::from_millis(900),
             program_time: None,
             discontinuity: index % 2 == 0,

@@ -15,7 +15,7 @@ use crate::domain::key::Layout;
 use crate::domain::playlist::{MediaPlaylist, parse, render, scrape_sequences};
 use crate::domain::publication::{Action, Input, Remote};
 use crate::domain::segment::Payload;
-use crate::domain::uploads::Start;
+use crate::domain::uploads::{Start, StartInit};
 use crate::engine::spool::note::Note;
 use crate::engine::spool::root::discard;
 use crate::store::{ObjectStore, StoreError};
@@ -36,6 +36,7 @@ pub(super) struct Outcome {
 pub(super) enum Operation {
     ReadPlaylist,
     PutSegment,
+    PutInit,
     PutPlaylist,
     Delete,
     List,
@@ -47,13 +48,14 @@ pub(super) enum Operation {
 impl Operation {
     /// Viewers wait for it.
     pub(super) fn is_of_the_stream(self) -> bool {
-        matches!(self, Self::ReadPlaylist | Self::PutSegment | Self::PutPlaylist)
+        matches!(self, Self::ReadPlaylist | Self::PutSegment | Self::PutInit | Self::PutPlaylist)
     }
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::ReadPlaylist => "read playlist",
             Self::PutSegment => "put segment",
+            Self::PutInit => "put init object",
             Self::PutPlaylist => "put playlist",
             Self::Delete => "delete",
             Self::List => "list",
@@ -86,6 +88,13 @@ impl Calls {
                     Err(error) => Input::StoreFailed(ticket, failure(error)),
                 };
                 outcome(Operation::PutSegment, input, answer.err())
+            }
+            Action::PutInit(StartInit { ticket, key, header }) => {
+                let put = self.store.put(&key, header.bytes().clone(), ObjectClass::Fmp4);
+                let answer = self.within(put).await;
+                let failed = |error: &StoreError| Input::StoreFailed(ticket, failure(error));
+                let input = answer.as_ref().err().map_or(Input::Stored(ticket), failed);
+                outcome(Operation::PutInit, input, answer.err())
             }
             Action::Ask => {
                 let answer = self.within(self.store.get(&self.layout.playlist())).await;
@@ -127,7 +136,7 @@ impl Calls {
 
     /// How long it may take is the machine's to say.
     async fn put_segment(&self, start: Start, dropped: CancellationToken) -> Result<(), StoreError> {
-        let (Start { key, payload: Payload::File { path, .. }, .. }, begun) = (start, clock::now());
+        let (Start { key, payload: Payload::File { path, .. }, header, .. }, begun) = (start, clock::now());
         let unreadable = |error: std::io::Error| {
             let reason = format!("the spooled segment can't be read: {error}");
             match error.kind() {
@@ -137,8 +146,10 @@ impl Calls {
             }
         };
         let put = async {
-            let body = tokio::fs::read(&path).await.map_err(unreadable)?;
-            self.store.put(&key, Bytes::from(body), ObjectClass::Segment).await
+            let mut body = tokio::fs::read(&path).await.map_err(unreadable)?;
+            header.iter().for_each(|header| header.retime(&mut body));
+            let class = if header.is_some() { ObjectClass::Fmp4 } else { ObjectClass::Segment };
+            self.store.put(&key, Bytes::from(body), class).await
         };
         match dropped.run_until_cancelled(put).await {
             Some(answer) => answer,

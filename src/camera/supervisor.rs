@@ -52,6 +52,7 @@ pub fn plan(
         layout: Layout::new(location, camera),
         depth: settings.segments_to_keep,
         target_duration_s: choice.target_duration_s,
+        segment_type: settings.segment_type,
         uploads: UploadLimits {
             // One less than may wait: with all under way, a newer one could only push out one that is nearly there.
             in_flight: UPLOADS_AT_ONCE.min(settings.segments_to_keep - 1),

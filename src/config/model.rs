@@ -10,6 +10,7 @@ use url::Url;
 use crate::domain::choice::{Quality, Wish};
 use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
+use crate::domain::segment::SegmentType;
 use crate::domain::source::Source;
 
 /// A whole, valid configuration.
@@ -78,6 +79,7 @@ pub struct Settings {
     /// The rolling window: how many segments the playlist names.
     pub segments_to_keep: usize,
     pub audio: bool,
+    pub segment_type: SegmentType,
     /// Of the encoder.
     pub threads: u32,
     /// Added to the agent's own niceness.
@@ -96,6 +98,7 @@ impl Default for Settings {
             segment_duration: Duration::from_secs(2),
             segments_to_keep: 5,
             audio: true,
+            segment_type: SegmentType::MpegTs,
             threads: 2,
             nice: 0,
             health_check_interval: DEFAULT_INTERVAL,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::model::Settings;
 use super::read::{Field, Given, Reader, Section};
 use crate::domain::choice::Quality;
+use crate::domain::segment::SegmentType;
 
 pub(super) const KEYS: &[&str] = &[
     "quality",
@@ -15,6 +16,7 @@ pub(super) const KEYS: &[&str] = &[
     "segment_duration",
     "segments_to_keep",
     "audio",
+    "segment_type",
     "threads",
     "nice",
     "health_check_interval",
@@ -35,6 +37,9 @@ const THREADS_MAX: u32 = 16;
 const NICE_MAX: u32 = 19;
 const LOOK_MIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(300);
+
+const SEGMENT_TYPES: [(&str, SegmentType); 2] =
+    [("mpegts", SegmentType::MpegTs), ("fmp4", SegmentType::Fmp4)];
 
 /// How far from a whole number of frames a segment may be: what decimals of a fraction leave over.
 const FRAME_TOLERANCE: f64 = 1e-6;
@@ -83,6 +88,7 @@ pub(super) struct Said {
     duration: Option<Duration>,
     keep: Option<usize>,
     audio: Option<bool>,
+    segment_type: Option<SegmentType>,
     threads: Option<u32>,
     nice: Option<u32>,
     look: Option<Duration>,
@@ -108,6 +114,7 @@ impl Said {
                 .or(segments.map(|(_, keep)| keep))
                 .unwrap_or(built_in.segments_to_keep),
             audio: self.audio.unwrap_or(built_in.audio),
+            segment_type: self.segment_type.unwrap_or(built_in.segment_type),
             threads: self.threads.unwrap_or(built_in.threads),
             nice: self.nice.unwrap_or(built_in.nice),
             health_check_interval: self.look.unwrap_or(built_in.health_check_interval),
@@ -133,6 +140,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let max_bitrate = reader.integer(&section, "max_bitrate", BITRATE_MIN..=BITRATE_MAX);
     let keep = reader.integer(&section, "segments_to_keep", WINDOW_MIN..=WINDOW_MAX);
     let audio = reader.switch(&section, "audio");
+    let segment_type = reader.word(&section, "segment_type", &SEGMENT_TYPES);
     let threads = reader.integer(&section, "threads", 1..=THREADS_MAX);
     let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
@@ -154,6 +162,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         duration: value(&frames.duration).or(base.duration.filter(|_| profile.is_none())),
         keep: value(&keep).map(|keep| keep as usize).or(base.keep.filter(|_| profile.is_none())),
         audio: audio.or(base.audio),
+        segment_type: value(&segment_type).or(base.segment_type),
         threads: value(&threads).or(base.threads),
         nice: value(&nice).or(base.nice),
         look: value(&look).or(base.look),

@@ -7,6 +7,8 @@ pub enum ObjectClass {
     Playlist,
     /// An MPEG-TS segment: its name is never reused, so caches may keep it for ever.
     Segment,
+    /// The same of fMP4, or its init object.
+    Fmp4,
     /// The scratch object of `edge-agent check`.
     Probe,
 }
@@ -17,6 +19,7 @@ impl ObjectClass {
         match name.rsplit_once('.')?.1 {
             "m3u8" => Some(Self::Playlist),
             "ts" => Some(Self::Segment),
+            "m4s" | "mp4" => Some(Self::Fmp4),
             _ => None,
         }
     }
@@ -24,6 +27,7 @@ impl ObjectClass {
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Playlist => "application/vnd.apple.mpegurl",
+            Self::Fmp4 => "video/mp4",
             // A bucket may allow the stream's types only: the probe has to pass for one.
             Self::Segment | Self::Probe => "video/mp2t",
         }
@@ -33,7 +37,7 @@ impl ObjectClass {
         match self {
             // `max-age=1` would not do: a store may append `stale-while-revalidate` to it.
             Self::Playlist | Self::Probe => "no-cache, no-store, must-revalidate",
-            Self::Segment => "public, max-age=31536000, immutable",
+            Self::Segment | Self::Fmp4 => "public, max-age=31536000, immutable",
         }
     }
 }

@@ -3,12 +3,15 @@
 //! ```text
 //! {location}/{camera}/stream.m3u8
 //! {location}/{camera}/segment_{run}_{index}.ts
+//! {location}/{camera}/segment_{run}_{index}.m4s     fMP4
+//! {location}/{camera}/init_{run}.mp4                what its run's segments need
 //! ```
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::ids::{CameraId, Location, RunId};
+use super::segment::SegmentType;
 
 /// The media playlist's name in a camera's folder.
 pub const PLAYLIST_NAME: &str = "stream.m3u8";
@@ -30,6 +33,19 @@ impl ObjectKey {
     /// The last path segment: what a playlist in the same folder names.
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// What kind of segment it is, by its name.
+    pub fn segment_type(&self) -> SegmentType {
+        if self.0.ends_with(FMP4_SUFFIX) { SegmentType::Fmp4 } else { SegmentType::MpegTs }
+    }
+
+    /// What a player needs before this segment: its run's init object, in the same folder. The name follows from the
+    /// segment's, so no two runs ever share one.
+    pub fn init(&self) -> Option<Self> {
+        let folder = self.0.len() - self.file_name().len();
+        let (run, _) = parse_segment_name(self.file_name(), FMP4_SUFFIX)?;
+        Some(Self(format!("{}{}", &self.0[..folder], init_name(run)).into()))
     }
 }
 
@@ -66,18 +82,26 @@ impl Layout {
         self.named(PLAYLIST_NAME)
     }
 
-    pub fn segment(&self, run: RunId, index: u64) -> ObjectKey {
-        self.named(&format!("segment_{run}_{index:06}.ts"))
+    pub fn segment(&self, run: RunId, index: u64, kind: SegmentType) -> ObjectKey {
+        self.named(&format!("segment_{run}_{index:06}{}", suffix(kind)))
+    }
+
+    /// Of an fMP4 run.
+    pub fn init(&self, run: RunId) -> ObjectKey {
+        self.named(&init_name(run))
     }
 
     /// The key behind a name that one of our playlists has; `None` for names that this agent never gives.
     pub fn segment_named(&self, name: &str) -> Option<ObjectKey> {
-        parse_segment_name(name).map(|_| self.named(name))
+        [MPEG_TS_SUFFIX, FMP4_SUFFIX].iter().find_map(|suffix| parse_segment_name(name, suffix))?;
+        Some(self.named(name))
     }
 
-    /// The run that made this object; `None` unless it is a segment in this very folder.
+    /// The run that made this object; `None` unless it is a segment or an init object in this very folder.
     pub fn run_of(&self, key: &ObjectKey) -> Option<RunId> {
-        parse_segment_name(key.as_str().strip_prefix(&*self.folder)?).map(|(run, _)| run)
+        let name = key.as_str().strip_prefix(&*self.folder)?;
+        let segment = |suffix| parse_segment_name(name, suffix).map(|(run, _)| run);
+        segment(MPEG_TS_SUFFIX).or_else(|| segment(FMP4_SUFFIX)).or_else(|| parse_init_name(name))
     }
 
     fn named(&self, name: &str) -> ObjectKey {
@@ -85,8 +109,26 @@ impl Layout {
     }
 }
 
-fn parse_segment_name(name: &str) -> Option<(RunId, u64)> {
-    let (run, index) = name.strip_prefix("segment_")?.strip_suffix(".ts")?.split_once('_')?;
+const MPEG_TS_SUFFIX: &str = ".ts";
+const FMP4_SUFFIX: &str = ".m4s";
+
+fn suffix(kind: SegmentType) -> &'static str {
+    match kind {
+        SegmentType::MpegTs => MPEG_TS_SUFFIX,
+        SegmentType::Fmp4 => FMP4_SUFFIX,
+    }
+}
+
+fn init_name(run: RunId) -> String {
+    format!("init_{run}.mp4")
+}
+
+fn parse_init_name(name: &str) -> Option<RunId> {
+    name.strip_prefix("init_")?.strip_suffix(".mp4")?.parse().ok()
+}
+
+fn parse_segment_name(name: &str, suffix: &str) -> Option<(RunId, u64)> {
+    let (run, index) = name.strip_prefix("segment_")?.strip_suffix(suffix)?.split_once('_')?;
     let digits = index.len() >= 6 && index.bytes().all(|b| b.is_ascii_digit());
     if !digits {
         return None;
@@ -106,10 +148,25 @@ mod tests {
     fn keys_follow_the_layout() {
         let run = RunId::new(0x123, 0xab);
         assert_eq!(layout().playlist().as_str(), "location_1/cam_floor/stream.m3u8");
-        let key = layout().segment(run, 7);
+        let key = layout().segment(run, 7, SegmentType::MpegTs);
         assert_eq!(key.as_str(), "location_1/cam_floor/segment_00000000123000000ab_000007.ts");
         assert_eq!(layout().run_of(&key), Some(run));
+        assert_eq!(key.init(), None);
         assert_eq!(layout().segment_named(key.file_name()), Some(key));
+    }
+
+    #[test]
+    fn an_fmp4_segment_names_its_runs_init_object() {
+        let run = RunId::new(0x123, 0xab);
+        let key = layout().segment(run, 7, SegmentType::Fmp4);
+        assert_eq!(key.as_str(), "location_1/cam_floor/segment_00000000123000000ab_000007.m4s");
+        let init = key.init().unwrap();
+        assert_eq!(init.as_str(), "location_1/cam_floor/init_00000000123000000ab.mp4");
+        assert_eq!(init, layout().init(run));
+        assert_eq!((layout().run_of(&key), layout().run_of(&init)), (Some(run), Some(run)));
+        assert_eq!((key.segment_type(), init.init()), (SegmentType::Fmp4, None));
+        assert_eq!(layout().segment_named(key.file_name()), Some(key));
+        assert_eq!(layout().segment_named(init.file_name()), None, "it is no segment");
     }
 
     #[test]
@@ -118,6 +175,8 @@ mod tests {
             "stream.m3u8",
             "holiday.mp4",
             "segment_.ts",
+            "init_.mp4",
+            "init_00000000123000000ab.ts",
             "segment_00000000123000000ab_7.ts",
             "../segment_00000000123000000ab_000007.ts",
         ] {

@@ -11,6 +11,7 @@ pub mod choice;
 pub mod class;
 pub mod dice;
 pub mod encoder;
+pub mod fmp4;
 pub mod gate;
 pub mod health;
 pub mod ids;

@@ -1,9 +1,21 @@
 //! A finished segment on its way out.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::fmp4::Header;
 use super::ids::RunId;
+
+/// What segments are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SegmentType {
+    /// A transport stream: each segment can be played by itself.
+    #[default]
+    MpegTs,
+    /// Fragmented MP4: needs its run's init object.
+    Fmp4,
+}
 
 /// One segment as the engine hands it over: complete, and never changed again.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +28,8 @@ pub struct Segment {
     pub program_time: SystemTime,
     /// Its program time does not follow from the segment's before it: it needs a discontinuity.
     pub after_break: bool,
+    /// Of an fMP4 run; the same for all of its segments.
+    pub header: Option<Arc<Header>>,
     pub payload: Payload,
 }
 

@@ -1,14 +1,21 @@
 //! Segments on their way to the store: several at once, handed on in order, oldest given up first.
 
+mod inits;
+
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::dice::Dice;
+use super::fmp4::Header;
 use super::gate::{Failure, Gate};
 use super::key::ObjectKey;
 use super::lanes::{Lanes, Mark};
 use super::segment::{Payload, Segment};
 use super::uplink::{Shortage, Uplink};
+
+use inits::Inits;
+pub use inits::{StartInit, Unused};
 
 /// One upload attempt; its answer names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,6 +84,8 @@ pub struct Start {
     pub ticket: Ticket,
     pub key: ObjectKey,
     pub payload: Payload,
+    /// Of an fMP4 segment.
+    pub header: Option<Arc<Header>>,
 }
 
 /// What an answer to an upload means.
@@ -95,6 +104,7 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct Uploads {
     queue: VecDeque<Pending>,
+    inits: Inits,
     /// Given up while under way.
     abandoned: HashMap<Ticket, ObjectKey>,
     next_ticket: u64,
@@ -110,6 +120,7 @@ impl Uploads {
     pub fn new(limits: UploadLimits, dice: Dice) -> Self {
         Self {
             queue: VecDeque::new(),
+            inits: Inits::default(),
             abandoned: HashMap::new(),
             next_ticket: 0,
             gate: Gate::new(limits.most_pause, dice),
@@ -128,8 +139,15 @@ impl Uploads {
     /// Queues a segment; returns those given up for it.
     pub fn push(&mut self, now: Instant, outgoing: Outgoing) -> Vec<GivenUp> {
         self.uplink.produced(now, outgoing.segment.payload.bytes(), outgoing.segment.duration);
-        self.queue.push_back(Pending { outgoing, state: State::Waiting, tried: false });
+        self.queue(outgoing);
         self.trim(now)
+    }
+
+    fn queue(&mut self, outgoing: Outgoing) {
+        if let Some((init, header)) = outgoing.key.init().zip(outgoing.segment.header.clone()) {
+            self.inits.need(init, header);
+        }
+        self.queue.push_back(Pending { outgoing, state: State::Waiting, tried: false });
     }
 
     fn trim(&mut self, now: Instant) -> Vec<GivenUp> {
@@ -150,14 +168,14 @@ impl Uploads {
 
     /// Queues what could not be sent before: that it comes at once is no reason to give it up.
     pub fn push_waiting(&mut self, waiting: impl IntoIterator<Item = Outgoing>) {
-        let pending = |outgoing| Pending { outgoing, state: State::Waiting, tried: false };
-        self.queue.extend(waiting.into_iter().map(pending));
+        waiting.into_iter().for_each(|outgoing| self.queue(outgoing));
         self.room = self.queue.len() + self.limits.backlog;
     }
 
     /// Gives up everything.
     pub fn clear(&mut self) -> Vec<GivenUp> {
         self.room = self.limits.backlog;
+        self.inits.clear();
         let mut given_up = Vec::new();
         for Pending { outgoing, state, tried } in std::mem::take(&mut self.queue) {
             if let State::InFlight(ticket, _) = state {
@@ -211,17 +229,19 @@ impl Uploads {
     pub fn start(&mut self, now: Instant) -> Option<Start> {
         // After a failure one probe goes alone: an outage costs few requests.
         let most = if self.gate.is_failing() { 1 } else { self.lanes.open() };
-        if !self.gate.is_open(now) || (self.in_flight() >= most && !self.uplink.may_hedge(now)) {
+        let is_probed = self.gate.is_failing() && self.inits.in_flight() > 0;
+        let is_full = self.in_flight() >= most && !self.uplink.may_hedge(now);
+        if !self.gate.is_open(now) || is_probed || is_full {
             return None;
         }
-        let ticket = Ticket(self.next_ticket);
+        let ticket = Ticket(self.next_ticket + 1);
         let mark = self.lanes.mark(now, self.in_flight());
         let next = self.queue.iter_mut().find(|p| p.state == State::Waiting)?;
         next.state = State::InFlight(ticket, mark);
-        self.next_ticket += 1;
-        let (key, payload) = (next.outgoing.key.clone(), next.outgoing.segment.payload.clone());
+        let Outgoing { key, segment: Segment { payload, header, .. }, .. } = next.outgoing.clone();
+        self.next_ticket = ticket.0;
         self.uplink.started(now, ticket, payload.bytes(), most);
-        Some(Start { ticket, key, payload })
+        Some(Start { ticket, key, payload, header })
     }
 
     /// The next upload that is to be dropped; its answer is a failure.
@@ -270,6 +290,9 @@ impl Uploads {
 
     pub fn stored(&mut self, now: Instant, ticket: Ticket) -> Answer {
         self.gate.succeeded();
+        if self.inits.answered(ticket, true) {
+            return Answer::Again;
+        }
         self.uplink.stored(now, ticket);
         if let Some(key) = self.abandoned.remove(&ticket) {
             return Answer::Condemned { key, stored: true };
@@ -285,6 +308,11 @@ impl Uploads {
     }
 
     pub fn failed(&mut self, now: Instant, ticket: Ticket, failure: Failure) -> Answer {
+        if self.inits.answered(ticket, false) {
+            // None of its segments can be seen without it, so it is tried again, whatever the reason.
+            self.gate.failed(now, failure);
+            return Answer::Again;
+        }
         if failure != Failure::Never {
             self.gate.failed(now, failure);
         }
@@ -306,15 +334,22 @@ impl Uploads {
         Answer::Again
     }
 
-    /// The oldest segment, once it is stored: what is behind it waits, so that the window stays in order.
+    /// The oldest segment, once it is stored and what it needs is: what is behind it waits, so that the window stays
+    /// in order.
     pub fn pop_stored(&mut self) -> Option<Outgoing> {
-        let stored = self.queue.pop_front_if(|front| front.state == State::Stored)?;
+        let inits = &self.inits;
+        let is_whole = |key: &ObjectKey| key.init().is_none_or(|init| inits.is_stored(&init));
+        let stored = self
+            .queue
+            .pop_front_if(|front| front.state == State::Stored && is_whole(&front.outgoing.key))?;
         self.room = self.room.min(self.queue.len() + self.limits.backlog);
         Some(stored.outgoing)
     }
 
     pub fn contains(&self, key: &ObjectKey) -> bool {
-        self.queue.iter().any(|p| p.outgoing.key == *key) || self.abandoned.values().any(|k| k == key)
+        self.queue.iter().any(|p| p.outgoing.key == *key)
+            || self.abandoned.values().any(|k| k == key)
+            || self.inits.contains(key)
     }
 
     pub fn backlog(&self) -> usize {
@@ -322,12 +357,12 @@ impl Uploads {
     }
 
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.abandoned.is_empty()
+        self.queue.is_empty() && self.abandoned.is_empty() && self.inits.in_flight() == 0
     }
 
     pub fn deadline(&self) -> Option<Instant> {
         let waiting = self.queue.iter().any(|p| p.state == State::Waiting);
-        let blocked = self.gate.is_failing() && self.in_flight() > 0;
+        let blocked = self.gate.is_failing() && self.in_flight() + self.inits.in_flight() > 0;
         if waiting && !blocked { self.gate.opens_at() } else { None }
     }
 }
@@ -361,6 +396,7 @@ mod tests {
             index,
             duration: Duration::from_secs(2),
             after_break: false,
+            header: None,
             program_time: std::time::SystemTime::UNIX_EPOCH,
             payload: Payload::File { path: index.to_string().into(), bytes },
         };

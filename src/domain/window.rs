@@ -116,11 +116,20 @@ impl Window {
         let NewEntry { key, duration, program_time, discontinuity } = new;
         // Somebody set the clock back: stamps may run backwards behind a discontinuity only.
         let goes_back = self.entries.back().is_some_and(|last| program_time < last.program_time);
-        let discontinuity = discontinuity || (goes_back && program_time.is_some());
+        let kind = key.segment_type();
+        let is_other_kind = self.entries.back().is_some_and(|last| last.key.segment_type() != kind);
+        let discontinuity = discontinuity || is_other_kind || (goes_back && program_time.is_some());
+        // An EXT-X-MAP can't be taken back: behind it a transport stream would be read as fMP4. And few players expect
+        // both kinds in one playlist.
+        let mut gone = Vec::new();
+        while is_other_kind && let Some(other) = self.pop() {
+            gone.push(other);
+        }
         let msn = self.next_msn;
         self.next_msn = msn.next();
         self.entries.push_back(Entry { msn, key, duration, program_time, discontinuity });
-        self.slide(now)
+        gone.extend(self.slide(now));
+        gone
     }
 
     /// A segment may leave only if three target durations stay (RFC 8216 6.2.2), and if viewers had the time to see
@@ -151,6 +160,11 @@ impl Window {
 
     pub fn contains(&self, key: &ObjectKey) -> bool {
         self.entries.iter().any(|entry| entry.key == *key)
+    }
+
+    /// As [`Self::contains`], or the init object of a segment.
+    pub fn needs(&self, key: &ObjectKey) -> bool {
+        self.contains(key) || self.entries.iter().any(|entry| entry.key.init().as_ref() == Some(key))
     }
 
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -283,6 +297,19 @@ mod tests {
             shown(&mut window, i, entry(&i.to_string(), 1, true));
         }
         assert_eq!(window.snapshot().entries.len(), 20);
+    }
+
+    #[test]
+    fn a_playlist_has_one_type_of_segments() {
+        let mut window = Window::new(5, 2, Msn(7), 0);
+        for name in ["a.ts", "b.ts"] {
+            assert!(window.push(start(), entry(name, 2000, false)).is_empty());
+        }
+        assert_eq!(names(&window.push(start(), entry("c.m4s", 2000, false))), ["a.ts", "b.ts"]);
+        assert_eq!(names(&window.push(start(), entry("d.ts", 2000, false))), ["c.m4s"]);
+        let playlist = window.snapshot();
+        assert_eq!((playlist.media_sequence, playlist.discontinuity_sequence), (10, 1));
+        assert!(playlist.entries[0].discontinuity, "it looks otherwise");
     }
 
     #[test]

@@ -148,6 +148,7 @@ impl ScriptedRun {
             duration: SEGMENT,
             program_time: clock::wall(),
             after_break: false,
+            header: None,
             payload,
         }
     }

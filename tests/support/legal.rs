@@ -15,6 +15,8 @@ const PLAYLIST_HEADERS: Headers =
     Headers { kind: "application/vnd.apple.mpegurl", cache: "no-cache, no-store, must-revalidate" };
 const SEGMENT_HEADERS: Headers = Headers { kind: "video/mp2t", cache: "public, max-age=31536000, immutable" };
 
+const FMP4_HEADERS: Headers = Headers { kind: "video/mp4", cache: "public, max-age=31536000, immutable" };
+
 struct Headers {
     kind: &'static str,
     cache: &'static str,
@@ -34,6 +36,7 @@ pub struct Answer {
 
 #[derive(Debug)]
 struct Object {
+    /// Of an init object: the longest that needs it.
     segment: Segment,
     /// When the last poll that saw it listed was sent: it was in the playlist at least until then.
     last_listed: Duration,
@@ -60,6 +63,8 @@ pub struct Judge {
     last: Option<(Duration, Playlist)>,
     last_new: Option<Duration>,
     objects: BTreeMap<String, Object>,
+    /// What EXT-X-MAP named.
+    inits: BTreeMap<String, Object>,
     uri_of: BTreeMap<u64, String>,
 }
 
@@ -121,6 +126,7 @@ impl Judge {
                 let problem = format!("MSN {} was {owner} and is now {}", segment.msn, segment.uri);
                 self.breach(answer.received, problem);
             }
+            new.extend(self.list_init(answer, segment, now.duration()));
             let Some(object) = self.objects.get_mut(&segment.uri) else {
                 new.push(segment.uri.clone());
                 self.objects.insert(segment.uri.clone(), first_seen(segment, answer, now.duration()));
@@ -136,11 +142,24 @@ impl Judge {
         new
     }
 
+    /// What the segment needs has to be there as long as it has.
+    fn list_init(&mut self, answer: &Answer, segment: &Segment, longest: Duration) -> Option<String> {
+        let uri = segment.map.clone()?;
+        let Some(init) = self.inits.get_mut(&uri) else {
+            self.inits.insert(uri.clone(), first_seen(segment, answer, longest));
+            return Some(uri);
+        };
+        init.last_listed = answer.sent;
+        init.longest = init.longest.max(longest);
+        init.segment.duration = init.segment.duration.max(segment.duration);
+        None
+    }
+
     /// The answer for an object that was listed once.
     pub fn object(&mut self, uri: &str, answer: &Answer) {
         let listed =
-            self.last.as_ref().is_some_and(|(_, playlist)| playlist.segments.iter().any(|s| s.uri == uri));
-        let Some(object) = self.objects.get_mut(uri) else { return };
+            self.last.as_ref().is_some_and(|(_, playlist)| playlist.segments.iter().any(|s| names(s, uri)));
+        let Some(object) = self.objects.get_mut(uri).or(self.inits.get_mut(uri)) else { return };
         object.being_checked = false;
         object.last_check = answer.received;
         if answer.status != 200 {
@@ -156,13 +175,16 @@ impl Judge {
                 self.breach(answer.received, format!("{uri} has other bytes than before"));
             }
             Some(_) => {}
+            None if uri.ends_with(".m4s") || uri.ends_with(".mp4") => {
+                self.headers(uri, answer, &FMP4_HEADERS);
+            }
             None => self.headers(uri, answer, &SEGMENT_HEADERS),
         }
     }
 
     /// Objects to look at again: those that are listed or held, not too often.
     pub fn due(&mut self, now: Duration) -> Vec<String> {
-        let due = self.objects.iter_mut().filter(|(_, object)| {
+        let due = self.objects.iter_mut().chain(&mut self.inits).filter(|(_, object)| {
             !object.being_checked && now < object.held_until() && now >= object.last_check + RECHECK_EVERY
         });
         due.map(|(uri, object)| {
@@ -175,9 +197,11 @@ impl Judge {
     /// Until when each object has to be there, by its URI; what is listed now is so for ever.
     pub fn held(&self) -> BTreeMap<String, Duration> {
         let listed = self.last.iter().flat_map(|(_, playlist)| &playlist.segments);
+        let objects = self.objects.iter().chain(&self.inits);
         let mut held: BTreeMap<_, _> =
-            self.objects.iter().map(|(uri, object)| (uri.clone(), object.held_until())).collect();
-        held.extend(listed.map(|segment| (segment.uri.clone(), Duration::MAX)));
+            objects.map(|(uri, object)| (uri.clone(), object.held_until())).collect();
+        let names = listed.flat_map(|segment| [Some(&segment.uri), segment.map.as_ref()]);
+        held.extend(names.flatten().map(|uri| (uri.clone(), Duration::MAX)));
         held
     }
 
@@ -189,6 +213,10 @@ impl Judge {
             self.breach(answer.received, format!("{what} has the cache control {:?}", answer.cache_control));
         }
     }
+}
+
+fn names(segment: &Segment, uri: &str) -> bool {
+    segment.uri == uri || segment.map.as_deref() == Some(uri)
 }
 
 fn first_seen(segment: &Segment, answer: &Answer, longest: Duration) -> Object {
@@ -273,6 +301,9 @@ fn changes(before: &Segment, now: &Segment) -> Vec<String> {
     if now.continuity != before.continuity {
         let (from, to) = (before.continuity, now.continuity);
         problems.push(format!("{}: the discontinuity sequence changes from {from} to {to}", now.uri));
+    }
+    if now.map != before.map {
+        problems.push(format!("{} needed {:?} and now {:?}", now.uri, before.map, now.map));
     }
     if now.duration != before.duration {
         problems.push(format!("{} lasted {:?} and now {:?}", now.uri, before.duration, now.duration));

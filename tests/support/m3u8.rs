@@ -21,6 +21,8 @@ pub struct Segment {
     pub discontinuity: bool,
     pub duration: Duration,
     pub uri: String,
+    /// The init object that it needs.
+    pub map: Option<String>,
     /// As tagged, or counted on from the segment before it in the same continuity.
     pub program_time: Option<SystemTime>,
 }
@@ -56,6 +58,8 @@ struct Reader {
     duration: Option<Duration>,
     program_time: Option<SystemTime>,
     discontinuity: bool,
+    /// For all that follow.
+    map: Option<String>,
 }
 
 impl Reader {
@@ -91,6 +95,11 @@ impl Reader {
                 self.discontinuity = true;
                 Ok(())
             }
+            "-X-MAP" => {
+                let uri = value.strip_prefix("URI=\"").and_then(|rest| rest.strip_suffix('"'));
+                self.map = Some(uri.filter(|uri| !uri.contains('"')).ok_or("a map without its URI alone")?.into());
+                Ok(())
+            }
             "-X-PROGRAM-DATE-TIME" => once(&mut self.program_time, date_time(value)?),
             "INF" => once(&mut self.duration, extinf(value)?),
             "-X-ENDLIST" => {
@@ -124,6 +133,7 @@ impl Reader {
             discontinuity,
             duration,
             uri: uri.into(),
+            map: self.map.clone(),
             program_time: self.program_time.take().or(counted_on),
         };
         self.segments.push(segment);
@@ -144,6 +154,9 @@ impl Reader {
         };
         if playlist.version < 3 {
             return Err(format!("version {} knows no fractions in #EXTINF", playlist.version));
+        }
+        if self.map.is_some() && playlist.version < 6 {
+            return Err(format!("version {} knows no #EXT-X-MAP", playlist.version));
         }
         if self.independent.is_none() {
             return Err("no #EXT-X-INDEPENDENT-SEGMENTS".into());

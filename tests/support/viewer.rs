@@ -256,8 +256,12 @@ impl Watching {
 
     fn report(self) -> Report {
         let kept = |segment: Segment| {
-            let file = self.files.get(&segment.uri).cloned();
-            file.map(|file| SeenSegment { segment, file })
+            let file = self.files.get(&segment.uri)?;
+            let file = match &segment.map {
+                None => file.clone(),
+                Some(map) => playable(self.files.get(map)?, file),
+            };
+            Some(SeenSegment { segment, file })
         };
         Report {
             polls: self.polls,
@@ -268,6 +272,14 @@ impl Watching {
             playlists: self.playlists,
         }
     }
+}
+
+/// A file that holds all that a segment needs.
+fn playable(init: &Path, segment: &Path) -> PathBuf {
+    let read = |file| std::fs::read(file).expect("it was kept");
+    let file = segment.with_extension("mp4");
+    std::fs::write(&file, [read(init), read(segment)].concat()).expect("the segment can be kept");
+    file
 }
 
 async fn fetch(

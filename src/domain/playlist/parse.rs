@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::MediaPlaylist;
 use crate::domain::ids::Msn;
-use crate::domain::key::Layout;
+use crate::domain::key::{Layout, ObjectKey};
 use crate::domain::window::Entry;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +76,8 @@ struct Reader {
     duration: Option<Duration>,
     program_time: Option<SystemTime>,
     discontinuity: bool,
+    /// The last EXT-X-MAP: for all segments behind it.
+    map: Option<String>,
 }
 
 impl Reader {
@@ -109,6 +111,7 @@ impl Reader {
             // A stamp that can't be read is no reason to lose the window.
             "#EXT-X-PROGRAM-DATE-TIME" => self.program_time = humantime::parse_rfc3339(value).ok(),
             "#EXT-X-DISCONTINUITY" => self.discontinuity = true,
+            "#EXT-X-MAP" => self.map = Some(value.trim().to_owned()),
             "#EXT-X-ENDLIST" => self.ended = true,
             _ if text.is_empty() || text.starts_with('#') => {}
             _ => self.uri(line, text, layout)?,
@@ -125,11 +128,17 @@ impl Reader {
         }
         let msn = Msn(self.media_sequence.saturating_add(self.named as u64));
         self.named += 1;
-        match layout.segment_named(uri) {
+        match layout.segment_named(uri).filter(|key| self.is_mapped(key)) {
             Some(key) => self.entries.push(Entry { msn, key, duration, program_time, discontinuity }),
             None => self.drop_up_to_here(discontinuity),
         }
         Ok(())
+    }
+
+    /// The map is the one that the segment needs, and that is rendered for it: none for a transport stream.
+    fn is_mapped(&self, key: &ObjectKey) -> bool {
+        let needs = key.init().map(|init| format!("URI=\"{}\"", init.file_name()));
+        self.map == needs
     }
 
     /// A foreign segment: neither it nor what is before it can stay in the window.
@@ -161,6 +170,7 @@ mod tests {
     use super::super::render;
     use super::*;
     use crate::domain::ids::RunId;
+    use crate::domain::segment::SegmentType;
 
     fn layout() -> Layout {
         Layout::new(&"loc".parse().unwrap(), &"cam".parse().unwrap())
@@ -169,7 +179,7 @@ mod tests {
     fn playlist(count: u64) -> MediaPlaylist {
         let entry = |i| Entry {
             msn: Msn(895_000_000 + i),
-            key: layout().segment(RunId::new(1_790_000_000_000, 7), i),
+            key: layout().segment(RunId::new(1_790_000_000_000, 7), i, SegmentType::MpegTs),
             duration: Duration::from_micros(2_000_000 - 66_667 * (i % 2)),
             program_time: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_790_000_000_123 + 2000 * i)),
             discontinuity: i == 1,
@@ -222,6 +232,35 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    fn fmp4_playlist(runs: &[u32]) -> MediaPlaylist {
+        let mut playlist = playlist(runs.len() as u64);
+        for (i, (entry, run)) in playlist.entries.iter_mut().zip(runs).enumerate() {
+            entry.key = layout().segment(RunId::new(1, *run), i as u64, SegmentType::Fmp4);
+        }
+        playlist
+    }
+
+    #[test]
+    fn each_run_of_an_fmp4_playlist_has_its_map() {
+        let playlist = fmp4_playlist(&[1, 1, 2, 2]);
+        let text = render(&playlist);
+        assert_eq!(text.matches("#EXT-X-MAP:").count(), 2, "{text}");
+        assert!(text.contains("#EXT-X-MAP:URI=\"init_0000000000100000002.mp4\"\n"), "{text}");
+        assert_eq!(parse(&text, &layout()), Ok(playlist));
+    }
+
+    #[test]
+    fn a_segment_behind_a_map_that_is_not_its_own_is_foreign() {
+        let map = "#EXT-X-MAP:URI=\"init_0000000000100000002.mp4\"\n";
+        let entries = |text: &str| parse(text, &layout()).unwrap().entries.len();
+        let text = render(&fmp4_playlist(&[1, 1, 2, 2]));
+        assert_eq!(entries(&text.replacen(map, "", 1)), 0, "nobody can play its last segment");
+        assert_eq!(entries(&text.replacen("0000001.mp4", "0000003.mp4", 1)), 2);
+        // Nothing takes a map back.
+        let text = text + "#EXTINF:2.0,\n" + playlist(1).entries[0].key.file_name() + "\n";
+        assert_eq!(entries(&text), 0);
     }
 
     #[test]

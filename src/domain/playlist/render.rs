@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use super::MediaPlaylist;
+use crate::domain::key::ObjectKey;
 use crate::domain::window::Entry;
 
-/// Floating-point EXTINF needs 3, EXT-X-MAP (later, fMP4) needs 6 (RFC 8216 section 7).
+/// Floating-point EXTINF needs 3, EXT-X-MAP needs 6 (RFC 8216 section 7).
 const VERSION: u8 = 6;
 
 /// The playlist as it is stored; segments are named relative to it.
@@ -19,8 +20,13 @@ pub fn render(playlist: &MediaPlaylist) -> String {
          #EXT-X-DISCONTINUITY-SEQUENCE:{}\n#EXT-X-INDEPENDENT-SEGMENTS\n",
         playlist.target_duration_s, playlist.media_sequence, playlist.discontinuity_sequence,
     );
+    let mut init = None;
     for entry in &playlist.entries {
-        render_entry(&mut text, entry);
+        let needs = entry.key.init();
+        // It is for all that follow, until the next one.
+        let new = needs.as_ref().filter(|needs| init.as_ref() != Some(*needs));
+        render_entry(&mut text, entry, new);
+        init = needs;
     }
     if playlist.ended {
         text.push_str("#EXT-X-ENDLIST\n");
@@ -35,9 +41,12 @@ fn is_printable(time: SystemTime) -> bool {
     time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since < YEAR_10000)
 }
 
-fn render_entry(text: &mut String, entry: &Entry) {
+fn render_entry(text: &mut String, entry: &Entry, init: Option<&ObjectKey>) {
     if entry.discontinuity {
         text.push_str("#EXT-X-DISCONTINUITY\n");
+    }
+    if let Some(init) = init {
+        let _ = writeln!(text, "#EXT-X-MAP:URI=\"{}\"", init.file_name());
     }
     if let Some(time) = entry.program_time.filter(|time| is_printable(*time)) {
         let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", humantime::format_rfc3339_millis(time));
@@ -49,7 +58,6 @@ fn render_entry(text: &mut String, entry: &Entry) {
 mod tests {
     use super::*;
     use crate::domain::ids::Msn;
-    use crate::domain::key::ObjectKey;
 
     #[test]
     fn a_time_that_can_not_be_written_is_left_out() {
@@ -64,7 +72,7 @@ mod tests {
         let late = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
         for time in [None, Some(early), Some(late)] {
             let mut text = String::new();
-            render_entry(&mut text, &at(time));
+            render_entry(&mut text, &at(time), None);
             assert_eq!(text, "#EXTINF:2.000000,\na.ts\n");
         }
     }

@@ -225,6 +225,7 @@ mod tests {
 
     use super::*;
     use crate::domain::ids::RunId;
+    use crate::domain::segment::SegmentType;
     use crate::domain::test_time::start;
     use crate::domain::window::NewEntry;
 
@@ -242,7 +243,7 @@ mod tests {
     fn playlist(count: u64) -> MediaPlaylist {
         let mut window = Window::new(50, 2, Msn(100), 7);
         for i in 0..count {
-            let key = layout().segment(RunId::new(1, 1), i);
+            let key = layout().segment(RunId::new(1, 1), i, SegmentType::MpegTs);
             let duration = Duration::from_millis(1_933);
             let program_time = Some(SystemTime::UNIX_EPOCH + 1_000 * u32::try_from(i).unwrap() * duration);
             window.push(start(), NewEntry { key, duration, program_time, discontinuity: i % 2 == 1 });
@@ -278,7 +279,7 @@ mod tests {
         }
         // Older than what was confirmed, or made by somebody else: what was sent does not fit behind it.
         let mut foreign = playlist(5);
-        foreign.entries[4].key = layout().segment(RunId::new(2, 2), 4);
+        foreign.entries[4].key = layout().segment(RunId::new(2, 2), 4, SegmentType::MpegTs);
         for remote in [playlist(3), foreign] {
             let remote = Remote::Found(remote);
             assert!(floor.doubts(start(), &remote));

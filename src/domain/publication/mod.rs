@@ -13,6 +13,7 @@
 //! 7. Two playlist PUTs start no closer than the plan's interval; the newest playlist always follows.
 
 mod floor;
+mod leaving;
 mod ownership;
 #[cfg(test)]
 mod scripts;
@@ -32,9 +33,9 @@ use super::ids::{Msn, RunId};
 use super::key::ObjectKey;
 use super::playlist::MediaPlaylist;
 use super::retired::Retired;
-use super::segment::{Payload, Segment};
+use super::segment::{Payload, Segment, SegmentType};
 use super::uploads::{Answer, GivenUp, Outgoing, Uploads};
-use super::window::{Entry, NewEntry, Window, rounded_s};
+use super::window::{NewEntry, Window, rounded_s};
 
 pub use floor::MOST_NOTED;
 use ownership::Ownership;
@@ -152,6 +153,7 @@ impl Publication {
             Input::StoreRenewed => self.reopen(),
         }
         self.commit(now);
+        self.retire_inits(now);
     }
 
     fn reopen(&mut self) {
@@ -170,7 +172,8 @@ impl Publication {
             || segment.after_break
             || self.last_queued.is_some_and(|last| !follows(last));
         self.last_queued = Some((segment.run, segment.index));
-        let key = self.plan.layout.segment(segment.run, segment.index);
+        let kind = if segment.header.is_some() { SegmentType::Fmp4 } else { SegmentType::MpegTs };
+        let key = self.plan.layout.segment(segment.run, segment.index, kind);
         let outgoing = Outgoing { key, segment, discontinuity };
         if self.window.is_none() {
             return self.wait(now, outgoing);
@@ -225,24 +228,6 @@ impl Publication {
         }
     }
 
-    fn retire(&mut self, gone: Vec<Entry>) {
-        // A playlist that is under way names them still.
-        let under_way = self.playlist_put.map_or(0, |(generation, _)| generation + 1);
-        let generation = self.generation.max(self.stored_generation + 1).max(under_way);
-        for entry in gone {
-            let longest = self.longest_named.remove(&entry.key).unwrap_or_default();
-            self.retired.leaves(generation, entry.key, entry.duration + longest);
-        }
-    }
-
-    fn deleted(&mut self, now: Instant) {
-        self.retired.deleted();
-        if self.retired.take_forgotten() > 0 && self.window.is_some() {
-            // The store deletes again: what was forgotten meanwhile is in the listing.
-            self.sweep.begin_again(now + self.hold_of_unknown(Duration::ZERO));
-        }
-    }
-
     fn playlist_stored(&mut self, now: Instant) {
         self.playlist_gate.succeeded();
         self.uploads.reopen();
@@ -254,27 +239,6 @@ impl Publication {
             self.ownership.floor.confirmed();
             self.put_at.into_iter().for_each(|at| self.ownership.stored(at));
         }
-    }
-
-    fn listed(&mut self, now: Instant, keys: &[ObjectKey]) {
-        let Some(window) = self.window.as_ref().filter(|_| self.sweep.is_listing()) else { return };
-        let known = |key: &ObjectKey| {
-            window.contains(key) || self.uploads.contains(key) || self.retired.contains(key)
-        };
-        let orphans: Vec<_> = keys
-            .iter()
-            .filter(|key| self.plan.layout.run_of(key).is_some() && !known(key))
-            .cloned()
-            .collect();
-        // The listing is the truth: it holds what was forgotten.
-        self.retired.take_forgotten();
-        // Another agent may have taken over while the listing was under way, and viewers may see what it stored: the
-        // next look clears or spares that (see `ownership`).
-        let due = now + LATE_LANDING.max(2 * self.hold_of_unknown(Duration::ZERO));
-        for key in orphans {
-            self.progress.orphans_swept += u64::from(self.retired.condemn(key, due));
-        }
-        self.sweep.done(now);
     }
 
     /// The next thing to do, until there is none.
@@ -298,6 +262,12 @@ impl Publication {
         }
         if self.uploads.ask() {
             return Some(Action::Ask);
+        }
+        // However many segments wait to be seen: they wait for it.
+        if self.window.is_some()
+            && let Some(start) = self.uploads.start_init(now)
+        {
+            return Some(Action::PutInit(start));
         }
         if self.may_upload()
             && let Some(start) = self.uploads.start(now)
@@ -360,10 +330,11 @@ impl Publication {
         let read = self.ownership.read_at(playlist, sweep);
         let playlist = playlist.and_then(|at| self.ownership.put_at(at));
         let upload = if self.may_upload() { self.uploads.deadline() } else { None };
+        let init = self.window.as_ref().and_then(|_| self.uploads.init_deadline());
         let late = self.uploads.look_at();
         let delete = self.window.as_ref().and_then(|_| self.retired.deadline());
         let sweep = sweep.filter(|_| self.ownership.may_sweep());
-        [read, playlist, upload, late, delete, sweep].into_iter().flatten().min()
+        [read, playlist, upload, init, late, delete, sweep].into_iter().flatten().min()
     }
 
     /// All that was produced is stored and listed: an agent that stops may go. Holds that still run are the

@@ -36,6 +36,12 @@ impl Publication {
             Remote::Damaged { next, discontinuity_sequence } => {
                 Window::new(depth, target, next, discontinuity_sequence)
             }
+            // One playlist has one kind of segments: see `Window::push`. Viewers keep the old one until the new one has
+            // enough of the other kind.
+            Remote::Found(playlist) if self.is_other_kind(&playlist) => {
+                self.replaces_unseen = true;
+                Window::new(depth, target, next_msn(&playlist), breaks(&playlist))
+            }
             Remote::Found(playlist) => {
                 let shown = self.ownership.floor.known();
                 self.resume(now, playlist, shown)
@@ -69,11 +75,16 @@ impl Publication {
         self.replaces_unseen && self.sweep.awaits_playlist() && listed < least && more
     }
 
+    fn is_other_kind(&self, playlist: &MediaPlaylist) -> bool {
+        playlist.entries.last().is_some_and(|last| last.key.segment_type() != self.plan.segment_type)
+    }
+
     fn resume(&mut self, now: Instant, playlist: MediaPlaylist, shown: Msn) -> Window {
         self.have_named(&playlist, playlist.duration().max(self.longest_unknown()));
+        playlist.entries.iter().for_each(|entry| self.uploads.init_found(&entry.key));
         let (window, gone) =
             Window::resume(now, self.plan.depth, self.plan.target_duration_s, playlist, shown);
-        self.retired.spare(|key| window.contains(key));
+        self.retired.spare(|key| window.needs(key));
         self.retire(gone);
         window
     }
@@ -91,6 +102,7 @@ impl Publication {
         let window = if last < shown {
             old.raise_discontinuities(breaks);
             self.have_named(&playlist, duration.max(self.longest_unknown()));
+            playlist.entries.iter().for_each(|entry| self.uploads.init_found(&entry.key));
             let foreign = playlist.entries.into_iter().filter(|entry| !old.contains(&entry.key)).collect();
             self.retire(foreign);
             old

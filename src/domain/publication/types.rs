@@ -6,9 +6,9 @@ use crate::domain::gate::Failure;
 use crate::domain::ids::{Msn, RunId};
 use crate::domain::key::{Layout, ObjectKey};
 use crate::domain::playlist::MediaPlaylist;
-use crate::domain::segment::{Payload, Segment};
+use crate::domain::segment::{Payload, Segment, SegmentType};
 use crate::domain::uplink::Shortage;
-use crate::domain::uploads::{Start, Ticket, UploadLimits};
+use crate::domain::uploads::{Start, StartInit, Ticket, UploadLimits};
 
 /// What one stream's publisher is told once.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,7 @@ pub struct Plan {
     /// Segments that the playlist names.
     pub depth: usize,
     pub target_duration_s: u64,
+    pub segment_type: SegmentType,
     pub uploads: UploadLimits,
     /// Between the starts of two playlist PUTs: some stores limit the writes to one key.
     pub min_playlist_interval: Duration,
@@ -73,6 +74,8 @@ pub enum Action {
     /// Read the playlist that viewers see now: answer with `Remote` or `RemoteFailed`.
     ReadRemote,
     Put(Start),
+    /// Store an init object: answer as for a segment.
+    PutInit(StartInit),
     /// Drop this upload: it fails.
     Drop(Ticket),
     /// Ask the store anything small, to see whether it answers: `Answered`.

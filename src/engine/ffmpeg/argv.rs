@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::capabilities::Capabilities;
 use crate::domain::choice::{AudioOut, Choice, Encoding, VideoOut};
+use crate::domain::segment::SegmentType;
 use crate::domain::source::{RtspUrl, Source};
 use crate::engine::StreamSpec;
-use crate::engine::spool::LOCAL_PLAYLIST;
+use crate::engine::spool::{LOCAL_INIT, LOCAL_PLAYLIST, suffix};
 
 /// A camera that says nothing for this long is gone; ffmpeg ends after at most twice that.
 const IO_TIMEOUT: Duration = Duration::from_millis(2_500);
@@ -72,7 +73,7 @@ pub fn command(spec: &StreamSpec, choice: &Choice, ffmpeg: &Capabilities, folder
     args.extend(audio_map(&spec.source, choice.audio));
     args.extend(video(&choice.video, spec.settings.threads));
     args.extend(audio(choice.audio));
-    args.extend(output(choice, folder));
+    args.extend(output(choice, spec.settings.segment_type, folder));
     FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: spec.settings.nice }
 }
 
@@ -173,11 +174,12 @@ fn audio(audio: AudioOut) -> Vec<String> {
     }
 }
 
-fn output(choice: &Choice, folder: &Path) -> Vec<String> {
+fn output(choice: &Choice, kind: SegmentType, folder: &Path) -> Vec<String> {
     let hls_time = format!("{:.3}", choice.cut_after.as_secs_f64());
     let list_size = LOCAL_LIST_SIZE.to_string();
     // In a pattern a `%` of the folder's own name would be a placeholder.
-    let segments = format!("{}/seg_%06d.ts", folder.display().to_string().replace('%', "%%"));
+    let folder_pattern = folder.display().to_string().replace('%', "%%");
+    let segments = format!("{folder_pattern}/seg_%06d.{}", suffix(kind));
     let playlist = folder.join(LOCAL_PLAYLIST).display().to_string();
     // The agent deletes segments, not ffmpeg: it would delete what is not uploaded yet.
     let flags = "independent_segments+omit_endlist+program_date_time+temp_file";
@@ -193,6 +195,10 @@ fn output(choice: &Choice, folder: &Path) -> Vec<String> {
                 "-hls_list_size",
                 &list_size,
             ][..],
+            match kind {
+                SegmentType::MpegTs => &[],
+                SegmentType::Fmp4 => &["-hls_segment_type", "fmp4", "-hls_fmp4_init_filename", LOCAL_INIT],
+            },
             &["-hls_segment_filename", &segments, "-hls_flags", flags, &playlist],
         ]
         .concat(),

@@ -21,6 +21,7 @@ use crate::clock;
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
 use crate::domain::quota;
+use crate::domain::segment::SegmentType;
 use crate::domain::timeline::Timeline;
 use crate::engine::spool::diff::Diff;
 use crate::engine::spool::root::RunFolder;
@@ -57,6 +58,7 @@ impl FfmpegRun {
         workshop: Arc<Workshop>,
         fitness: Fitness,
         acquaintance: Option<Acquaintance>,
+        kind: SegmentType,
     ) -> Self {
         let (events_out, events) = mpsc::channel(64);
         let (halts, halts_in) = mpsc::channel(8);
@@ -64,6 +66,8 @@ impl FfmpegRun {
         let tail = Tail {
             run,
             path: folder.path().to_owned(),
+            kind,
+            header: None,
             diff: Diff::default(),
             timeline: Timeline::default(),
         };

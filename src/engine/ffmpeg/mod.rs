@@ -120,7 +120,9 @@ impl Engine for FfmpegEngine {
         let fitness = Fitness::new(&choice, media.as_ref());
         let acquaintance = if let Sight::Knows(known) = &self.sight { Some(known.clone()) } else { None };
         let workshop = self.workshop.clone();
-        Ok(Box::new(drive::FfmpegRun::start(run, process, folder, bell, workshop, fitness, acquaintance)))
+        let kind = self.spec.settings.segment_type;
+        let run = drive::FfmpegRun::start(run, process, folder, bell, workshop, fitness, acquaintance, kind);
+        Ok(Box::new(run))
     }
 
     fn earlier_runs(&self) -> Vec<RunId> {

@@ -3,16 +3,19 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::clock;
+use crate::domain::fmp4::Header;
 use crate::domain::ids::RunId;
-use crate::domain::segment::{Payload, Segment};
+use crate::domain::lifecycle::Cause;
+use crate::domain::segment::{Payload, Segment, SegmentType};
 use crate::domain::timeline::Timeline;
 use crate::engine::EngineEvent;
-use crate::engine::spool::LOCAL_PLAYLIST;
+use crate::engine::spool::{LOCAL_PLAYLIST, fragments, suffix};
 use crate::engine::spool::diff::{Diff, Listed};
 use crate::engine::spool::root::{discard, used_by_runs};
 
@@ -30,6 +33,9 @@ const BLOCK_BYTES: u64 = 512;
 pub(super) struct Tail {
     pub(super) run: RunId,
     pub(super) path: PathBuf,
+    pub(super) kind: SegmentType,
+    /// Of an fMP4 run, from its first segment on.
+    pub(super) header: Option<Arc<Header>>,
     pub(super) diff: Diff,
     pub(super) timeline: Timeline,
 }
@@ -37,9 +43,10 @@ pub(super) struct Tail {
 impl Tail {
     /// An error: the spool did not answer, so nothing is known; it is asked again.
     pub(super) async fn news(&mut self) -> io::Result<News> {
-        let (folder, mut diff) = (self.path.clone(), self.diff.clone());
+        let (folder, mut diff, kind) = (self.path.clone(), self.diff.clone(), self.kind);
+        let known = self.header.clone();
         // One step, and the diff moves on only if it came to its end: a hang costs time, not segments.
-        let (diff, missed, found, used) = on_disk(move || {
+        let (diff, missed, found, header, used) = on_disk(move || {
             let text = match fs::read(folder.join(LOCAL_PLAYLIST)) {
                 Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
                 // Before the first segment, and after somebody emptied the tmpfs: no news either way.
@@ -49,16 +56,24 @@ impl Tail {
             };
             let news = diff.advance(&text);
             if let Some(first) = news.segments.first() {
-                remove_missed(&folder, first.index, news.missed);
+                remove_missed(&folder, first.index, news.missed, kind);
             }
-            let found: Vec<_> = news.segments.into_iter().map(|listed| weigh(&folder, listed)).collect();
+            // It is whole when the playlist names a segment.
+            let is_due = kind == SegmentType::Fmp4 && known.is_none() && !news.segments.is_empty();
+            let header = if is_due { fragments::read_header(&folder)?.map(Arc::new) } else { known };
+            let found: Vec<_> = news.segments.into_iter().map(|listed| weigh(&folder, listed, kind, header.is_some())).collect();
             // Runs that ended count too: their segments may still wait.
             let used = folder.parent().map_or(0, used_by_runs);
-            Ok((diff, news.missed, found, used))
+            Ok((diff, news.missed, found, header, used))
         })
         .await?;
         self.diff = diff;
+        self.header = header;
         Ok(News { events: self.tell(missed, found), used })
+    }
+
+    fn is_headless(&self) -> bool {
+        self.kind == SegmentType::Fmp4 && self.header.is_none()
     }
 
     fn tell(&mut self, missed: u64, found: Vec<Found>) -> Vec<EngineEvent> {
@@ -89,12 +104,17 @@ impl Tail {
                 duration,
                 program_time: stamp.start,
                 after_break: stamp.is_break,
+                header: self.header.clone(),
                 payload,
             };
             events.push(EngineEvent::Segment(segment));
         }
         if lost > 0 {
             events.push(EngineEvent::Lost { segments: lost });
+        }
+        if self.is_headless() && lost > 0 {
+            // Nobody could play this run.
+            events.push(EngineEvent::Unfit(Cause::Spool));
         }
         events
     }
@@ -116,10 +136,14 @@ struct Found {
     bytes: u64,
 }
 
-fn weigh(folder: &Path, listed: Listed) -> Found {
+fn weigh(folder: &Path, listed: Listed, kind: SegmentType, has_header: bool) -> Found {
     let path = folder.join(&listed.name);
     let bytes = fs::metadata(&path).map_or(0, |meta| meta.len());
-    if bytes == 0 || is_cut_off(bytes, folder) {
+    let is_whole = match kind {
+        SegmentType::MpegTs => !is_cut_off(bytes, folder),
+        SegmentType::Fmp4 => has_header && fragments::is_whole(&path, bytes),
+    };
+    if bytes == 0 || !is_whole {
         // A full file system gives empty files, and half ones, and no error.
         discard(&path);
         return Found { listed, path, bytes: 0 };
@@ -135,9 +159,9 @@ fn is_cut_off(bytes: u64, folder: &Path) -> bool {
 }
 
 /// Segments before `first` that slid out of ffmpeg's playlist unseen would fill the spool.
-fn remove_missed(folder: &Path, first: u64, missed: u64) {
+fn remove_missed(folder: &Path, first: u64, missed: u64, kind: SegmentType) {
     for index in first.saturating_sub(missed.min(MOST_MISSED))..first {
-        discard(&folder.join(format!("seg_{index:06}.ts")));
+        discard(&folder.join(format!("seg_{index:06}.{}", suffix(kind))));
     }
 }
 
@@ -185,6 +209,8 @@ mod tests {
         let mut tail = Tail {
             run: RunId::new(1, 1),
             path: PathBuf::new(),
+            kind: SegmentType::MpegTs,
+            header: None,
             diff: Diff::default(),
             timeline: Timeline::default(),
         };

@@ -53,9 +53,10 @@ impl Diff {
     }
 }
 
-/// `seg_000012.ts` -> 12. Nothing but the very name that ffmpeg was told to give: it becomes a path.
+/// `seg_000012.ts`, `seg_000012.m4s` -> 12. Nothing but the very name that ffmpeg was told to give: it becomes a path.
 fn index_of(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix("seg_")?.strip_suffix(".ts")?;
+    let (digits, suffix) = name.strip_prefix("seg_")?.split_once('.')?;
+    matches!(suffix, "ts" | "m4s").then_some(())?;
     let index = digits.parse().ok().filter(|index| *index < MOST_INDEX)?;
     (digits == format!("{index:06}")).then_some(index)
 }
@@ -80,6 +81,7 @@ mod tests {
         let mut diff = Diff::default();
         assert_eq!(indices(&diff.advance(&playlist(0..2))), [0, 1]);
         assert!(diff.has_told("seg_000001.ts"));
+        assert!(diff.has_told("seg_000001.m4s"), "a run has one type");
         assert!(!diff.has_told("seg_000002.ts") && !diff.has_told("seg_000001.ts.tmp"));
         assert_eq!(diff.advance(&playlist(0..2)), News::default());
         let news = diff.advance(&playlist(1..4));

@@ -167,7 +167,9 @@ impl Drop for RunFolder {
         let path = std::mem::take(&mut self.path);
         // Segments may still wait for their upload; the last of those removes the folder (see `discard`).
         let remove = move || {
-            let _ = fs::remove_file(path.join(super::LOCAL_PLAYLIST));
+            for own in [super::LOCAL_PLAYLIST, super::LOCAL_INIT] {
+                let _ = fs::remove_file(path.join(own));
+            }
             let _ = fs::remove_dir(path);
         };
         // A run is dropped by a task, and a slow card must not hold up the others. What is not done when the agent
@@ -278,7 +280,9 @@ mod tests {
         let spool = CameraSpool::claim(root.path(), &"cam".parse().unwrap()).unwrap();
         let run = spool.run_folder(RunId::new(2, 2)).unwrap();
         let folder = run.path().to_owned();
-        for name in ["seg_000000.ts", "seg_000001.ts", super::super::LOCAL_PLAYLIST] {
+        for name in
+            ["seg_000000.ts", "seg_000001.ts", super::super::LOCAL_PLAYLIST, super::super::LOCAL_INIT]
+        {
             fs::write(folder.join(name), b"x").unwrap();
         }
         discard(&folder.join("seg_000000.ts"));

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::{DEPTH, plan};
 use crate::domain::gate::Failure;
 use crate::domain::ids::Msn;
@@ -25,6 +27,8 @@ pub(super) struct Fate {
 #[derive(Default)]
 pub(super) struct Bucket {
     pub(super) objects: BTreeSet<ObjectKey>,
+    /// What each init object was stored with.
+    pub(super) inits: BTreeMap<ObjectKey, Bytes>,
     pub(super) visible: Option<MediaPlaylist>,
     /// Every object that was ever visible: the MSN it had, the longest playlist, and when it left.
     pub(super) seen: BTreeMap<ObjectKey, Seen>,
@@ -54,6 +58,12 @@ impl Bucket {
         let before = self.breaches.len();
         match action {
             Action::Put(start) => drop(self.objects.insert(start.key.clone())),
+            Action::PutInit(start) => {
+                self.objects.insert(start.key.clone());
+                let first = self.inits.entry(start.key.clone()).or_insert(start.header.bytes().clone());
+                let same = first == start.header.bytes();
+                self.check(same, || format!("{} has other bytes than before", start.key));
+            }
             Action::PutPlaylist(playlist) => self.becomes_visible(now, playlist),
             Action::Delete(keys) => keys.iter().for_each(|key| self.delete(now, key)),
             _ => {}
@@ -74,6 +84,8 @@ impl Bucket {
             Action::ReadRemote => Input::RemoteFailed(failure),
             Action::Put(start) if ok => Input::Stored(start.ticket),
             Action::Put(start) => Input::StoreFailed(start.ticket, failure),
+            Action::PutInit(start) if ok => Input::Stored(start.ticket),
+            Action::PutInit(start) => Input::StoreFailed(start.ticket, failure),
             Action::Ask => Input::Answered(ok),
             Action::PutPlaylist(_) if ok => Input::PlaylistStored,
             Action::PutPlaylist(_) => Input::PlaylistFailed(failure),
@@ -93,7 +105,12 @@ impl Bucket {
 
     fn becomes_visible(&mut self, now: Instant, new: &MediaPlaylist) {
         self.check(new.entries.len() <= self.most.max(24), || "too many entries".into());
+        let of_type = |p: &MediaPlaylist| p.entries.last().map(|entry| entry.key.segment_type());
         let old_target = self.visible.as_ref().map(|old| old.target_duration_s);
+        let is_same_type = self.visible.as_ref().is_none_or(|old| of_type(old) == of_type(new));
+        self.check(new.entries.iter().all(|e| Some(e.key.segment_type()) == of_type(new)), || {
+            "two types of segments in one playlist".into()
+        });
         if let Some(old) = self.visible.take() {
             let last = |p: &MediaPlaylist| p.entries.last().map(|e| e.msn);
             self.check(new.media_sequence >= old.media_sequence, || "media sequence went back".into());
@@ -109,6 +126,8 @@ impl Bucket {
             self.check(entry.msn.0 == new.media_sequence + i as u64, || "numbers have a hole".into());
             let stored = self.objects.contains(&entry.key);
             self.check(stored, || format!("names {} which is not stored", entry.key));
+            let has_init = entry.key.init().is_none_or(|init| self.objects.contains(&init));
+            self.check(has_init, || format!("names {} whose init object is not stored", entry.key));
             let seen = self.seen.entry(entry.key.clone()).or_insert(Seen {
                 msn: entry.msn.0,
                 duration: entry.duration,
@@ -124,7 +143,7 @@ impl Bucket {
         self.check_numbers(new);
         let is_same_plan = old_target.is_none_or(|old| old == new.target_duration_s);
         let has_room = new.entries.len() < Window::most(DEPTH);
-        let time_to_see = if has_room && is_same_plan { new.target_duration_s } else { 0 };
+        let time_to_see = if has_room && is_same_plan && is_same_type { new.target_duration_s } else { 0 };
         let mut early = Vec::new();
         for (key, seen) in &mut self.seen {
             if seen.left_at.is_none() && !new.entries.iter().any(|e| e.key == *key) {
@@ -141,7 +160,8 @@ impl Bucket {
     fn check_numbers(&mut self, new: &MediaPlaylist) {
         for pair in new.entries.windows(2) {
             let run = |e: &Entry| plan().layout.run_of(&e.key);
-            let index = |e: &Entry| e.key.as_str()[e.key.as_str().len() - 9..][..6].parse::<u64>().unwrap();
+            let index =
+                |e: &Entry| e.key.as_str().rsplit(['_', '.']).nth(1).unwrap().parse::<u64>().unwrap();
             let continuous = run(&pair[0]) == run(&pair[1]) && index(&pair[0]) + 1 == index(&pair[1]);
             self.check(continuous || pair[1].discontinuity, || format!("a break without a mark: {pair:?}"));
             let unique = !self.seen.iter().any(|(k, s)| s.msn == pair[0].msn.0 && *k != pair[0].key);
@@ -150,10 +170,15 @@ impl Bucket {
     }
 
     fn delete(&mut self, now: Instant, key: &ObjectKey) {
-        if let Some(seen) = self.seen.get(key) {
-            let kept = seen.left_at.is_some_and(|left| now >= left + seen.duration + seen.longest);
-            self.check(kept, || format!("{key} was deleted too early"));
-        }
+        let needs = |segment: &ObjectKey| segment.init().as_ref() == Some(key);
+        let is_over =
+            |s: &Seen| s.left_at.is_some_and(|left| now >= left + s.duration + s.longest);
+        let early = if self.inits.contains_key(key) {
+            self.seen.iter().find(|(segment, seen)| !is_over(seen) && needs(segment)).map(|(key, _)| key.clone())
+        } else {
+            self.seen.get(key).filter(|seen| !is_over(seen)).map(|_| key.clone())
+        };
+        self.check(early.is_none(), || format!("{key} was deleted too early for {early:?}"));
         self.objects.remove(key);
     }
 }

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::bucket::{Bucket, Fate, read};
+use super::world::header_of;
 use super::{S, plan};
 use crate::domain::dice::Dice;
 use crate::domain::ids::RunId;
 use crate::domain::playlist::MediaPlaylist;
 use crate::domain::publication::{Action, Input, Plan, Publication};
-use crate::domain::segment::{Payload, Segment};
+use crate::domain::segment::{Payload, Segment, SegmentType};
 use crate::domain::test_time::start;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
@@ -62,6 +63,12 @@ impl Rivals {
         let now = start();
         let (bucket, dice) = (Bucket::default(), Dice::new(seed));
         Self { began: now, now, bucket, agents: [agent(), agent()], dice, latency_ms, stale: None }
+    }
+
+    pub(super) fn of_types(seed: u64, latency_ms: u64, kinds: [SegmentType; 2]) -> Self {
+        let mut rivals = Self::new(seed, latency_ms);
+        rivals.agents.iter_mut().zip(kinds).for_each(|(agent, kind)| agent.plan.segment_type = kind);
+        rivals
     }
 
     /// Its first segment comes a moment later.
@@ -133,7 +140,9 @@ impl Rivals {
             let path = format!("{}-{}", agent.run, agent.index).into();
             let payload = Payload::File { path, bytes: 1000 };
             let (run, index, program_time) = (agent.run, agent.index, SystemTime::UNIX_EPOCH);
-            let segment = Segment { run, index, duration: 2 * S, program_time, after_break: false, payload };
+            let header = header_of(run, agent.plan.segment_type);
+            let segment =
+                Segment { run, index, duration: 2 * S, program_time, after_break: false, header, payload };
             machine.handle(now, Input::Produced(segment));
             agent.index += 1;
             agent.produce_at = now + 2 * S;

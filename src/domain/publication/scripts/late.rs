@@ -43,9 +43,9 @@ proptest! {
 
     #[test]
     fn numbers_never_go_back_after_a_late_read(
-        starts in starts(), fates in prop::collection::vec(fate(), 0..20),
+        starts in starts(), fates in prop::collection::vec(fate(), 0..20), kind in kind(),
     ) {
-        let mut world = World::new(fates);
+        let mut world = World::of_type(fates, kind);
         live(&mut world, 20 * S);
         for start in starts {
             world.crash();

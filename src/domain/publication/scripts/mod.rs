@@ -2,6 +2,7 @@
 
 mod bucket;
 mod duel;
+mod init;
 mod interval;
 mod late;
 mod mixed;
@@ -19,6 +20,7 @@ use crate::domain::gate::Failure;
 use crate::domain::ids::{Msn, RunId};
 use crate::domain::key::Layout;
 use crate::domain::publication::{Action, Input};
+use crate::domain::segment::SegmentType;
 use crate::domain::uploads::UploadLimits;
 
 use bucket::Fate;
@@ -32,6 +34,7 @@ fn plan() -> Plan {
         layout: Layout::new(&"loc".parse().unwrap(), &"cam".parse().unwrap()),
         depth: DEPTH,
         target_duration_s: 2,
+        segment_type: SegmentType::MpegTs,
         uploads: UploadLimits {
             in_flight: 3,
             backlog: 4,
@@ -54,6 +57,10 @@ fn fate() -> impl Strategy<Value = Fate> {
     })
 }
 
+fn kind() -> impl Strategy<Value = SegmentType> {
+    prop_oneof![Just(SegmentType::MpegTs), Just(SegmentType::Fmp4)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
@@ -61,8 +68,9 @@ proptest! {
     fn no_store_breaks_the_invariants(
         fates in prop::collection::vec(fate(), 1..60),
         events in prop::collection::vec((0u8..40, 0u64..5_000), 1..60),
+        kind in kind(),
     ) {
-        let mut world = World::new(fates);
+        let mut world = World::of_type(fates, kind);
         for (event, wait_ms) in events {
             match event {
                 0 => world.new_run(),
@@ -177,7 +185,7 @@ fn a_store_that_refuses_playlists_does_not_fill_with_segments() {
 fn what_a_store_refused_to_delete_is_swept_when_it_deletes_again() {
     let mut world = World::new(vec![]);
     for i in 0..15_000u64 {
-        let key = plan().layout.segment(RunId::new(7, 7), i);
+        let key = plan().layout.segment(RunId::new(7, 7), i, SegmentType::MpegTs);
         world.bucket.objects.insert(key.clone());
         world.machine.retired.condemn(key, world.now);
     }

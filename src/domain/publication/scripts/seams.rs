@@ -9,6 +9,7 @@ use crate::domain::gate::Failure;
 use crate::domain::ids::{Msn, RunId};
 use crate::domain::playlist::MediaPlaylist;
 use crate::domain::publication::{Action, Input};
+use crate::domain::segment::SegmentType;
 use crate::domain::window::Entry;
 
 /// Its run is the younger one.
@@ -19,7 +20,7 @@ fn other() -> RunId {
 fn of_another(first: u64) -> MediaPlaylist {
     let entry = |i| Entry {
         msn: Msn(first + i),
-        key: plan().layout.segment(other(), i),
+        key: plan().layout.segment(other(), i, SegmentType::MpegTs),
         duration: 2 * S,
         program_time: None,
         discontinuity: false,

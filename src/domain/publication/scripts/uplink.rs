@@ -110,6 +110,7 @@ impl Link {
             duration: SEGMENT,
             program_time,
             after_break: false,
+            header: None,
             payload,
         };
         self.produced += 1;
@@ -144,6 +145,8 @@ impl Link {
         let input = match action {
             Action::Put(start) if ok => Input::Stored(start.ticket),
             Action::Put(start) => Input::StoreFailed(start.ticket, failure),
+            Action::PutInit(start) if ok => Input::Stored(start.ticket),
+            Action::PutInit(start) => Input::StoreFailed(start.ticket, failure),
             Action::Ask => Input::Answered(ok),
             Action::PutPlaylist(playlist) if ok => {
                 self.longest_silence = self.longest_silence.max(self.now - self.last_news);

@@ -1,14 +1,16 @@
 //! A store that treats each call as a script says, and a viewer before it.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::bucket::{Bucket, Fate, read};
 use super::{S, plan};
+use crate::domain::fmp4::Header;
 use crate::domain::ids::RunId;
 use crate::domain::playlist::MediaPlaylist;
 use crate::domain::publication::{Action, Input, Plan, Publication};
-use crate::domain::segment::{Payload, Segment};
+use crate::domain::segment::{Payload, Segment, SegmentType};
 use crate::domain::test_time::start;
 use crate::domain::uploads::Ticket;
 
@@ -68,6 +70,11 @@ impl World {
         }
     }
 
+    pub(super) fn of_type(fates: Vec<Fate>, segment_type: SegmentType) -> Self {
+        let plan = Plan { segment_type, ..plan() };
+        Self { machine: Publication::new(plan.clone(), 42), plan, ..Self::new(fates) }
+    }
+
     pub(super) fn fate(&mut self) -> Fate {
         self.next_fate += 1;
         let kind = Fate { delay_ms: 30, works: true, answers: true, never: false };
@@ -85,6 +92,7 @@ impl World {
             index: self.index,
             duration,
             after_break: false,
+            header: header_of(self.run, self.plan.segment_type),
             program_time: SystemTime::UNIX_EPOCH
                 + Duration::from_millis(self.clock_ms as u64 + 2000 * self.produced),
             payload: Payload::File { path, bytes: self.bytes },
@@ -231,9 +239,14 @@ impl World {
         self.step(self.now + time);
         assert!(self.machine.is_drained(), "{:?}", self.machine);
         assert!(self.pending.is_empty());
-        let listed: BTreeSet<_> =
-            self.bucket.visible.iter().flat_map(|p| &p.entries).map(|e| e.key.clone()).collect();
+        let listed = self.bucket.visible.iter().flat_map(|p| &p.entries).map(|e| e.key.clone());
+        let listed: BTreeSet<_> = listed.flat_map(|key| [key.init(), Some(key)]).flatten().collect();
         assert_eq!(self.bucket.objects, listed, "orphans, or listed but missing");
         assert_eq!((self.machine.progress().backlog, self.held), (0, 0), "segments, and bytes in the spool");
     }
+}
+
+/// Each run has another one.
+pub(super) fn header_of(run: RunId, kind: SegmentType) -> Option<Arc<Header>> {
+    (kind == SegmentType::Fmp4).then(|| Arc::new(Header::of_tests(&run.to_string())))
 }

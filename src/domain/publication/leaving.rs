@@ -1,0 +1,79 @@
+//! What is not named any more: held, deleted, and what was forgotten swept.
+
+use std::time::{Duration, Instant};
+
+use super::{LATE_LANDING, Publication};
+use crate::domain::key::ObjectKey;
+use crate::domain::uploads::Unused;
+use crate::domain::window::Entry;
+
+impl Publication {
+    /// Of the next playlist: one that is under way may name still what left the window.
+    fn next_generation(&self) -> u64 {
+        let under_way = self.playlist_put.map_or(0, |(generation, _)| generation + 1);
+        self.generation.max(self.stored_generation + 1).max(under_way)
+    }
+
+    pub(super) fn retire(&mut self, gone: Vec<Entry>) {
+        let generation = self.next_generation();
+        for entry in gone {
+            let longest = self.longest_named.remove(&entry.key).unwrap_or_default();
+            let hold = entry.duration + longest;
+            self.uploads.init_held(&entry.key, hold);
+            self.retired.leaves(generation, entry.key, hold);
+        }
+    }
+
+    /// Init objects that nothing needs any more stay as long as any segment that needed them.
+    pub(super) fn retire_inits(&mut self, now: Instant) {
+        let Some(window) = &self.window else { return };
+        // Another segment of that run may come.
+        let newest = self.newest_init();
+        let is_used = |key: &ObjectKey| window.needs(key) || newest.as_ref() == Some(key);
+        let unused = self.uploads.take_unused_inits(is_used);
+        let generation = self.next_generation();
+        for Unused { key, hold } in unused {
+            match hold {
+                Some(hold) => self.retired.leaves(generation, key, hold),
+                None => _ = self.retired.condemn(key, now + LATE_LANDING),
+            }
+        }
+    }
+
+    fn newest_init(&self) -> Option<ObjectKey> {
+        self.last_queued.map(|(run, _)| self.plan.layout.init(run))
+    }
+
+    pub(super) fn deleted(&mut self, now: Instant) {
+        self.retired.deleted();
+        if self.retired.take_forgotten() > 0 && self.window.is_some() {
+            // The store deletes again: what was forgotten meanwhile is in the listing.
+            self.sweep.begin_again(now + self.hold_of_unknown(Duration::ZERO));
+        }
+    }
+
+    pub(super) fn listed(&mut self, now: Instant, keys: &[ObjectKey]) {
+        let Some(window) = self.window.as_ref().filter(|_| self.sweep.is_listing()) else { return };
+        let newest = self.newest_init();
+        let known = |key: &ObjectKey| {
+            window.contains(key)
+                || self.uploads.contains(key)
+                || self.retired.contains(key)
+                || newest.as_ref() == Some(key)
+        };
+        let orphans: Vec<_> = keys
+            .iter()
+            .filter(|key| self.plan.layout.run_of(key).is_some() && !known(key))
+            .cloned()
+            .collect();
+        // The listing is the truth: it holds what was forgotten.
+        self.retired.take_forgotten();
+        // Another agent may have taken over while the listing was under way, and viewers may see what it stored: the
+        // next look clears or spares that (see `ownership`).
+        let due = now + LATE_LANDING.max(2 * self.hold_of_unknown(Duration::ZERO));
+        for key in orphans {
+            self.progress.orphans_swept += u64::from(self.retired.condemn(key, due));
+        }
+        self.sweep.done(now);
+    }
+}

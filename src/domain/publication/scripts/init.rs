@@ -1,0 +1,110 @@
+//! Init objects of fMP4 runs, by example; that none is missing or deleted too early is in `bucket`.
+
+use super::bucket::Fate;
+use super::world::World;
+use super::{S, plan};
+use crate::domain::publication::{Action, Plan};
+use crate::domain::segment::SegmentType;
+
+fn fmp4() -> World {
+    World::of_type(vec![], SegmentType::Fmp4)
+}
+
+fn live(world: &mut World, segments: u32) {
+    for _ in 0..segments {
+        world.produce();
+        world.step(world.now + 2 * S);
+    }
+}
+
+fn inits(world: &World) -> Vec<String> {
+    let names = world.bucket.objects.iter().map(|key| key.file_name().to_owned());
+    names.filter(|name| name.starts_with("init_")).collect()
+}
+
+#[test]
+fn each_run_has_one_and_it_leaves_after_its_segments() {
+    let mut world = fmp4();
+    live(&mut world, 10);
+    let first = inits(&world);
+    assert_eq!(first.len(), 1, "however long the run is");
+    world.new_run();
+    live(&mut world, 1);
+    assert_eq!(inits(&world).len(), 2);
+    // Until then the first run's last segments are listed or held.
+    live(&mut world, 5);
+    assert!(inits(&world).contains(&first[0]));
+    live(&mut world, 6);
+    assert!(inits(&world).len() == 1 && !inits(&world).contains(&first[0]));
+    let progress = world.machine.progress();
+    assert_eq!((progress.segments_published, progress.orphans_swept), (22, 0), "it was not the sweep");
+}
+
+#[test]
+fn no_playlist_comes_before_it() {
+    let mut world = fmp4();
+    world.produce();
+    world.step(world.now + S / 20);
+    let at = world.pending.iter().position(|(_, action, _)| matches!(action, Action::PutInit(_)));
+    let (_, late, fate) = world.pending.remove(at.expect("it goes first"));
+    // Its segments are stored meanwhile, as many as may be under way.
+    live(&mut world, 3);
+    assert!(world.bucket.objects.len() >= 3 && world.bucket.visible.is_none());
+    world.pending.push((world.now, late, fate));
+    world.step(world.now + S);
+    assert_eq!(world.bucket.visible.as_ref().unwrap().entries.len(), 4);
+    assert_eq!(world.machine.progress().segments_given_up, 0);
+    world.settle();
+}
+
+#[test]
+fn one_that_is_refused_is_tried_again() {
+    let mut world = fmp4();
+    world.fates = vec![Fate { delay_ms: 10, works: false, answers: false, never: true }];
+    live(&mut world, 10);
+    assert!(world.bucket.visible.is_none());
+    world.fates.clear();
+    live(&mut world, 30);
+    assert!(world.bucket.visible.is_some());
+    world.settle();
+}
+
+#[test]
+fn one_of_a_dead_run_is_swept() {
+    let mut world = fmp4();
+    live(&mut world, 3);
+    world.new_run();
+    world.takes_no_playlist = true;
+    world.produce();
+    world.step(world.now + S / 2);
+    assert_eq!(inits(&world).len(), 2);
+    // Nobody knows the second one any more: it is named nowhere.
+    world.note = None;
+    world.crash();
+    world.takes_no_playlist = false;
+    live(&mut world, 200);
+    assert_eq!(inits(&world).len(), 1);
+    assert!(world.machine.progress().orphans_swept > 0);
+    world.settle();
+}
+
+#[test]
+fn another_type_begins_a_new_window_and_the_numbers_go_on() {
+    for (old, new) in [(SegmentType::Fmp4, SegmentType::MpegTs), (SegmentType::MpegTs, SegmentType::Fmp4)] {
+        let mut world = World::of_type(vec![], old);
+        live(&mut world, 10);
+        let before = world.bucket.visible.clone().unwrap();
+        world.crash_and_follow(Plan { segment_type: new, ..plan() });
+        // All at once: a window is there before it takes the old one's place.
+        (0..3).for_each(|_| world.produce());
+        world.step(world.now + S);
+        let after = world.bucket.visible.clone().unwrap();
+        assert_eq!(after.media_sequence, before.entries.last().unwrap().msn.next().0);
+        assert!(after.discontinuity_sequence >= before.discontinuity_sequence);
+        assert!(after.entries[0].discontinuity);
+        assert_eq!(after.entries.len(), 3);
+        assert!(before.entries.iter().all(|entry| world.bucket.objects.contains(&entry.key)), "they are held");
+        live(&mut world, 3);
+        world.settle();
+    }
+}

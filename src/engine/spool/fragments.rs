@@ -1,0 +1,77 @@
+//! An fMP4 run's files: is what ffmpeg wrote whole? A full file system cuts files off and gives no error.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use super::LOCAL_INIT;
+use crate::domain::fmp4::Header;
+
+/// Far above any.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// A run's init object; `None`: it is missing or cut off.
+///
+/// # Errors
+/// It could not be read: perhaps later.
+pub fn read_header(folder: &Path) -> io::Result<Option<Header>> {
+    let path = folder.join(LOCAL_INIT);
+    match fs::metadata(&path) {
+        Ok(meta) if meta.len() <= MOST_BYTES => Ok(Header::read(fs::read(&path)?)),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether boxes fill the file to its end. What can't be read is left to whoever wants its bytes.
+pub fn is_whole(path: &Path, bytes: u64) -> bool {
+    let ends = || -> io::Result<u64> {
+        let (mut file, mut at) = (File::open(path)?, 0);
+        while at < bytes {
+            let mut head = [0; 16];
+            file.seek(SeekFrom::Start(at))?;
+            let room = (bytes - at).min(16) as usize;
+            file.read_exact(&mut head[..room])?;
+            let [a, b, c, d, _, _, _, _, long @ ..] = head;
+            at += match u32::from_be_bytes([a, b, c, d]) {
+                1 => u64::from_be_bytes(long).max(16),
+                size => u64::from(size).max(8),
+            };
+        }
+        Ok(at)
+    };
+    ends().map_or(true, |end| end == bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_cut_off_is_not_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seg_000000.m4s");
+        let mut bytes = [&16u32.to_be_bytes()[..], b"moof", &[0; 8], &1u32.to_be_bytes(), b"mdat"].concat();
+        bytes.extend(116u64.to_be_bytes());
+        bytes.extend([0; 100]);
+        fs::write(&path, &bytes).unwrap();
+        assert!(is_whole(&path, bytes.len() as u64));
+        for cut in [1, 7, 17, 40, 131] {
+            fs::write(&path, &bytes[..cut]).unwrap();
+            assert!(!is_whole(&path, cut as u64), "{cut}");
+        }
+        fs::write(&path, &bytes[..16]).unwrap();
+        assert!(is_whole(&path, 16), "what ends with a box can't be told from a whole one");
+    }
+
+    #[test]
+    fn half_an_init_object_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read_header(folder.path()).unwrap().is_none());
+        for half in [&b""[..], b"\0\0\0\x10ftyp"] {
+            fs::write(folder.path().join(LOCAL_INIT), half).unwrap();
+            assert!(read_header(folder.path()).unwrap().is_none());
+        }
+    }
+}
