@@ -27,6 +27,8 @@ mod camera;
 #[path = "support/clip.rs"]
 #[allow(dead_code, reason = "another test binary uses the rest")]
 mod clip;
+#[path = "engine/fmp4.rs"]
+mod fmp4;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -372,8 +374,12 @@ fn media(opts: &CameraOpts) -> Media {
 
 /// An engine that copies this camera's streams.
 async fn copying(camera: &Camera, opts: &CameraOpts, spool: &Path) -> FfmpegEngine {
-    let ffmpeg = detect(None).await.expect("install ffmpeg: apt-get install ffmpeg");
     let settings = Settings { quality: Some(Quality::Auto), ..Settings::default() };
+    copying_as(camera, opts, spool, settings).await
+}
+
+async fn copying_as(camera: &Camera, opts: &CameraOpts, spool: &Path, settings: Settings) -> FfmpegEngine {
+    let ffmpeg = detect(None).await.expect("install ffmpeg: apt-get install ffmpeg");
     let (workshop, spec) = workshop_of(ffmpeg, &camera.url(), spool, u64::MAX, settings);
     let acquaintance = Acquaintance::default();
     acquaintance.learn(Known::Media(media(opts)));

@@ -32,7 +32,7 @@ async fn the_page_plays_the_bucket() {
     viewer.segments(2, UP_WITHIN).await;
 
     let page = Url::parse_with_params(&format!("http://{listen}/"), [("src", &playlist)]).unwrap();
-    play(page.as_str(), "minio").await;
+    play(page.as_str(), "minio", WATCH_SECONDS).await;
     agent.assert_running();
     agent.stop(STOP_WITHIN).await;
     viewer.stop().await.assert_legal();
@@ -45,7 +45,7 @@ async fn the_demo_plays_and_leaves_nothing_behind() {
     let place = Place::new("demo");
     let mut agent = place.start(&["demo", "--for", "60s", "--listen", &listen]);
     agent.log_line(&["playable"], UP_WITHIN).await;
-    play(&format!("http://{listen}/"), "demo").await;
+    play(&format!("http://{listen}/"), "demo", WATCH_SECONDS).await;
     agent.assert_running();
     let folders = demo_folders(agent.id());
     assert!(!folders.is_empty(), "the demo's folder is not where this test looks for it");
@@ -85,13 +85,13 @@ fn demo_folders(pid: u32) -> Vec<PathBuf> {
 }
 
 /// Opens the page, watches the picture move, keeps a screenshot and the figures in `artifacts/`.
-async fn play(page: &str, name: &str) {
+pub async fn play(page: &str, name: &str, seconds: u32) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let artifacts = root.join("artifacts");
     std::fs::create_dir_all(&artifacts).unwrap();
     let mut command = Command::new("node");
     command.arg(root.join("tests/browser/play.mjs")).args(["--page", page]);
-    command.args(["--seconds", &WATCH_SECONDS.to_string(), "--max-stalls", "1"]);
+    command.args(["--seconds", &seconds.to_string(), "--max-stalls", "1"]);
     command.arg("--screenshot").arg(artifacts.join(format!("{name}.png")));
     command.arg("--out").arg(artifacts.join(format!("{name}.json")));
     let output = timeout(PLAY_WITHIN, command.kill_on_drop(true).output())

@@ -14,10 +14,16 @@ const LIST_EVERY: Duration = Duration::from_secs(1);
 
 /// The names of a folder's segments.
 pub async fn segments(client: &Client, folder: &str) -> Vec<String> {
+    let names = objects(client, folder).await;
+    names.into_iter().filter(|name| name.ends_with(".ts")).collect()
+}
+
+/// All that a folder holds.
+pub async fn objects(client: &Client, folder: &str) -> Vec<String> {
     let listed = client.list_objects_v2().bucket(BUCKET).prefix(folder).send().await.expect("MinIO lists");
     assert!(!listed.is_truncated().unwrap_or_default(), "more than a page of objects in {folder}");
     let names = listed.contents().iter().filter_map(|object| object.key()?.strip_prefix(folder));
-    names.filter(|name| name.ends_with(".ts")).map(str::to_owned).collect()
+    names.map(str::to_owned).collect()
 }
 
 /// Lists a folder every second.

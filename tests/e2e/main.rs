@@ -11,6 +11,7 @@ mod cameras;
 mod commands;
 mod credentials;
 mod faults;
+mod fmp4;
 mod main_job;
 mod ownership;
 mod reload;

@@ -75,6 +75,7 @@ async fn segments(folder: &Path) -> Vec<SeenSegment> {
                 discontinuity: false,
                 duration: Duration::from_secs(2),
                 uri: format!("{msn}.ts"),
+                map: None,
                 program_time: None,
             },
             file: folder.join(format!("{msn:03}.ts")),

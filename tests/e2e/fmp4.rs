@@ -1,0 +1,55 @@
+//! Segments of fMP4, with the init object of their run.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::browser::{free_address, play};
+use crate::support::agent::Place;
+use crate::support::camera::{Camera, CameraOpts};
+use crate::support::frames::{self, Expected};
+use crate::support::viewer::Viewer;
+use crate::{
+    BUCKET, NO_FFMPEG_WITHIN, STOP_WITHIN, UP_WITHIN, bucket, folder_of, minio, my_turn, playlist_of,
+};
+
+const CAMERA: &str = "cam_floor";
+const WATCH_SECONDS: u32 = 10;
+const MORE_WITHIN: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_fmp4_stream_plays_and_is_legal_past_a_kill() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let camera = Camera::start(CameraOpts::default()).await;
+    let listen = free_address();
+    let mut place = Place::new("fmp4");
+    let settings = format!("http:\n  listen: {listen}\ndefaults:\n  settings: {{segment_type: fmp4}}\n");
+    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &settings);
+    let playlist = playlist_of(&minio, CAMERA);
+    let mut viewer = Viewer::watch(&playlist, &place.path().join("seen"));
+    let mut agent = place.start(&[]);
+    viewer.segments(2, UP_WITHIN).await;
+    let page = Url::parse_with_params(&format!("http://{listen}/"), [("src", &playlist)]).unwrap();
+    play(page.as_str(), "fmp4", WATCH_SECONDS).await;
+
+    agent.kill9().await;
+    place.no_ffmpeg_within(NO_FFMPEG_WITHIN).await;
+    let known = viewer.segment_count();
+    agent = place.start(&[]);
+    viewer.segments(known + 4, MORE_WITHIN).await;
+    agent.stop(STOP_WITHIN).await;
+
+    let names = bucket::objects(&minio.client(), &folder_of(CAMERA)).await;
+    let inits = names.iter().filter(|name| name.starts_with("init_")).count();
+    assert_eq!(inits, 2, "one for each run: {names:?}");
+    assert!(!names.iter().any(|name| name.ends_with(".ts")), "{names:?}");
+    let report = viewer.stop().await;
+    report.assert_legal();
+    let text = &report.playlists.last().expect("a playlist").1;
+    assert!(text.contains("#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init_"), "{text}");
+    let expected = Expected { size: (854, 480), fps: 15, audio: true };
+    let last = report.segments.len() - 6;
+    let faults = frames::faults(&report.segments[last..], expected).await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
