@@ -19,7 +19,7 @@ use crate::clock;
 use crate::config::model::Camera;
 use crate::config::same_stream;
 use crate::domain::backoff::Backoff;
-use crate::domain::choice::{Choice, Quality, decide};
+use crate::domain::choice::{Choice, decide};
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::lifecycle::Patience;
 use crate::domain::publication::Plan;
@@ -220,12 +220,11 @@ impl Run<'_> {
         let Camera { id, source, settings, .. } = &self.assignment.camera;
         let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
         let workshop = self.keeper.around.workshop.clone();
-        let (engine, is_chosen) = match settings.quality {
-            Some(Quality::Auto) => {
-                let is_chosen = self.acquaintance.known() != Known::Nothing;
-                (FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()), is_chosen)
-            }
-            _ => (FfmpegEngine::new(workshop, spec), true),
+        let (engine, is_chosen) = if settings.wish().depends_on_media() {
+            let is_chosen = self.acquaintance.known() != Known::Nothing;
+            (FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()), is_chosen)
+        } else {
+            (FfmpegEngine::new(workshop, spec), true)
         };
         // A camera that changes all the time must not fill the log.
         if is_chosen && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {

@@ -80,6 +80,8 @@ pub struct Settings {
     pub segments_to_keep: usize,
     pub audio: bool,
     pub segment_type: SegmentType,
+    /// The camera's own video where it can be copied, also H.265: then segments are fMP4.
+    pub passthrough: bool,
     /// Of the encoder.
     pub threads: u32,
     /// Added to the agent's own niceness.
@@ -99,6 +101,7 @@ impl Default for Settings {
             segments_to_keep: 5,
             audio: true,
             segment_type: SegmentType::MpegTs,
+            passthrough: false,
             threads: 2,
             nice: 0,
             health_check_interval: DEFAULT_INTERVAL,
@@ -111,6 +114,7 @@ impl Settings {
     pub fn wish(&self) -> Wish {
         Wish {
             quality: self.quality,
+            passthrough: self.passthrough,
             width: self.target_width,
             fps: self.target_fps,
             segment_duration: self.segment_duration,

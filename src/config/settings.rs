@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::model::Settings;
-use super::read::{Field, Given, Reader, Section};
+use super::read::{Field, Given, Reader, Section, Spot};
 use crate::domain::choice::Quality;
 use crate::domain::segment::SegmentType;
 
@@ -17,6 +17,7 @@ pub(super) const KEYS: &[&str] = &[
     "segments_to_keep",
     "audio",
     "segment_type",
+    "video",
     "threads",
     "nice",
     "health_check_interval",
@@ -38,6 +39,8 @@ const NICE_MAX: u32 = 19;
 const LOOK_MIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(300);
 
+/// Whether the video is passed through.
+const VIDEOS: [(&str, bool); 2] = [("h264", false), ("passthrough", true)];
 const SEGMENT_TYPES: [(&str, SegmentType); 2] =
     [("mpegts", SegmentType::MpegTs), ("fmp4", SegmentType::Fmp4)];
 
@@ -89,6 +92,7 @@ pub(super) struct Said {
     keep: Option<usize>,
     audio: Option<bool>,
     segment_type: Option<SegmentType>,
+    passthrough: Option<bool>,
     threads: Option<u32>,
     nice: Option<u32>,
     look: Option<Duration>,
@@ -102,6 +106,9 @@ impl Said {
         let segments = self.profile.map(Profile::segments);
         let duration = self.duration.or(segments.map(|(duration, _)| duration));
         let segment_duration = duration.unwrap_or(built_in.segment_duration);
+        let passthrough = self.passthrough.unwrap_or(built_in.passthrough);
+        // Few players take H.265 out of a transport stream.
+        let usual_type = if passthrough { SegmentType::Fmp4 } else { built_in.segment_type };
         let usual_fps = rung.map_or(built_in.target_fps, |rung| rung.fps);
         Settings {
             quality: self.quality,
@@ -114,7 +121,8 @@ impl Said {
                 .or(segments.map(|(_, keep)| keep))
                 .unwrap_or(built_in.segments_to_keep),
             audio: self.audio.unwrap_or(built_in.audio),
-            segment_type: self.segment_type.unwrap_or(built_in.segment_type),
+            segment_type: self.segment_type.unwrap_or(usual_type),
+            passthrough,
             threads: self.threads.unwrap_or(built_in.threads),
             nice: self.nice.unwrap_or(built_in.nice),
             health_check_interval: self.look.unwrap_or(built_in.health_check_interval),
@@ -141,6 +149,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let keep = reader.integer(&section, "segments_to_keep", WINDOW_MIN..=WINDOW_MAX);
     let audio = reader.switch(&section, "audio");
     let segment_type = reader.word(&section, "segment_type", &SEGMENT_TYPES);
+    let video = reader.word(&section, "video", &VIDEOS);
     let threads = reader.integer(&section, "threads", 1..=THREADS_MAX);
     let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
@@ -163,15 +172,27 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         keep: value(&keep).map(|keep| keep as usize).or(base.keep.filter(|_| profile.is_none())),
         audio: audio.or(base.audio),
         segment_type: value(&segment_type).or(base.segment_type),
+        passthrough: value(&video).or(base.passthrough),
         threads: value(&threads).or(base.threads),
         nice: value(&nice).or(base.nice),
         look: value(&look).or(base.look),
     };
+    refuse_clash(reader, &said, segment_type.map(|given| given.spot), video.map(|given| given.spot));
     // With a value that is wrong by itself the others say nothing.
     if frames_are_read {
         frames.refuse_torn(reader, &said);
     }
     said
+}
+
+/// What the base has alone was told there.
+fn refuse_clash(reader: &mut Reader<'_>, said: &Said, segment_type: Option<Spot>, video: Option<Spot>) {
+    let clash = said.passthrough == Some(true) && said.segment_type == Some(SegmentType::MpegTs);
+    if let Some(spot) = segment_type.filter(|_| clash) {
+        reader.fault(&spot, "is mpegts, and video: passthrough needs fmp4; use fmp4, or leave it out");
+    } else if let Some(spot) = video.filter(|_| clash) {
+        reader.fault(&spot, "is passthrough, which needs segment_type: fmp4; give that here, too");
+    }
 }
 
 fn value<T: Copy>(given: &Option<Given<T>>) -> Option<T> {

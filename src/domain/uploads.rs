@@ -339,9 +339,8 @@ impl Uploads {
     pub fn pop_stored(&mut self) -> Option<Outgoing> {
         let inits = &self.inits;
         let is_whole = |key: &ObjectKey| key.init().is_none_or(|init| inits.is_stored(&init));
-        let stored = self
-            .queue
-            .pop_front_if(|front| front.state == State::Stored && is_whole(&front.outgoing.key))?;
+        let stored =
+            self.queue.pop_front_if(|front| front.state == State::Stored && is_whole(&front.outgoing.key))?;
         self.room = self.room.min(self.queue.len() + self.limits.backlog);
         Some(stored.outgoing)
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::process::Command;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::browser::{free_address, play};
@@ -52,4 +54,42 @@ async fn an_fmp4_stream_plays_and_is_legal_past_a_kill() {
     let last = report.segments.len() - 6;
     let faults = frames::faults(&report.segments[last..], expected).await;
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_h265_camera_is_passed_through() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let opts = CameraOpts { size: (640, 360), more: "--codec=h265", ..CameraOpts::default() };
+    let camera = Camera::start(opts).await;
+    let mut place = Place::new("passthrough");
+    let settings = "defaults:\n  settings: {video: passthrough}\n";
+    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], settings);
+    let playlist = playlist_of(&minio, CAMERA);
+    let mut viewer = Viewer::watch(&playlist, &place.path().join("seen"));
+    let mut agent = place.start(&[]);
+    agent.log_line(&["mode chosen", "copying: H.265 Main 640x360"], UP_WITHIN).await;
+    viewer.segments(3, UP_WITHIN).await;
+    let entries = "stream=codec_name,codec_tag_string,width,height";
+    let args = ["-select_streams", "v", "-show_entries", entries, "-of", "csv=p=0", &playlist];
+    let video = said("ffprobe", &args).await;
+    assert!(video.contains("hevc,hvc1,640,360"), "{video}");
+    // As a player does, from the playlist on; its words are decoding errors.
+    let decoded = said("ffmpeg", &["-i", &playlist, "-t", "3", "-f", "null", "-"]).await;
+    assert_eq!(decoded, "");
+    agent.assert_running();
+    agent.stop(STOP_WITHIN).await;
+    viewer.stop().await.assert_legal();
+}
+
+/// All that it prints.
+async fn said(program: &str, args: &[&str]) -> String {
+    let mut command = Command::new(program);
+    command.args(["-v", "error"]).args(args).kill_on_drop(true);
+    let output =
+        timeout(MORE_WITHIN, command.output()).await.expect("it ends in time").expect("install ffmpeg");
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(output.status.success(), "{program}: {text}");
+    text
 }

@@ -17,7 +17,8 @@ fn stored(segment: &Segment, folder: &Path) -> PathBuf {
 /// As ffmpeg wrote it, with edit lists.
 fn written(segment: &Segment, folder: &Path) -> PathBuf {
     let init = path(segment).parent().expect("a run's folder").join("init.mp4");
-    let bytes = [fs::read(init).expect("an init object"), fs::read(path(segment)).expect("a segment")].concat();
+    let bytes =
+        [fs::read(init).expect("an init object"), fs::read(path(segment)).expect("a segment")].concat();
     let file = folder.join(format!("{}-written.mp4", segment.index));
     fs::write(&file, bytes).expect("a file");
     file
@@ -74,11 +75,8 @@ async fn sound_and_picture_of_a_copy_are_as_far_apart_as_edit_lists_say() {
     for more in ["", "--b-frames=2"] {
         let opts = CameraOpts { size: (320, 180), more, ..CameraOpts::default() };
         let camera = Camera::start(opts.clone()).await;
-        let settings = Settings {
-            segment_type: SegmentType::Fmp4,
-            quality: Some(Quality::Auto),
-            ..Settings::default()
-        };
+        let settings =
+            Settings { segment_type: SegmentType::Fmp4, quality: Some(Quality::Auto), ..Settings::default() };
         let engine = copying_as(&camera, &opts, &folder.path().join("spool"), settings).await;
         let mut run = start(&engine).await;
         for _ in 0..2 {

@@ -97,7 +97,8 @@ impl Reader {
             }
             "-X-MAP" => {
                 let uri = value.strip_prefix("URI=\"").and_then(|rest| rest.strip_suffix('"'));
-                self.map = Some(uri.filter(|uri| !uri.contains('"')).ok_or("a map without its URI alone")?.into());
+                self.map =
+                    Some(uri.filter(|uri| !uri.contains('"')).ok_or("a map without its URI alone")?.into());
                 Ok(())
             }
             "-X-PROGRAM-DATE-TIME" => once(&mut self.program_time, date_time(value)?),

@@ -120,7 +120,15 @@ async fn the_next_agent_goes_on_and_sweeps() {
     let foreign = ObjectKey::new("loc/cam/holiday.mp4");
     let class = crate::domain::class::ObjectClass::Segment;
     store.plant(foreign.clone(), "mine", class);
-    store.plant(layout().segment(crate::domain::ids::RunId::new(1, 1), 0, crate::domain::segment::SegmentType::MpegTs), "an orphan", class);
+    store.plant(
+        layout().segment(
+            crate::domain::ids::RunId::new(1, 1),
+            0,
+            crate::domain::segment::SegmentType::MpegTs,
+        ),
+        "an orphan",
+        class,
+    );
 
     let run = layout().run_of(&old.entries.last().unwrap().key).unwrap();
     let second = Scene::planned([Act::Live], store.clone(), |engine, _| engine.earlier_runs = vec![run]);

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use super::*;
 use crate::config::model::{Config, OtherCamera, S3Config, Settings, StoreConfig, SupabaseConfig};
 use crate::domain::choice::Quality;
+use crate::domain::segment::SegmentType;
 
 const CAMERA: &str = "- {id: cam, rtsp_url: test://}\n";
 
@@ -331,4 +332,18 @@ fn switches_and_limits_are_inherited() {
     ] {
         assert_eq!(of("", &format!("audio: {written}")).0, on, "{written}");
     }
+}
+
+#[test]
+fn what_is_passed_through_goes_into_fmp4() {
+    let of = |settings: &str| {
+        let text = format!("- {{id: cam, rtsp_url: test://, settings: {{{settings}}}}}\n");
+        let settings = good(&text, &Stub::supabase()).config.cameras.remove(0).settings;
+        (settings.passthrough, settings.segment_type)
+    };
+    assert_eq!(of(""), (false, SegmentType::MpegTs));
+    assert_eq!(of("video: h264"), (false, SegmentType::MpegTs));
+    assert_eq!(of("segment_type: fmp4"), (false, SegmentType::Fmp4));
+    assert_eq!(of("video: passthrough"), (true, SegmentType::Fmp4));
+    assert_eq!(of("video: passthrough, segment_type: fmp4"), (true, SegmentType::Fmp4));
 }

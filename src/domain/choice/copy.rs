@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use super::words::{codec, seconds};
-use super::{Quality, Wish};
+use super::{Quality, VideoOut, Wish};
 use crate::domain::media::{VideoCodec, VideoIn};
 
 /// What every browser decodes: 8 bits, 4:2:0, progressive.
 const PROFILES: [&str; 4] = ["Constrained Baseline", "Baseline", "Main", "High"];
 const PIXEL_FORMATS: [&str; 2] = ["yuv420p", "yuvj420p"];
+/// What those decode that know H.265.
+const H265_PROFILES: [&str; 2] = ["Main", "Main 10"];
+const H265_PIXEL_FORMATS: [&str; 3] = ["yuv420p", "yuvj420p", "yuv420p10le"];
 
 /// A measured interval this near to what is asked for is the same.
 const SLACK: f64 = 0.05;
@@ -23,6 +26,7 @@ const JITTER: Duration = Duration::from_millis(100);
 
 /// How a copied stream is cut: at keyframes, as only there a player can begin.
 pub(super) struct Cuts {
+    pub video: VideoOut,
     pub interval: Duration,
     pub segment: Duration,
     pub why: String,
@@ -41,12 +45,13 @@ impl Cuts {
 /// `Err`: why it has to be encoded anew.
 pub(super) fn cuts(wish: &Wish, video: Option<&VideoIn>) -> Result<Cuts, String> {
     match wish.quality {
+        _ if wish.passthrough => {}
         Some(Quality::Auto) => {}
         Some(quality) => return Err(format!("quality is {}", quality.name())),
         None => return Err(format!("to {} pixels at {} fps, as the settings say", wish.width, wish.fps)),
     }
     let video = video.ok_or("what the camera sends is not known")?;
-    refuse_picture(video)?;
+    let out = copied(wish, video)?;
     refuse_bitrate(wish, video)?;
     let interval = interval(video)?;
     let segment = segment(wish.segment_duration, interval);
@@ -57,34 +62,41 @@ pub(super) fn cuts(wish: &Wish, video: Option<&VideoIn>) -> Result<Cuts, String>
         return Err(format!("{shown}, asked for {asked}, at most {}", seconds(most)));
     }
     let profile = video.profile.as_ref().map(|profile| format!("{profile} ")).unwrap_or_default();
-    let mut why = format!("H.264 {profile}{}x{}, {shown}", video.width, video.height);
+    let mut why = format!("{} {profile}{}x{}, {shown}", video.codec, video.width, video.height);
     if segment > interval && !is_near(segment, wish.segment_duration) {
         why = format!("{why}, segments of {}", seconds(segment));
     }
     if !is_near(segment, wish.segment_duration) {
         why = format!("{why}, asked for {asked}");
     }
-    Ok(Cuts { interval, segment, why })
+    Ok(Cuts { video: out, interval, segment, why })
 }
 
-fn refuse_picture(video: &VideoIn) -> Result<(), String> {
-    if video.codec != VideoCodec::H264 {
-        return Err(format!("{} can't be played by every browser", codec(&video.codec)));
-    }
-    if let Some(profile) = video.profile.as_deref().filter(|profile| !PROFILES.contains(profile)) {
-        return Err(format!("H.264 {profile} can't be played by every browser"));
+fn copied(wish: &Wish, video: &VideoIn) -> Result<VideoOut, String> {
+    let (out, profiles, formats, by) = match video.codec {
+        VideoCodec::H264 => (VideoOut::Copy, &PROFILES[..], &PIXEL_FORMATS[..], "every browser"),
+        VideoCodec::H265 if wish.passthrough => {
+            (VideoOut::CopyH265, &H265_PROFILES[..], &H265_PIXEL_FORMATS[..], "players of H.265")
+        }
+        _ if wish.passthrough => {
+            return Err(format!("{} can't be passed through, only H.264 and H.265 can", codec(&video.codec)));
+        }
+        _ => return Err(format!("{} can't be played by every browser", codec(&video.codec))),
+    };
+    if let Some(profile) = video.profile.as_deref().filter(|profile| !profiles.contains(profile)) {
+        return Err(format!("{} {profile} can't be played by {by}", codec(&video.codec)));
     }
     match video.pixel_format.as_deref() {
         None => return Err("the camera's pixel format is not known".into()),
-        Some(format) if !PIXEL_FORMATS.contains(&format) => {
-            return Err(format!("the pixel format {format} can't be played by every browser"));
+        Some(format) if !formats.contains(&format) => {
+            return Err(format!("the pixel format {format} can't be played by {by}"));
         }
         Some(_) => {}
     }
     if video.interlaced {
         return Err("the camera's picture is interlaced".into());
     }
-    Ok(())
+    Ok(out)
 }
 
 /// A cap is a promise: what is not known to keep it does not.

@@ -18,6 +18,8 @@ use super::media::{AudioCodec, AudioIn, Media};
 pub struct Wish {
     /// `None`: always re-encode, at whatever bitrate the picture needs.
     pub quality: Option<Quality>,
+    /// The camera's own video, also if it is H.265; [`Self::quality`] is for what can't be copied.
+    pub passthrough: bool,
     /// Of a re-encoded picture: the most pixels.
     pub width: u32,
     /// Of a re-encoded picture, per second.
@@ -29,6 +31,11 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// What becomes of the camera's streams depends on what they are.
+    pub fn depends_on_media(&self) -> bool {
+        self.passthrough || self.quality == Some(Quality::Auto)
+    }
+
     /// Of a re-encoded picture: one GOP is one segment.
     pub fn gop_frames(&self) -> u32 {
         ((f64::from(self.fps) * self.segment_duration.as_secs_f64()).round() as u32).max(1)
@@ -112,6 +119,8 @@ pub struct Choice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VideoOut {
     Copy,
+    /// In fMP4, with the tag that players know it by.
+    CopyH265,
     Encode(Encoding),
 }
 
@@ -147,11 +156,11 @@ pub fn decide(wish: &Wish, media: Option<&Media>) -> Choice {
     let audio = audio(wish, media);
     match copy::cuts(wish, media.map(|media| &media.video)) {
         Ok(cuts) => Choice {
-            video: VideoOut::Copy,
+            target_duration_s: cuts.target_duration_s(),
+            video: cuts.video,
             audio,
             segment_duration: cuts.segment,
             cut_after: cuts.segment - cuts.interval.mul_f64(CUT_EARLY),
-            target_duration_s: cuts.target_duration_s(),
             why: format!("copying: {}", cuts.why),
         },
         Err(reason) => encode(wish, audio, &reason),

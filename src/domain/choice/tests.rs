@@ -9,6 +9,7 @@ fn wish() -> Wish {
     let rung = Quality::Auto.rung();
     Wish {
         quality: Some(Quality::Auto),
+        passthrough: false,
         width: rung.width,
         fps: rung.fps,
         segment_duration: S(2.0),
@@ -52,7 +53,7 @@ fn of_interval(asked: f64, interval: f64) -> Choice {
 fn encoding(choice: &Choice) -> Encoding {
     match choice.video {
         VideoOut::Encode(encoding) => encoding,
-        VideoOut::Copy => panic!("{choice:?}"),
+        VideoOut::Copy | VideoOut::CopyH265 => panic!("{choice:?}"),
     }
 }
 
@@ -79,6 +80,65 @@ fn what_every_browser_plays_is_copied() {
             assert_eq!(choice.video, VideoOut::Copy, "{profile:?} {format}: {}", choice.why);
         }
     }
+}
+
+#[test]
+fn what_is_passed_through_is_h264_or_h265() {
+    type Change = fn(&mut VideoIn);
+    let h265: Change = |v| {
+        v.codec = VideoCodec::H265;
+        v.profile = Some("Main".into());
+    };
+    let table: &[(Change, VideoOut, &str)] = &[
+        (|_| {}, VideoOut::Copy, "copying: H.264 High 1920x1080, keyframe interval 2 s"),
+        (h265, VideoOut::CopyH265, "copying: H.265 Main 1920x1080, keyframe interval 2 s"),
+        (
+            |v| {
+                v.codec = VideoCodec::H265;
+                (v.profile, v.pixel_format) = (Some("Main 10".into()), Some("yuv420p10le".into()));
+            },
+            VideoOut::CopyH265,
+            "copying: H.265 Main 10 1920x1080, keyframe interval 2 s",
+        ),
+    ];
+    for (quality, passthrough) in [(None, true), (Some(Quality::Low), true), (Some(Quality::Auto), false)] {
+        for (change, out, why) in table {
+            let mut video = video();
+            change(&mut video);
+            let is_h265 = video.codec == VideoCodec::H265;
+            let wish = Wish { quality, passthrough, ..wish() };
+            let choice = decide(&wish, Some(&Media { video, audio: None }));
+            if passthrough || !is_h265 {
+                assert_eq!((&choice.video, choice.why.as_str()), (out, *why));
+            } else {
+                assert_eq!(choice.why, "re-encoding: H.265 can't be played by every browser");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_can_not_be_passed_through_is_encoded_and_says_why() {
+    type Change = fn(&mut VideoIn);
+    let table: &[(Change, &str)] = &[
+        (|v| v.codec = VideoCodec::Mjpeg, "MJPEG can't be passed through, only H.264 and H.265 can"),
+        (|v| v.profile = Some("High 10".into()), "H.264 High 10 can't be played by every browser"),
+        (
+            |v| (v.codec, v.profile) = (VideoCodec::H265, Some("Rext".into())),
+            "H.265 Rext can't be played by players of H.265",
+        ),
+        (|v| v.keyframes.longest = None, "no two keyframes came within 5 s"),
+    ];
+    for (change, why) in table {
+        let mut video = video();
+        change(&mut video);
+        let wish = Wish { passthrough: true, quality: None, ..wish() };
+        let choice = decide(&wish, Some(&Media { video, audio: None }));
+        assert_eq!(choice.why, format!("re-encoding: {why}"));
+        assert_eq!(encoding(&choice).cap_kbps, None, "as without a preset");
+    }
+    let nothing = decide(&Wish { passthrough: true, ..wish() }, None);
+    assert_eq!(nothing.why, "re-encoding: what the camera sends is not known");
 }
 
 #[test]
@@ -223,7 +283,7 @@ proptest! {
         let choice = of_interval(asked as f64 / 1e3, interval as f64 / 1e3);
         let (asked, segment) = (asked as f64 / 1e3, choice.segment_duration.as_secs_f64());
         let longest = match choice.video {
-            VideoOut::Copy => segment * (1.0 + late as f64 / 100.0),
+            VideoOut::Copy | VideoOut::CopyH265 => segment * (1.0 + late as f64 / 100.0),
             VideoOut::Encode(_) => segment,
         };
         prop_assert!(longest.round() as u64 <= choice.target_duration_s, "{choice:?}");
@@ -242,7 +302,7 @@ proptest! {
         let wish = Wish { quality: Quality::ALL.get(quality).copied(), max_kbps: Some(max), ..wish() };
         let media = Media { video: VideoIn { bitrate_kbps: sends, ..video() }, audio: None };
         match decide(&wish, Some(&media)).video {
-            VideoOut::Copy => prop_assert!(sends.is_some_and(|sends| sends <= max)),
+            VideoOut::Copy | VideoOut::CopyH265 => prop_assert!(sends.is_some_and(|sends| sends <= max)),
             VideoOut::Encode(encoding) => prop_assert!(encoding.cap_kbps.is_some_and(|cap| cap <= max)),
         }
     }

@@ -144,6 +144,7 @@ fn audio_map(source: &Source, audio: AudioOut) -> Vec<String> {
 fn video(video: &VideoOut, threads: u32) -> Vec<String> {
     match video {
         VideoOut::Copy => strings(&["-c:v", "copy"]),
+        VideoOut::CopyH265 => strings(&["-c:v", "copy", "-tag:v", "hvc1"]),
         VideoOut::Encode(encoding) => encoder(encoding, threads),
     }
 }

@@ -18,11 +18,8 @@ use super::stderr::{Fitness, LastWords};
 use super::tail::{FULL_BYTES, News, Tail, free_bytes, is_read_only, on_disk};
 use super::{Acquaintance, Workshop};
 use crate::clock;
-use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
 use crate::domain::quota;
-use crate::domain::segment::SegmentType;
-use crate::domain::timeline::Timeline;
 use crate::engine::spool::diff::Diff;
 use crate::engine::spool::root::RunFolder;
 use crate::engine::spool::watch::Bell;
@@ -51,26 +48,17 @@ pub(super) struct FfmpegRun {
 
 impl FfmpegRun {
     pub(super) fn start(
-        run: RunId,
+        tail: Tail,
         mut child: Child,
         folder: RunFolder,
         bell: Bell,
         workshop: Arc<Workshop>,
         fitness: Fitness,
         acquaintance: Option<Acquaintance>,
-        kind: SegmentType,
     ) -> Self {
         let (events_out, events) = mpsc::channel(64);
         let (halts, halts_in) = mpsc::channel(8);
         let stderr = Lines::new(child.stderr.take());
-        let tail = Tail {
-            run,
-            path: folder.path().to_owned(),
-            kind,
-            header: None,
-            diff: Diff::default(),
-            timeline: Timeline::default(),
-        };
         let driver = Driver {
             started: clock::now(),
             stdin: child.stdin.take(),

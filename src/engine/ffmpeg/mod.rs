@@ -29,6 +29,7 @@ use acquaintance::ProbeRun;
 pub use acquaintance::{Acquaintance, Known};
 use capabilities::Capabilities;
 use stderr::Fitness;
+use tail::Tail;
 
 /// What all cameras' engines share.
 #[derive(Debug)]
@@ -120,9 +121,8 @@ impl Engine for FfmpegEngine {
         let fitness = Fitness::new(&choice, media.as_ref());
         let acquaintance = if let Sight::Knows(known) = &self.sight { Some(known.clone()) } else { None };
         let workshop = self.workshop.clone();
-        let kind = self.spec.settings.segment_type;
-        let run = drive::FfmpegRun::start(run, process, folder, bell, workshop, fitness, acquaintance, kind);
-        Ok(Box::new(run))
+        let tail = Tail::new(run, folder.path(), self.spec.settings.segment_type);
+        Ok(Box::new(drive::FfmpegRun::start(tail, process, folder, bell, workshop, fitness, acquaintance)))
     }
 
     fn earlier_runs(&self) -> Vec<RunId> {

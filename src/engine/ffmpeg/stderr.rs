@@ -153,7 +153,7 @@ const MOST_OVERLONG: u32 = 1;
 impl Fitness {
     pub fn new(choice: &Choice, media: Option<&Media>) -> Self {
         let (wanted_width, target_duration_s) = match &choice.video {
-            VideoOut::Copy => (u32::MAX, Some(choice.target_duration_s)),
+            VideoOut::Copy | VideoOut::CopyH265 => (u32::MAX, Some(choice.target_duration_s)),
             VideoOut::Encode(encoding) => (encoding.width, None),
         };
         let expected = media.map(|media| (media.clone(), Report::default()));

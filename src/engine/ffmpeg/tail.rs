@@ -15,9 +15,9 @@ use crate::domain::lifecycle::Cause;
 use crate::domain::segment::{Payload, Segment, SegmentType};
 use crate::domain::timeline::Timeline;
 use crate::engine::EngineEvent;
-use crate::engine::spool::{LOCAL_PLAYLIST, fragments, suffix};
 use crate::engine::spool::diff::{Diff, Listed};
 use crate::engine::spool::root::{discard, used_by_runs};
+use crate::engine::spool::{LOCAL_PLAYLIST, fragments, suffix};
 
 /// Far more than can be on disk.
 const MOST_MISSED: u64 = 10_000;
@@ -33,14 +33,19 @@ const BLOCK_BYTES: u64 = 512;
 pub(super) struct Tail {
     pub(super) run: RunId,
     pub(super) path: PathBuf,
-    pub(super) kind: SegmentType,
+    kind: SegmentType,
     /// Of an fMP4 run, from its first segment on.
-    pub(super) header: Option<Arc<Header>>,
+    header: Option<Arc<Header>>,
     pub(super) diff: Diff,
-    pub(super) timeline: Timeline,
+    timeline: Timeline,
 }
 
 impl Tail {
+    pub(super) fn new(run: RunId, folder: &Path, kind: SegmentType) -> Self {
+        let (diff, timeline) = (Diff::default(), Timeline::default());
+        Self { run, path: folder.to_owned(), kind, header: None, diff, timeline }
+    }
+
     /// An error: the spool did not answer, so nothing is known; it is asked again.
     pub(super) async fn news(&mut self) -> io::Result<News> {
         let (folder, mut diff, kind) = (self.path.clone(), self.diff.clone(), self.kind);
@@ -61,7 +66,11 @@ impl Tail {
             // It is whole when the playlist names a segment.
             let is_due = kind == SegmentType::Fmp4 && known.is_none() && !news.segments.is_empty();
             let header = if is_due { fragments::read_header(&folder)?.map(Arc::new) } else { known };
-            let found: Vec<_> = news.segments.into_iter().map(|listed| weigh(&folder, listed, kind, header.is_some())).collect();
+            let found: Vec<_> = news
+                .segments
+                .into_iter()
+                .map(|listed| weigh(&folder, listed, kind, header.is_some()))
+                .collect();
             // Runs that ended count too: their segments may still wait.
             let used = folder.parent().map_or(0, used_by_runs);
             Ok((diff, news.missed, found, header, used))
@@ -206,14 +215,7 @@ mod tests {
 
     #[test]
     fn behind_missed_segments_the_stamps_follow_the_clock_at_once() {
-        let mut tail = Tail {
-            run: RunId::new(1, 1),
-            path: PathBuf::new(),
-            kind: SegmentType::MpegTs,
-            header: None,
-            diff: Diff::default(),
-            timeline: Timeline::default(),
-        };
+        let mut tail = Tail::new(RunId::new(1, 1), Path::new(""), SegmentType::MpegTs);
         tail.tell(0, found(0..1));
         // The clock stands nearly still: six segments in no time are stamped from now on backwards.
         let events = tail.tell(3, found(4..6));

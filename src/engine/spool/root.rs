@@ -280,8 +280,7 @@ mod tests {
         let spool = CameraSpool::claim(root.path(), &"cam".parse().unwrap()).unwrap();
         let run = spool.run_folder(RunId::new(2, 2)).unwrap();
         let folder = run.path().to_owned();
-        for name in
-            ["seg_000000.ts", "seg_000001.ts", super::super::LOCAL_PLAYLIST, super::super::LOCAL_INIT]
+        for name in ["seg_000000.ts", "seg_000001.ts", super::super::LOCAL_PLAYLIST, super::super::LOCAL_INIT]
         {
             fs::write(folder.join(name), b"x").unwrap();
         }

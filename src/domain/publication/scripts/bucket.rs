@@ -160,8 +160,7 @@ impl Bucket {
     fn check_numbers(&mut self, new: &MediaPlaylist) {
         for pair in new.entries.windows(2) {
             let run = |e: &Entry| plan().layout.run_of(&e.key);
-            let index =
-                |e: &Entry| e.key.as_str().rsplit(['_', '.']).nth(1).unwrap().parse::<u64>().unwrap();
+            let index = |e: &Entry| e.key.as_str().rsplit(['_', '.']).nth(1).unwrap().parse::<u64>().unwrap();
             let continuous = run(&pair[0]) == run(&pair[1]) && index(&pair[0]) + 1 == index(&pair[1]);
             self.check(continuous || pair[1].discontinuity, || format!("a break without a mark: {pair:?}"));
             let unique = !self.seen.iter().any(|(k, s)| s.msn == pair[0].msn.0 && *k != pair[0].key);
@@ -171,10 +170,12 @@ impl Bucket {
 
     fn delete(&mut self, now: Instant, key: &ObjectKey) {
         let needs = |segment: &ObjectKey| segment.init().as_ref() == Some(key);
-        let is_over =
-            |s: &Seen| s.left_at.is_some_and(|left| now >= left + s.duration + s.longest);
+        let is_over = |s: &Seen| s.left_at.is_some_and(|left| now >= left + s.duration + s.longest);
         let early = if self.inits.contains_key(key) {
-            self.seen.iter().find(|(segment, seen)| !is_over(seen) && needs(segment)).map(|(key, _)| key.clone())
+            self.seen
+                .iter()
+                .find(|(segment, seen)| !is_over(seen) && needs(segment))
+                .map(|(key, _)| key.clone())
         } else {
             self.seen.get(key).filter(|seen| !is_over(seen)).map(|_| key.clone())
         };

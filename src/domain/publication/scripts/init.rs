@@ -103,7 +103,10 @@ fn another_type_begins_a_new_window_and_the_numbers_go_on() {
         assert!(after.discontinuity_sequence >= before.discontinuity_sequence);
         assert!(after.entries[0].discontinuity);
         assert_eq!(after.entries.len(), 3);
-        assert!(before.entries.iter().all(|entry| world.bucket.objects.contains(&entry.key)), "they are held");
+        assert!(
+            before.entries.iter().all(|entry| world.bucket.objects.contains(&entry.key)),
+            "they are held"
+        );
         live(&mut world, 3);
         world.settle();
     }
