@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use tokio::process::Command;
 use tokio::time::timeout;
 use url::Url;
@@ -20,14 +21,17 @@ const WATCH_SECONDS: u32 = 10;
 const MORE_WITHIN: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_fmp4_stream_plays_and_is_legal_past_a_kill() {
+async fn an_fmp4_stream_plays_and_is_legal_past_a_kill_and_another_type() {
     let _turn = my_turn().await;
     let minio = minio().await;
     let camera = Camera::start(CameraOpts::default()).await;
     let listen = free_address();
     let mut place = Place::new("fmp4");
-    let settings = format!("http:\n  listen: {listen}\ndefaults:\n  settings: {{segment_type: fmp4}}\n");
-    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &settings);
+    let configure = |place: &mut Place, kind: &str| {
+        let more = format!("http:\n  listen: {listen}\ndefaults:\n  settings: {{segment_type: {kind}}}\n");
+        place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &more);
+    };
+    configure(&mut place, "fmp4");
     let playlist = playlist_of(&minio, CAMERA);
     let mut viewer = Viewer::watch(&playlist, &place.path().join("seen"));
     let mut agent = place.start(&[]);
@@ -37,23 +41,30 @@ async fn an_fmp4_stream_plays_and_is_legal_past_a_kill() {
 
     agent.kill9().await;
     place.no_ffmpeg_within(NO_FFMPEG_WITHIN).await;
-    let known = viewer.segment_count();
     agent = place.start(&[]);
-    viewer.segments(known + 4, MORE_WITHIN).await;
-    agent.stop(STOP_WITHIN).await;
-
+    more(&mut viewer).await;
     let names = bucket::objects(&minio.client(), &folder_of(CAMERA)).await;
     let inits = names.iter().filter(|name| name.starts_with("init_")).count();
     assert_eq!(inits, 2, "one for each run: {names:?}");
     assert!(!names.iter().any(|name| name.ends_with(".ts")), "{names:?}");
+
+    configure(&mut place, "mpegts");
+    agent.signal(Signal::SIGHUP);
+    more(&mut viewer).await;
+    agent.stop(STOP_WITHIN).await;
     let report = viewer.stop().await;
     report.assert_legal();
-    let text = &report.playlists.last().expect("a playlist").1;
-    assert!(text.contains("#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init_"), "{text}");
+    let shown = |what: &str| report.playlists.iter().any(|(_, text)| text.contains(what));
+    assert!(shown("#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init_") && shown(".ts\n"));
     let expected = Expected { size: (854, 480), fps: 15, audio: true };
     let last = report.segments.len() - 6;
     let faults = frames::faults(&report.segments[last..], expected).await;
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+async fn more(viewer: &mut Viewer) {
+    let known = viewer.segment_count();
+    viewer.segments(known + 3, MORE_WITHIN).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,7 +80,7 @@ async fn an_h265_camera_is_passed_through() {
     let mut viewer = Viewer::watch(&playlist, &place.path().join("seen"));
     let mut agent = place.start(&[]);
     agent.log_line(&["mode chosen", "copying: H.265 Main 640x360"], UP_WITHIN).await;
-    viewer.segments(3, UP_WITHIN).await;
+    viewer.segments(2, UP_WITHIN).await;
     let entries = "stream=codec_name,codec_tag_string,width,height";
     let args = ["-select_streams", "v", "-show_entries", entries, "-of", "csv=p=0", &playlist];
     let video = said("ffprobe", &args).await;

@@ -39,7 +39,8 @@ impl Show {
     }
 
     fn object(&mut self, uri: &str, status: u16, fingerprint: &str) -> &mut Self {
-        let answer = self.answer(status, "video/mp2t", "public, max-age=31536000, immutable", fingerprint);
+        let kind = if uri.ends_with(".ts") { "video/mp2t" } else { "video/mp4" };
+        let answer = self.answer(status, kind, "public, max-age=31536000, immutable", fingerprint);
         self.judge.object(uri, &answer);
         self
     }
@@ -77,6 +78,19 @@ fn playlist(media_sequence: u64, discontinuity_sequence: u64, segments: &str) ->
         }
     }
     text
+}
+
+/// The same of fMP4; a number is an init object.
+fn fmp4(media_sequence: u64, segments: &str) -> String {
+    let names: String = segments
+        .chars()
+        .map(|letter| match letter {
+            '!' => "#EXT-X-DISCONTINUITY\n".to_owned(),
+            '0'..='9' => format!("#EXT-X-MAP:URI=\"{letter}.mp4\"\n"),
+            letter => format!("#EXTINF:2.000,\n{letter}.m4s\n"),
+        })
+        .collect();
+    playlist(media_sequence, 0, "") + &names
 }
 
 /// Shows the playlists one after the other.
@@ -169,6 +183,30 @@ fn an_object_outlives_its_listing_by_itself_and_the_longest_playlist() {
     let retired = || show(&[(5, 0, "abc"), (5, 0, "abcd"), (6, 0, "bcde")]);
     retired().after(Duration::from_millis(9_500)).object("a.ts", 404, "").breach("too early");
     retired().after(Duration::from_millis(10_000)).object("a.ts", 404, "").legal();
+}
+
+#[test]
+fn an_init_object_is_there_as_long_as_what_needs_it() {
+    let shown = || {
+        let mut show = Show::new();
+        for text in [fmp4(5, "1abc"), fmp4(5, "1abc!2d"), fmp4(6, "1bc!2de"), fmp4(8, "!2def")] {
+            show.shows(&text);
+        }
+        show
+    };
+    shown().legal();
+    assert_eq!(shown().judge.held()["2.mp4"], Duration::MAX, "it is needed");
+    shown().object("2.mp4", 404, "").breach("2.mp4 is listed but missing");
+    // 2 s of its last segment and 10 s of the longest playlist, after the third one.
+    shown().after(Duration::from_millis(9_000)).object("1.mp4", 404, "").breach("too early");
+    shown().after(Duration::from_millis(12_000)).object("1.mp4", 404, "").legal();
+    shown().object("1.mp4", 200, "other").breach("1.mp4 has other bytes");
+    assert!(
+        shown().after(Duration::from_secs(1)).judge.due(Duration::from_secs(2)).contains(&"1.mp4".into())
+    );
+    shown().shows(&fmp4(8, "!3def")).breach("needed");
+    Show::new().shows(&fmp4(5, "abc")).breach("a.m4s has the init object None");
+    Show::new().shows(&(fmp4(5, "1ab") + "#EXTINF:2.0,\nc.ts\n")).breach("c.ts has the init object");
 }
 
 #[test]

@@ -53,6 +53,8 @@ fn broken_rules_are_named() {
         ("2026-01-01T00:00:00.500Z", "yesterday"),
         ("#EXT-X-DISCONTINUITY\n", "#EXT-X-DISCONTINUITY\n#EXT-X-DISCONTINUITY\n"),
         ("b.ts\n", "b.ts\n#EXT-X-ENDLIST\n"),
+        ("b.ts\n", "b.ts\n#EXT-X-MAP:BYTERANGE=\"5\"\n"),
+        ("b.ts\n", "b.ts\n#EXT-X-MAP:URI=init.mp4\n"),
         ("b.ts\n", "b.ts \n"),
         ("b.ts\n", "b.ts\n#EXT-X-BYTERANGE:5\n"),
     ] {

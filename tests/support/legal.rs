@@ -250,6 +250,12 @@ fn alone(playlist: &Playlist) -> Vec<String> {
             problems.push(format!("{} lasts {duration:?}, the target duration is {target} s", segment.uri));
         }
     }
+    for segment in &playlist.segments {
+        // Nothing takes a map back, so a transport stream behind one can't be played.
+        if segment.uri.ends_with(".ts") == segment.map.is_some() {
+            problems.push(format!("{} has the init object {:?}", segment.uri, segment.map));
+        }
+    }
     for pair in playlist.segments.windows(2) {
         let goes_back = pair[0].program_time > pair[1].program_time;
         if goes_back && pair[1].program_time.is_some() && pair[0].continuity == pair[1].continuity {

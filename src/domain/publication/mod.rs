@@ -76,6 +76,8 @@ pub struct Publication {
     sweep: Sweep,
     /// What viewers have until the first playlist is stored was not read.
     replaces_unseen: bool,
+    /// The same, but it was: it has segments of another type.
+    replaces_other_type: bool,
     discards: VecDeque<Payload>,
     progress: Progress,
 }
@@ -112,6 +114,7 @@ impl Publication {
             retired: Retired::new(coalesce, dice()),
             sweep: Sweep::new(dice()),
             replaces_unseen: false,
+            replaces_other_type: false,
             discards: VecDeque::new(),
             progress: Progress::default(),
             plan,
@@ -338,11 +341,11 @@ impl Publication {
     }
 
     /// All that was produced is stored and listed: an agent that stops may go. Holds that still run are the
-    /// next start's sweep. One that stands back has nothing to finish.
+    /// next start's sweep, and what is too little to be shown is, too. One that stands back has nothing to finish.
     pub fn is_drained(&self) -> bool {
         self.uploads.is_idle()
             && (self.standby.len() == 0 || self.ownership.is_standing_back())
-            && self.generation == self.stored_generation
+            && (self.generation == self.stored_generation || self.is_thin())
             && self.playlist_put.is_none()
             && !self.retired.is_deleting()
             && self.discards.is_empty()

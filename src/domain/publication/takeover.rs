@@ -30,16 +30,17 @@ impl Publication {
         let (depth, target) = (self.plan.depth, self.plan.target_duration_s);
         // Else viewers have another one, newer or damaged, until the first own one is stored.
         self.replaces_unseen = matches!(remote, Remote::Damaged { .. });
+        self.replaces_other_type = false;
         self.seam |= !matches!(remote, Remote::Absent { .. });
         let window = match remote {
             Remote::Absent { first } => Window::new(depth, target, first, 0),
             Remote::Damaged { next, discontinuity_sequence } => {
                 Window::new(depth, target, next, discontinuity_sequence)
             }
-            // One playlist has one kind of segments: see `Window::push`. Viewers keep the old one until the new one has
-            // enough of the other kind.
-            Remote::Found(playlist) if self.is_other_kind(&playlist) => {
-                self.replaces_unseen = true;
+            // One playlist has one type of segments: see `Window::push`. Viewers keep the old one until the new one has
+            // enough of the other type.
+            Remote::Found(playlist) if self.is_other_type(&playlist) => {
+                self.replaces_other_type = true;
                 Window::new(depth, target, next_msn(&playlist), breaks(&playlist))
             }
             Remote::Found(playlist) => {
@@ -66,16 +67,20 @@ impl Publication {
     }
 
     /// The first playlist would take all that viewers have from them, for less than RFC 8216 6.2.2 wants, while more
-    /// is on its way.
+    /// is on its way; after a change of the type, also while more may come.
     pub(super) fn is_thin(&self) -> bool {
         let least = 3 * Duration::from_secs(self.plan.target_duration_s);
         let listed =
             self.window.iter().flat_map(Window::entries).map(|entry| entry.duration).sum::<Duration>();
-        let more = self.uploads.begun() > 0 || (self.uploads.backlog() > 0 && self.may_upload());
-        self.replaces_unseen && self.sweep.awaits_playlist() && listed < least && more
+        let comes = self.uploads.backlog() > 0 || self.replaces_other_type;
+        let more = self.uploads.begun() > 0 || (comes && self.may_upload());
+        (self.replaces_unseen || self.replaces_other_type)
+            && self.sweep.awaits_playlist()
+            && listed < least
+            && more
     }
 
-    fn is_other_kind(&self, playlist: &MediaPlaylist) -> bool {
+    fn is_other_type(&self, playlist: &MediaPlaylist) -> bool {
         playlist.entries.last().is_some_and(|last| last.key.segment_type() != self.plan.segment_type)
     }
 

@@ -95,9 +95,9 @@ fn another_type_begins_a_new_window_and_the_numbers_go_on() {
         live(&mut world, 10);
         let before = world.bucket.visible.clone().unwrap();
         world.crash_and_follow(Plan { segment_type: new, ..plan() });
-        // All at once: a window is there before it takes the old one's place.
-        (0..3).for_each(|_| world.produce());
-        world.step(world.now + S);
+        live(&mut world, 2);
+        assert_eq!(world.bucket.visible.as_ref(), Some(&before), "three target durations are not there yet");
+        live(&mut world, 1);
         let after = world.bucket.visible.clone().unwrap();
         assert_eq!(after.media_sequence, before.entries.last().unwrap().msn.next().0);
         assert!(after.discontinuity_sequence >= before.discontinuity_sequence);

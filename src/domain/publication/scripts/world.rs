@@ -236,6 +236,11 @@ impl World {
     pub(super) fn settle_in(&mut self, time: Duration) {
         self.fates.clear();
         self.produce_of(Duration::from_secs(self.plan.target_duration_s.min(2)));
+        // Of another type than before: a window of them takes its place.
+        while self.machine.is_thin() {
+            self.step(self.now + 2 * S);
+            self.produce_of(Duration::from_secs(self.plan.target_duration_s.min(2)));
+        }
         self.step(self.now + time);
         assert!(self.machine.is_drained(), "{:?}", self.machine);
         assert!(self.pending.is_empty());
