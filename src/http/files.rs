@@ -113,6 +113,9 @@ mod tests {
     fn only_object_keys_have_a_class() {
         assert_eq!(class_of("/location_1/cam_floor/stream.m3u8"), Some(ObjectClass::Playlist));
         assert_eq!(class_of("/l/c/segment_0_000001.ts"), Some(ObjectClass::Segment));
+        for name in ["/l/c/segment_0_000001.m4s", "/l/c/init_0.mp4"] {
+            assert_eq!(class_of(name), Some(ObjectClass::Fmp4));
+        }
         for path in [
             "/",
             "",

@@ -26,7 +26,7 @@ impl Publication {
 
     /// Init objects that nothing needs any more stay as long as any segment that needed them.
     pub(super) fn retire_inits(&mut self, now: Instant) {
-        let Some(window) = &self.window else { return };
+        let Some(window) = self.window.as_ref().filter(|_| self.uploads.has_inits()) else { return };
         // Another segment of that run may come.
         let newest = self.newest_init();
         let is_used = |key: &ObjectKey| window.needs(key) || newest.as_ref() == Some(key);
@@ -56,7 +56,7 @@ impl Publication {
         let Some(window) = self.window.as_ref().filter(|_| self.sweep.is_listing()) else { return };
         let newest = self.newest_init();
         let known = |key: &ObjectKey| {
-            window.contains(key)
+            window.needs(key)
                 || self.uploads.contains(key)
                 || self.retired.contains(key)
                 || newest.as_ref() == Some(key)

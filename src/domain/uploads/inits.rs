@@ -59,7 +59,11 @@ impl Inits {
     /// A playlist that was read names a segment that needs it.
     pub(super) fn found(&mut self, key: ObjectKey) {
         let new = Init { header: None, state: State::Stored, tried: true, hold: None };
-        self.objects.entry(key).or_insert(new);
+        let init = self.objects.entry(key).or_insert(new);
+        if let State::InDoubt(_) = init.state {
+            // Whoever wrote the playlist needs it, too.
+            init.state = State::Stored;
+        }
     }
 
     /// A segment that needs it leaves the window, and is held for so long.
@@ -110,10 +114,6 @@ impl Inits {
         self.objects.contains_key(key)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.objects.is_empty()
-    }
-
     /// Another agent publishes: it may sweep all of them.
     pub(super) fn clear(&mut self) {
         self.objects.retain(|_, init| {
@@ -162,11 +162,11 @@ impl Uploads {
     }
 
     fn missing_init(&self) -> Option<(ObjectKey, Arc<Header>)> {
-        if self.inits.is_empty() {
+        if !self.has_inits() {
             return None;
         }
-        let needed = self.queue.iter().filter_map(|p| p.outgoing.key.init());
-        needed.into_iter().find_map(|key| self.inits.waiting(&key).cloned().map(|header| (key, header)))
+        let mut needed = self.queue.iter().filter_map(|p| p.outgoing.key.init());
+        needed.find_map(|key| self.inits.waiting(&key).cloned().map(|header| (key, header)))
     }
 
     /// A playlist that was read names this segment: what it needs is stored.
@@ -179,11 +179,12 @@ impl Uploads {
         segment.init().iter().for_each(|init| self.inits.hold(init, hold));
     }
 
+    pub fn has_inits(&self) -> bool {
+        !self.inits.objects.is_empty()
+    }
+
     /// The init objects that no segment needs any more, neither here nor where `is_used` knows.
     pub fn take_unused_inits(&mut self, is_used: impl Fn(&ObjectKey) -> bool) -> Vec<Unused> {
-        if self.inits.is_empty() {
-            return Vec::new();
-        }
         let queued: HashSet<_> = self.queue.iter().filter_map(|p| p.outgoing.key.init()).collect();
         self.inits.take_unused(|key| queued.contains(key) || is_used(key))
     }
@@ -210,6 +211,16 @@ mod tests {
         inits.started(&key("a"), Ticket(2));
         assert!(inits.answered(Ticket(2), true) && inits.is_stored(&key("a")));
         assert!(!inits.answered(Ticket(2), true), "it is answered once");
+    }
+
+    #[test]
+    fn what_another_agents_playlist_names_is_in_doubt_no_more() {
+        let mut inits = Inits::default();
+        inits.need(key("a"), Arc::new(Header::of_tests("x")));
+        inits.started(&key("a"), Ticket(1));
+        inits.clear();
+        inits.found(key("a"));
+        assert!(!inits.answered(Ticket(1), false) && inits.is_stored(&key("a")));
     }
 
     #[test]

@@ -236,12 +236,15 @@ impl World {
     pub(super) fn settle_in(&mut self, time: Duration) {
         self.fates.clear();
         self.produce_of(Duration::from_secs(self.plan.target_duration_s.min(2)));
-        // Of another type than before: a window of them takes its place.
-        while self.machine.is_thin() {
-            self.step(self.now + 2 * S);
-            self.produce_of(Duration::from_secs(self.plan.target_duration_s.min(2)));
-        }
         self.step(self.now + time);
+        if self.machine.is_thin() {
+            // Of another type than before: a window of them takes its place.
+            for _ in 0..20 {
+                self.produce_of(Duration::from_secs(self.plan.target_duration_s.min(2)));
+                self.step(self.now + 2 * S);
+            }
+            self.step(self.now + time);
+        }
         assert!(self.machine.is_drained(), "{:?}", self.machine);
         assert!(self.pending.is_empty());
         let listed = self.bucket.visible.iter().flat_map(|p| &p.entries).map(|e| e.key.clone());
