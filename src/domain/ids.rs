@@ -110,6 +110,12 @@ impl RunId {
     pub fn new(wall_ms: u64, dice: u32) -> Self {
         Self { millis: wall_ms & ((1 << RUN_MILLIS_BITS) - 1), dice }
     }
+
+    /// Another one of the same time.
+    #[must_use]
+    pub fn with_dice(self, dice: u32) -> Self {
+        Self { dice, ..self }
+    }
 }
 
 impl fmt::Display for RunId {

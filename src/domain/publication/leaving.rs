@@ -41,7 +41,7 @@ impl Publication {
     }
 
     fn newest_init(&self) -> Option<ObjectKey> {
-        self.last_queued.map(|(run, _)| self.plan.layout.init(run))
+        self.last_name.map(|run| self.plan.layout.init(run))
     }
 
     pub(super) fn deleted(&mut self, now: Instant) {

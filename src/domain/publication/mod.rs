@@ -54,6 +54,10 @@ pub struct Publication {
     uploads: Uploads,
     /// The last segment that was queued: what does not follow it is a break.
     last_queued: Option<(RunId, u64)>,
+    /// By what its run is known in names.
+    last_name: Option<RunId>,
+    /// Runs whose names are others: see [`Self::name_of`].
+    renamed: Option<(RunId, RunId)>,
     /// The last queued segment was given up: a break lies before the next one.
     hole: bool,
     /// The next segment to enter the window has a break before it.
@@ -80,6 +84,7 @@ pub struct Publication {
     replaces_other_type: bool,
     discards: VecDeque<Payload>,
     progress: Progress,
+    dice: Dice,
 }
 
 /// An upload that failed may still land; what nothing names is deleted this long after.
@@ -101,6 +106,8 @@ impl Publication {
             standby: Standby::new(&plan.uploads, times),
             uploads: Uploads::new(plan.uploads, dice()),
             last_queued: None,
+            last_name: None,
+            renamed: None,
             hole: false,
             seam: false,
             generation: 0,
@@ -117,6 +124,7 @@ impl Publication {
             replaces_other_type: false,
             discards: VecDeque::new(),
             progress: Progress::default(),
+            dice: dice(),
             plan,
         }
     }
@@ -169,14 +177,16 @@ impl Publication {
 
     fn produced(&mut self, now: Instant, segment: Segment) {
         self.ownership.wake();
-        self.ownership.is_ours(segment.run);
+        let name = self.name_of(&segment);
+        self.ownership.is_ours(name);
+        self.last_name = Some(name);
         let follows = |(run, index)| (segment.run, segment.index) == (run, index + 1);
         let discontinuity = std::mem::take(&mut self.hole)
             || segment.after_break
             || self.last_queued.is_some_and(|last| !follows(last));
         self.last_queued = Some((segment.run, segment.index));
         let kind = if segment.header.is_some() { SegmentType::Fmp4 } else { SegmentType::MpegTs };
-        let key = self.plan.layout.segment(segment.run, segment.index, kind);
+        let key = self.plan.layout.segment(name, segment.index, kind);
         let outgoing = Outgoing { key, segment, discontinuity };
         if self.window.is_none() {
             return self.wait(now, outgoing);
@@ -184,6 +194,12 @@ impl Publication {
         for lost in self.uploads.push(now, outgoing) {
             self.give_up(now, lost);
         }
+    }
+
+    /// Whoever published meanwhile may delete a run's init object, even late: one that goes on after that has another.
+    fn name_of(&self, segment: &Segment) -> RunId {
+        let other = self.renamed.filter(|(run, _)| segment.header.is_some() && *run == segment.run);
+        other.map_or(segment.run, |(_, name)| name)
     }
 
     fn give_up(&mut self, now: Instant, lost: GivenUp) {

@@ -16,7 +16,7 @@ use crate::domain::window::{NewEntry, Window};
 
 impl Publication {
     pub(super) fn remote(&mut self, now: Instant, remote: Remote) {
-        let newest = self.last_queued.map(|(run, _)| run);
+        let newest = self.last_name;
         let sweep_is_due = self.sweep.deadline().is_some_and(|at| at <= now);
         match self.ownership.read(now, remote, newest, sweep_is_due) {
             Verdict::Nothing => {}
@@ -150,6 +150,8 @@ impl Publication {
             self.discards.extend(in_spool.then_some(outgoing.segment.payload));
         }
         self.hole = true;
+        let dice = self.dice.roll() as u32;
+        self.renamed = self.last_queued.map(|(run, _)| (run, run.with_dice(dice)));
         self.stored_generation = self.generation;
         self.longest_named.clear();
         self.retired.clear();

@@ -28,8 +28,8 @@ struct Init {
 enum State {
     Waiting,
     InFlight(Ticket),
-    /// The same, but since then another agent may have swept what it leaves.
-    InDoubt(Ticket),
+    /// The same, and nothing needs it any more.
+    Abandoned(Ticket),
     Stored,
 }
 
@@ -60,8 +60,7 @@ impl Inits {
     pub(super) fn found(&mut self, key: ObjectKey) {
         let new = Init { header: None, state: State::Stored, tried: true, hold: None };
         let init = self.objects.entry(key).or_insert(new);
-        if let State::InDoubt(_) = init.state {
-            // Whoever wrote the playlist needs it, too.
+        if let State::Abandoned(_) = init.state {
             init.state = State::Stored;
         }
     }
@@ -87,17 +86,17 @@ impl Inits {
 
     /// `false`: the ticket is not of an init object.
     pub(super) fn answered(&mut self, ticket: Ticket, stored: bool) -> bool {
-        let is_it = |state| matches!(state, State::InFlight(own) | State::InDoubt(own) if own == ticket);
+        let is_it = |state| matches!(state, State::InFlight(own) | State::Abandoned(own) if own == ticket);
         let Some((key, init)) = self.objects.iter_mut().find(|(_, init)| is_it(init.state)) else {
             return false;
         };
-        let is_sure = matches!(init.state, State::InFlight(_));
-        init.state = if stored && is_sure { State::Stored } else { State::Waiting };
-        init.tried = true;
-        if init.header.is_none() {
+        if let State::Abandoned(_) = init.state {
             let key = key.clone();
             self.objects.remove(&key);
+            return true;
         }
+        init.state = if stored { State::Stored } else { State::Waiting };
+        init.tried = true;
         true
     }
 
@@ -106,7 +105,7 @@ impl Inits {
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        let under_way = |init: &&Init| matches!(init.state, State::InFlight(_) | State::InDoubt(_));
+        let under_way = |init: &&Init| matches!(init.state, State::InFlight(_) | State::Abandoned(_));
         self.objects.values().filter(under_way).count()
     }
 
@@ -114,11 +113,11 @@ impl Inits {
         self.objects.contains_key(key)
     }
 
-    /// Another agent publishes: it may sweep all of them.
+    /// Another agent publishes: it may sweep all of them, and none is needed again (see `Publication::name_of`).
     pub(super) fn clear(&mut self) {
         self.objects.retain(|_, init| {
-            let (State::InFlight(ticket) | State::InDoubt(ticket)) = init.state else { return false };
-            *init = Init { header: None, state: State::InDoubt(ticket), tried: true, hold: None };
+            let (State::InFlight(ticket) | State::Abandoned(ticket)) = init.state else { return false };
+            init.state = State::Abandoned(ticket);
             true
         });
     }
@@ -128,7 +127,7 @@ impl Inits {
     pub(super) fn take_unused(&mut self, is_used: impl Fn(&ObjectKey) -> bool) -> Vec<Unused> {
         let mut unused = Vec::new();
         self.objects.retain(|key, init| {
-            let is_under_way = matches!(init.state, State::InFlight(_) | State::InDoubt(_));
+            let is_under_way = matches!(init.state, State::InFlight(_) | State::Abandoned(_));
             if is_under_way || is_used(key) {
                 return true;
             }
@@ -199,22 +198,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_under_way_when_another_took_over_is_stored_again() {
-        let (mut inits, header) = (Inits::default(), Arc::new(Header::of_tests("x")));
-        inits.need(key("a"), header.clone());
+    fn what_was_under_way_when_another_took_over_is_forgotten() {
+        let mut inits = Inits::default();
+        inits.need(key("a"), Arc::new(Header::of_tests("x")));
         inits.started(&key("a"), Ticket(1));
         inits.clear();
-        inits.need(key("a"), header);
-        assert!(inits.waiting(&key("a")).is_none(), "two PUTs of one name have a random winner");
-        assert!(inits.answered(Ticket(1), true));
-        assert!(inits.waiting(&key("a")).is_some() && !inits.is_stored(&key("a")));
-        inits.started(&key("a"), Ticket(2));
-        assert!(inits.answered(Ticket(2), true) && inits.is_stored(&key("a")));
-        assert!(!inits.answered(Ticket(2), true), "it is answered once");
+        assert_eq!(inits.in_flight(), 1, "a stop waits for it");
+        assert!(inits.answered(Ticket(1), true) && !inits.contains(&key("a")));
+        assert!(!inits.answered(Ticket(1), true), "it is answered once");
     }
 
     #[test]
-    fn what_another_agents_playlist_names_is_in_doubt_no_more() {
+    fn what_another_agents_playlist_names_is_stored() {
         let mut inits = Inits::default();
         inits.need(key("a"), Arc::new(Header::of_tests("x")));
         inits.started(&key("a"), Ticket(1));

@@ -1,6 +1,7 @@
 //! Init objects of fMP4 runs, by example; that none is missing or deleted too early is in `bucket`.
 
 use super::bucket::Fate;
+use super::duel::{MS, Rivals};
 use super::world::World;
 use super::{S, plan};
 use crate::domain::publication::{Action, Plan};
@@ -110,4 +111,24 @@ fn another_type_begins_a_new_window_and_the_numbers_go_on() {
         live(&mut world, 3);
         world.settle();
     }
+}
+
+/// An owner that was cut off deletes what is due before it looks who publishes now.
+#[test]
+fn one_that_another_may_delete_is_not_used_again() {
+    let mut world = Rivals::of_types(8_697_467_266_958_072_756, 442, [SegmentType::Fmp4; 2]);
+    world.boot(0, false);
+    world.boot(1, true);
+    world.step(MS * 36_518);
+    assert!(world.publishes(0) && world.stands_back(1));
+    world.agents[0].cut_off = true;
+    world.step(MS * 12_722);
+    world.agents[0].cut_off = false;
+    world.step(90 * S);
+    assert!(world.publishes(1), "in the middle of its run");
+    world.forgive();
+    world.step(90 * S);
+    world.assert_publishes_alone(1);
+    let named = world.bucket.visible.as_ref().unwrap().entries[0].key.init().unwrap();
+    assert_ne!(named, plan().layout.init(world.agents[1].run));
 }
