@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use super::dice::Dice;
 use super::gate::Gate;
-use super::ids::{Msn, RunId};
+use super::ids::RunId;
 use super::key::ObjectKey;
 use super::playlist::MediaPlaylist;
 use super::retired::Retired;
@@ -41,6 +41,7 @@ use ownership::Ownership;
 use standby::Standby;
 use sweep::Sweep;
 use times::Times;
+use types::Sent;
 pub use types::{Action, Input, Plan, Progress, Remote};
 
 #[derive(Debug)]
@@ -62,8 +63,8 @@ pub struct Publication {
     stored_generation: u64,
     /// When the window changed last.
     changed_at: Option<Instant>,
-    /// The one that is under way: its generation, and behind which entry it ends.
-    playlist_put: Option<(u64, Msn)>,
+    /// The one that is under way.
+    playlist_put: Option<Sent>,
     /// The same, if it is still to be sent.
     sending: Option<MediaPlaylist>,
     /// When the last one began, well or not.
@@ -227,7 +228,7 @@ impl Publication {
 
     fn retire(&mut self, gone: Vec<Entry>) {
         // A playlist that is under way names them still.
-        let under_way = self.playlist_put.map_or(0, |(generation, _)| generation + 1);
+        let under_way = self.playlist_put.as_ref().map_or(0, |sent| sent.generation + 1);
         let generation = self.generation.max(self.stored_generation + 1).max(under_way);
         for entry in gone {
             let longest = self.longest_named.remove(&entry.key).unwrap_or_default();
@@ -246,7 +247,7 @@ impl Publication {
     fn playlist_stored(&mut self, now: Instant) {
         self.playlist_gate.succeeded();
         self.uploads.reopen();
-        if let Some((generation, next)) = self.playlist_put.take() {
+        if let Some(Sent { generation, next, .. }) = self.playlist_put.take().filter(|sent| sent.counts) {
             self.window.iter_mut().for_each(|window| window.stored(now, next));
             self.stored_generation = self.stored_generation.max(generation);
             self.retired.playlist_stored(now, generation);
@@ -339,11 +340,17 @@ impl Publication {
         let playlist = self.window.as_ref()?.snapshot();
         // Counted when sent, not when confirmed: a PUT whose answer is lost may be what viewers see.
         self.have_named(&playlist, playlist.duration());
-        self.playlist_put = Some((self.generation, sight::next_msn(&playlist)));
+        let next = sight::next_msn(&playlist);
+        self.playlist_put = Some(Sent { generation: self.generation, next, counts: true });
         self.put_at = Some(now);
         self.ownership.floor.sent(&playlist);
         self.sending = Some(playlist);
         self.ownership.floor.note(&self.plan.layout)
+    }
+
+    /// The window that a playlist under way was made of is no more: its answer says nothing of the next one.
+    fn disown_playlist(&mut self) {
+        self.playlist_put.iter_mut().for_each(|sent| sent.counts = false);
     }
 
     /// Viewers may have seen it.

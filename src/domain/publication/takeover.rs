@@ -100,11 +100,13 @@ impl Publication {
             let mut window = self.resume(now, playlist, shown);
             window.raise_discontinuities(at_least);
             self.carry_over(now, &old, &mut window);
+            self.disown_playlist();
             window
         };
         self.window = Some(window);
         let late = LATE_LANDING.max(self.hold_of_unknown(duration));
-        self.sweep.begin(now + late);
+        // Not before viewers have the joined playlist.
+        self.sweep.begin_after_playlist(late);
     }
 
     /// What the old window named is gone, if the new one does not name it; what no playlist named yet is still news.
@@ -127,6 +129,7 @@ impl Publication {
     /// next take-over, the other agent's or its own.
     fn stand_back(&mut self) {
         self.window = None;
+        self.disown_playlist();
         self.ownership.floor.stand_back();
         for GivenUp { outgoing, in_spool, .. } in self.uploads.clear() {
             self.progress.segments_stood_back += 1;
