@@ -5,6 +5,10 @@ SHELL := /bin/bash
 # Where setup.sh puts the tools that it builds.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(or $(GOBIN),$(or $(GOPATH),$(HOME)/go)/bin):/usr/local/go/bin
 
+# A test that hangs fails, and the others go on: no test program takes half an hour.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+IN_TIME = CARGO_TARGET_$(HOST)_RUNNER="timeout --foreground --verbose --kill-after=10 1800"
+
 .PHONY: help demo build test lint check player deny advisories bench chaos soak fuzz ffmpegs clean setup-run setup-test
 
 help: ## this list
@@ -20,7 +24,7 @@ build: player ## the agent, at target/release/edge-agent
 test: setup-test lint deny advisories ## everything: format, lints, licences, unit, contract and end-to-end tests
 	npm --prefix player test
 	npm --prefix tests/browser test
-	CHROMIUM="$$(packaging/setup.sh browser)" cargo test --no-fail-fast
+	CHROMIUM="$$(packaging/setup.sh browser)" $(IN_TIME) cargo test --no-fail-fast
 
 lint: player ## format, clippy, documentation, the player's types
 	npm --prefix player run check
