@@ -7,7 +7,7 @@ use crate::support::agent::Place;
 use crate::support::camera::{Camera, CameraOpts};
 use crate::support::frames::{self, Expected};
 use crate::support::viewer::Viewer;
-use crate::{BUCKET, NO_FFMPEG_WITHIN, STOP_WITHIN, UP_WITHIN, folder_of, minio, my_turn, playlist_of};
+use crate::{BUCKET, NO_FFMPEG_WITHIN, STOP_WITHIN, UP_WITHIN, alone, folder_of, minio, playlist_of};
 
 /// 60 s in segments of 2 s.
 const SEGMENTS: usize = 30;
@@ -18,7 +18,7 @@ const LONGEST_GAP: Duration = Duration::from_secs(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_camera_is_seen_through_the_bucket_for_a_minute() {
-    let _turn = my_turn().await;
+    let _turn = alone().await;
     let minio = minio().await;
     let camera = Camera::start(CameraOpts::default()).await;
     let mut place = Place::new("main-job");
