@@ -181,7 +181,8 @@ impl Supervisor {
                         current = None;
                         let is_outgrown = self.engine.is_outgrown() && !stopping;
                         if is_outgrown && exit.cause == Cause::Asked {
-                            // It only looked: nothing has failed.
+                            // It only looked, or was asked to end: nothing has failed.
+                            self.engine.ended(&exit, exit.cause);
                             self.status.send_modify(|status| status.run = None);
                             return End::Outgrown;
                         }

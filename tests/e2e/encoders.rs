@@ -207,6 +207,41 @@ async fn hardware_that_dies_costs_each_camera_one_seam_and_one_warning() {
     agent.stop(STOP_WITHIN).await;
 }
 
+#[tokio::test]
+async fn check_and_argv_say_what_a_camera_will_encode_with() {
+    let scene = Scene::new("encoder-check");
+    let ids = ["v4l2m2m", "rkmpp", "software"];
+    scene.configure(&ids.map(|encoder| camera(encoder, encoder)).concat());
+    let said = async |args: &[&str]| {
+        let output = scene.place.run(args, UP_WITHIN).await;
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let check = said(&["check", "--offline"]).await;
+    for line in [
+        "ok    encoder v4l2m2m: works here (v4l2m2m)",
+        "ok    encoding of v4l2m2m: with v4l2m2m (settings.encoder: v4l2m2m)",
+        "warn  encoding of rkmpp: settings.encoder: rkmpp is not in this ffmpeg; in software until it works",
+        "ok    encoding of software: in software",
+    ] {
+        assert!(check.lines().any(|said| said == line), "no {line:?} in\n{check}");
+    }
+    for (camera, comment, codec) in [
+        ("v4l2m2m", "# settings.encoder: v4l2m2m: the picture is encoded with v4l2m2m.", "h264_v4l2m2m"),
+        ("rkmpp", "# settings.encoder: rkmpp: the picture is encoded in software.", "libx264"),
+        ("software", "", "libx264"),
+    ] {
+        let argv = said(&["argv", camera]).await;
+        assert!(argv.contains(comment) && argv.contains(&format!("-c:v {codec} ")), "{argv}");
+    }
+    scene.configure(&camera("cam", "cuda"));
+    let output = scene.place.run(&["check"], UP_WITHIN).await;
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    let expected = "settings.encoder: is cuda; use one of auto, software, vaapi, qsv, nvenc, v4l2m2m, rkmpp";
+    assert!(error.contains("cameras.yaml:7: ") && error.contains(expected), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hardware_that_works_again_is_used_again() {
     let _turn = my_turn().await;

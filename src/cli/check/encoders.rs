@@ -61,7 +61,7 @@ fn tell(wish: Wish, cameras: &str, findings: &[Finding], report: &mut Report) {
     if let Some(refused) = policy.fallen_from() {
         let complaint = findings.iter().find(|finding| finding.encoder() == refused);
         let complaint = complaint.and_then(Finding::complaint).unwrap_or_default();
-        return report.warn(&what, format!("{complaint}: in software until it does"), mend(refused));
+        return report.warn(&what, format!("{complaint}; in software until it works"), mend(refused));
     }
     let asked = format!("settings.encoder: {wish}");
     match policy.current() {
