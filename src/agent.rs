@@ -34,7 +34,7 @@ use crate::config::model::{Camera, Config, StoreConfig};
 use crate::domain::health;
 use crate::domain::key::Layout;
 use crate::domain::quota;
-use crate::engine::ffmpeg::{Workshop, capabilities};
+use crate::engine::ffmpeg::{Trials, Workshop, capabilities};
 use crate::engine::spool::root::{default_root, file_system_bytes};
 use crate::engine::spool::watch::SpoolWatch;
 use crate::http::{self, CameraLink, FilesAt, STREAMS_PATH, Site, Streams};
@@ -93,8 +93,12 @@ impl Agent {
             spool_root,
             spool_share: spool_share.into(),
         });
-        let around =
-            Surroundings { workshop, stop: CancellationToken::new(), abort: CancellationToken::new() };
+        let around = Surroundings {
+            trials: Arc::new(Trials::new(workshop.clone())),
+            workshop,
+            stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        };
         let mut agent = Self {
             config: config.clone(),
             cameras: cameras.iter().map(|camera| (*camera).clone()).collect(),

@@ -19,18 +19,22 @@ use crate::clock;
 use crate::config::model::Camera;
 use crate::config::same_stream;
 use crate::domain::backoff::Backoff;
-use crate::domain::choice::{Choice, Quality, decide};
+use crate::domain::choice::{Quality, decide};
+use crate::domain::encoder::{Encoder, Policy};
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::lifecycle::Patience;
 use crate::domain::publication::Plan;
-use crate::engine::StreamSpec;
-use crate::engine::ffmpeg::{Acquaintance, FfmpegEngine, Known, Workshop};
+use crate::engine::ffmpeg::encoders::Finding;
+use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, Trials, Workshop};
+use crate::engine::{Engine as _, StreamSpec};
 use crate::store::renewing::RenewingStore;
 
 /// After a panic; below [`super::HANGS_AFTER`].
 const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
 /// Lines of one assignment about what was chosen; the status always has it.
 const MOST_TOLD: u32 = 3;
+/// Waiting for trials of encoders is not hanging (see `Agent::is_alive`).
+const BEAT: Duration = Duration::from_secs(5);
 const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// One stream and where it goes.
@@ -86,6 +90,7 @@ impl Slot {
 #[derive(Debug, Clone)]
 pub(super) struct Surroundings {
     pub(super) workshop: Arc<Workshop>,
+    pub(super) trials: Arc<Trials>,
     pub(super) stop: CancellationToken,
     pub(super) abort: CancellationToken,
 }
@@ -132,14 +137,22 @@ impl Keeper {
     /// Until the agent stops or something else is wanted, and then to its orderly end.
     async fn run(&self, assignment: &Arc<Assignment>) {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
-        let acquaintance = Acquaintance::default();
-        let told = AtomicU32::new(0);
-        let run = Run { assignment, keeper: self, acquaintance, told, stop: &stop, abort: &abort };
+        let encoder = tokio::select! {
+            encoder = self.encoder(assignment) => encoder,
+            () = self.superseded(assignment) => return,
+            () = stop.cancelled() => return,
+        };
+        let (acquaintance, told) = (Acquaintance::default(), AtomicU32::new(0));
+        let used = encoder.clone();
+        let run =
+            Run { assignment, keeper: self, acquaintance, encoder: used, told, stop: &stop, abort: &abort };
         let runs = run.supervised();
         tokio::pin!(runs);
+        let settings = &assignment.camera.settings;
         tokio::select! {
             () = &mut runs => return,
             () = self.superseded(assignment) => {}
+            never = encoder.tend(|encoder| self.around.trials.again(encoder, settings)) => match never {},
         }
         let mut wanted = self.wanted.subscribe();
         let comes_back = wanted.borrow_and_update().assignment.is_some();
@@ -153,6 +166,22 @@ impl Keeper {
                 runs.await;
             }
         }
+    }
+
+    /// What its settings ask for, and what of it works here.
+    async fn encoder(&self, assignment: &Assignment) -> EncoderUse {
+        let settings = &assignment.camera.settings;
+        let find = self.around.trials.find(settings.encoder, settings);
+        tokio::pin!(find);
+        let findings = loop {
+            tokio::select! {
+                findings = &mut find => break findings,
+                () = tokio::time::sleep(BEAT) => self.status.send_modify(|status| status.beat = clock::now()),
+            }
+        };
+        let works = findings.iter().filter(|finding| finding.works()).map(Finding::encoder);
+        let policy = Policy::new(clock::now(), settings.encoder, &works.collect::<Vec<Encoder>>());
+        EncoderUse::new(policy, findings)
     }
 
     async fn superseded(&self, assignment: &Assignment) {
@@ -170,6 +199,7 @@ struct Run<'a> {
     keeper: &'a Keeper,
     /// What this stream's camera was found to send.
     acquaintance: Acquaintance,
+    encoder: EncoderUse,
     /// How often the log was told what was chosen.
     told: AtomicU32,
     stop: &'a CancellationToken,
@@ -209,29 +239,27 @@ impl Run<'_> {
         let share = self.keeper.around.workshop.spool_share.load(Ordering::Relaxed);
         let look_every = settings.health_check_interval;
         let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
-        let engine = self.engine(&choice);
+        let engine = self.engine();
         let supervisor = Supervisor::new(engine, patience, self.keeper.status.clone(), seed());
         let min_playlist_interval = *min_playlist_interval;
         let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
         supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())
     }
 
-    fn engine(&self, choice: &Choice) -> Box<FfmpegEngine> {
+    fn engine(&self) -> Box<FfmpegEngine> {
         let Camera { id, source, settings, .. } = &self.assignment.camera;
         let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
         let workshop = self.keeper.around.workshop.clone();
-        let (engine, is_chosen) = match settings.quality {
-            Some(Quality::Auto) => {
-                let is_chosen = self.acquaintance.known() != Known::Nothing;
-                (FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()), is_chosen)
-            }
-            _ => (FfmpegEngine::new(workshop, spec), true),
+        let engine = match settings.quality {
+            Some(Quality::Auto) => FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()),
+            _ => FfmpegEngine::new(workshop, spec),
         };
+        let engine = engine.encoding_with(self.encoder.clone());
+        let mode = engine.mode();
         // A camera that changes all the time must not fill the log.
-        if is_chosen && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
-            tracing::info!(mode = choice.why, "mode chosen");
+        if mode.is_some() && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
+            tracing::info!(mode, "mode chosen");
         }
-        let mode = is_chosen.then(|| choice.why.clone());
         self.keeper.status.send_modify(|status| status.mode = mode);
         Box::new(engine)
     }

@@ -181,7 +181,8 @@ impl Supervisor {
                         current = None;
                         let is_outgrown = self.engine.is_outgrown() && !stopping;
                         if is_outgrown && exit.cause == Cause::Asked {
-                            // It only looked: nothing has failed.
+                            // It only looked, or was asked to end: nothing has failed.
+                            self.engine.ended(&exit, exit.cause);
                             self.status.send_modify(|status| status.run = None);
                             return End::Outgrown;
                         }
@@ -191,6 +192,7 @@ impl Supervisor {
                         }
                     }
                 },
+                () = self.engine.renewal() => self.lifecycle.handle(clock::now(), Input::Renew),
                 () = clock::sleep_until(self.lifecycle.deadline()) => {}
                 () = clock::sleep_until(Some(self.looks.next())) => {}
                 () = tokio::time::sleep(BEAT) => {}
@@ -203,7 +205,10 @@ impl Supervisor {
             Action::Spawn => {
                 let run = self.new_run();
                 match self.engine.start(run).await {
-                    Ok(started) => *current = Some(started),
+                    Ok(started) => {
+                        *current = Some(started);
+                        self.status.send_modify(|status| status.mode = self.engine.mode());
+                    }
                     Err(error) => self.exited(never_started(&error)),
                 }
                 return;
@@ -268,7 +273,9 @@ impl Supervisor {
         let now = clock::now();
         self.lifecycle.handle(now, Input::Exited(exit.cause));
         let cause = self.lifecycle.last_cause().unwrap_or(exit.cause);
-        self.voice.exited(now, &self.lifecycle, &exit);
+        if !self.engine.ended(&exit, cause) {
+            self.voice.exited(now, &self.lifecycle, &exit);
+        }
         let Exit { code, signal, ran_for, last_words, .. } = exit;
         let last_exit = LastExit { cause, code, signal, last_words, ran_for };
         self.status.send_modify(|status| {

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::choice::{Quality, Wish};
+use crate::domain::encoder;
 use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::source::Source;
@@ -78,7 +79,9 @@ pub struct Settings {
     /// The rolling window: how many segments the playlist names.
     pub segments_to_keep: usize,
     pub audio: bool,
-    /// Of the encoder.
+    /// Of a re-encoded picture.
+    pub encoder: encoder::Wish,
+    /// Of the software encoder.
     pub threads: u32,
     /// Added to the agent's own niceness.
     pub nice: u32,
@@ -96,6 +99,7 @@ impl Default for Settings {
             segment_duration: Duration::from_secs(2),
             segments_to_keep: 5,
             audio: true,
+            encoder: encoder::Wish::default(),
             threads: 2,
             nice: 0,
             health_check_interval: DEFAULT_INTERVAL,

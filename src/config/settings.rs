@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::model::Settings;
 use super::read::{Field, Given, Reader, Section};
 use crate::domain::choice::Quality;
+use crate::domain::encoder::Wish;
 
 pub(super) const KEYS: &[&str] = &[
     "quality",
@@ -15,6 +16,7 @@ pub(super) const KEYS: &[&str] = &[
     "segment_duration",
     "segments_to_keep",
     "audio",
+    "encoder",
     "threads",
     "nice",
     "health_check_interval",
@@ -83,6 +85,7 @@ pub(super) struct Said {
     duration: Option<Duration>,
     keep: Option<usize>,
     audio: Option<bool>,
+    encoder: Option<Wish>,
     threads: Option<u32>,
     nice: Option<u32>,
     look: Option<Duration>,
@@ -108,6 +111,7 @@ impl Said {
                 .or(segments.map(|(_, keep)| keep))
                 .unwrap_or(built_in.segments_to_keep),
             audio: self.audio.unwrap_or(built_in.audio),
+            encoder: self.encoder.unwrap_or(built_in.encoder),
             threads: self.threads.unwrap_or(built_in.threads),
             nice: self.nice.unwrap_or(built_in.nice),
             health_check_interval: self.look.unwrap_or(built_in.health_check_interval),
@@ -133,6 +137,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let max_bitrate = reader.integer(&section, "max_bitrate", BITRATE_MIN..=BITRATE_MAX);
     let keep = reader.integer(&section, "segments_to_keep", WINDOW_MIN..=WINDOW_MAX);
     let audio = reader.switch(&section, "audio");
+    let encoder = reader.word(&section, "encoder", &Wish::ALL.map(|wish| (wish.name(), wish)));
     let threads = reader.integer(&section, "threads", 1..=THREADS_MAX);
     let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
@@ -154,6 +159,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         duration: value(&frames.duration).or(base.duration.filter(|_| profile.is_none())),
         keep: value(&keep).map(|keep| keep as usize).or(base.keep.filter(|_| profile.is_none())),
         audio: audio.or(base.audio),
+        encoder: value(&encoder).or(base.encoder),
         threads: value(&threads).or(base.threads),
         nice: value(&nice).or(base.nice),
         look: value(&look).or(base.look),

@@ -46,6 +46,21 @@ pub trait Engine: Send + Sync + Debug {
         false
     }
 
+    /// A run has ended, or could not begin, for this cause. `true`: it was told why, and the next run is another one.
+    fn ended(&self, _exit: &Exit, _cause: Cause) -> bool {
+        false
+    }
+
+    /// Comes when the current run should end because a better one can be had. Cancel-safe.
+    async fn renewal(&self) {
+        std::future::pending().await
+    }
+
+    /// What is done with the camera's streams, in words; `None`: it is not known what they are.
+    fn mode(&self) -> Option<String> {
+        None
+    }
+
     /// Kept for the next engine of this camera on this machine; known as soon as a run has been started.
     fn note(&self) -> Note;
 }

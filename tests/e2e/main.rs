@@ -10,6 +10,7 @@ mod bucket;
 mod cameras;
 mod commands;
 mod credentials;
+mod encoders;
 mod faults;
 mod main_job;
 mod ownership;

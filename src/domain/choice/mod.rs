@@ -109,6 +109,19 @@ pub struct Choice {
     pub why: String,
 }
 
+/// How [`Choice::why`] begins where the video is encoded.
+const ENCODING: &str = "re-encoding";
+
+impl Choice {
+    /// As [`Self::why`], with what encodes: `re-encoding with vaapi: H.265 can't be played by every browser`.
+    pub fn mode(&self, how: &str) -> String {
+        match (self.why.strip_prefix(ENCODING), how) {
+            (Some(reason), how) if !how.is_empty() => format!("{ENCODING} {how}{reason}"),
+            _ => self.why.clone(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VideoOut {
     Copy,
@@ -176,7 +189,7 @@ fn encode(wish: &Wish, audio: AudioOut, reason: &str) -> Choice {
         segment_duration,
         cut_after: segment_duration.mul_f64(1.0 - CUT_EARLY),
         target_duration_s: segment_duration.as_secs_f64().ceil() as u64,
-        why: format!("re-encoding: {reason}"),
+        why: format!("{ENCODING}: {reason}"),
     }
 }
 

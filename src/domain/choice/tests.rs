@@ -82,6 +82,15 @@ fn what_every_browser_plays_is_copied() {
 }
 
 #[test]
+fn the_mode_names_what_encodes() {
+    let copied = of_video(|_| {});
+    assert_eq!(copied.mode("with vaapi"), copied.why);
+    let encoded = of_video(|video| video.codec = VideoCodec::H265);
+    assert_eq!(encoded.mode(""), encoded.why);
+    assert_eq!(encoded.mode("with vaapi"), "re-encoding with vaapi: H.265 can't be played by every browser");
+}
+
+#[test]
 fn what_a_browser_might_not_play_is_encoded() {
     type Change = fn(&mut VideoIn);
     let table: &[(Change, &str)] = &[

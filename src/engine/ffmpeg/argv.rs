@@ -1,10 +1,11 @@
-//! ffmpeg's arguments for one run. Pure: the camera, what was chosen for its streams, what ffmpeg can do, and a folder
-//! in; a command out.
+//! ffmpeg's arguments for one run. Pure: the camera, what was chosen for its streams, the encoder, what ffmpeg can do,
+//! and a folder in; a command out.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::capabilities::Capabilities;
+use super::encoders::{Coding, Way, codec_args, filter_suffix, global_args};
 use crate::domain::choice::{AudioOut, Choice, Encoding, VideoOut};
 use crate::domain::source::{RtspUrl, Source};
 use crate::engine::StreamSpec;
@@ -59,7 +60,14 @@ impl std::fmt::Debug for Script {
     }
 }
 
-pub fn command(spec: &StreamSpec, choice: &Choice, ffmpeg: &Capabilities, folder: &Path) -> FfmpegCommand {
+/// `way` is that of a picture which is encoded; a copy needs none.
+pub fn command(
+    spec: &StreamSpec,
+    choice: &Choice,
+    way: &Way,
+    ffmpeg: &Capabilities,
+    folder: &Path,
+) -> FfmpegCommand {
     let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+verbose"]);
     let (input, script) = input(&spec.source, ffmpeg);
     if let Source::Rtsp(_) = spec.source {
@@ -67,10 +75,13 @@ pub fn command(spec: &StreamSpec, choice: &Choice, ffmpeg: &Capabilities, folder
         // forwards with frozen pictures within a second, and at one backwards nothing comes any more.
         args.extend(strings(&["-dts_error_threshold", MOST_JUMP_S]));
     }
+    if choice.video != VideoOut::Copy {
+        args.extend(global_args(way));
+    }
     args.extend(input);
     args.extend(strings(&["-map", "0:v:0"]));
     args.extend(audio_map(&spec.source, choice.audio));
-    args.extend(video(&choice.video, spec.settings.threads));
+    args.extend(video(&choice.video, way, spec.settings.threads));
     args.extend(audio(choice.audio));
     args.extend(output(choice, folder));
     FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: spec.settings.nice }
@@ -140,27 +151,23 @@ fn audio_map(source: &Source, audio: AudioOut) -> Vec<String> {
     })
 }
 
-fn video(video: &VideoOut, threads: u32) -> Vec<String> {
+fn video(video: &VideoOut, way: &Way, threads: u32) -> Vec<String> {
     match video {
         VideoOut::Copy => strings(&["-c:v", "copy"]),
-        VideoOut::Encode(encoding) => encoder(encoding, threads),
+        VideoOut::Encode(encoding) => encoder(encoding, way, threads),
     }
 }
 
-fn encoder(encoding: &Encoding, threads: u32) -> Vec<String> {
-    let Encoding { width, fps, effort, cap_kbps, gop_frames } = encoding;
+fn encoder(encoding: &Encoding, way: &Way, threads: u32) -> Vec<String> {
+    let Encoding { width, fps, effort, cap_kbps, gop_frames } = *encoding;
     // Never larger than the camera's picture; even sizes, as 4:2:0 needs.
-    let filter = format!("fps={fps},scale=trunc(min({width}\\,iw)/2)*2:-2");
-    let (gop, threads) = (gop_frames.to_string(), threads.to_string());
-    let mut args = strings(&["-vf", &filter, "-c:v", "libx264", "-preset", effort.name()]);
-    args.extend(strings(&["-tune", "zerolatency", "-pix_fmt", "yuv420p"]));
-    args.extend(strings(&["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0"]));
-    if let Some(kbps) = cap_kbps {
-        // A cap on x264's constant quality: a still picture takes less. The buffer is one second.
-        let kbps = format!("{kbps}k");
-        args.extend(strings(&["-maxrate", &kbps, "-bufsize", &kbps]));
+    let filter = format!("fps={fps},scale=trunc(min({width}\\,iw)/2)*2:-2{}", filter_suffix(way));
+    let coding = Coding { gop: gop_frames, most_kbps: cap_kbps, preset: effort.name(), width, fps };
+    let mut args = strings(&["-vf", &filter]);
+    args.extend(codec_args(way, &coding));
+    if !way.encoder.is_hardware() {
+        args.extend(strings(&["-threads:v", &threads.to_string()]));
     }
-    args.extend(strings(&["-threads:v", &threads]));
     args
 }
 
@@ -208,6 +215,7 @@ mod tests {
     use super::*;
     use crate::config::model::Settings;
     use crate::domain::choice::{Effort, Quality, decide};
+    use crate::domain::encoder::Encoder;
     use crate::engine::ffmpeg::capabilities::RtspTimeout;
 
     fn ffmpeg(rtsp_timeout: RtspTimeout) -> Capabilities {
@@ -225,7 +233,8 @@ mod tests {
 
     fn build_in(folder: &str, source: &str, settings: Settings) -> FfmpegCommand {
         let choice = decide(&settings.wish(), None);
-        command(&spec(source, settings), &choice, &ffmpeg(RtspTimeout::Timeout), Path::new(folder))
+        let way = Way::software();
+        command(&spec(source, settings), &choice, &way, &ffmpeg(RtspTimeout::Timeout), Path::new(folder))
     }
 
     #[test]
@@ -263,6 +272,7 @@ mod tests {
                 command(
                     &spec("rtsp://cam/1", Settings::default()),
                     &choice,
+                    &Way::software(),
                     &ffmpeg(timeout),
                     Path::new("/s"),
                 )
@@ -322,7 +332,8 @@ mod tests {
             ),
         ] {
             let spec = spec("rtsp://cam/1", Settings { threads, nice: 7, ..Settings::default() });
-            let built = command(&spec, &choice, &ffmpeg(RtspTimeout::Timeout), Path::new("/s"));
+            let way = Way::software();
+            let built = command(&spec, &choice, &way, &ffmpeg(RtspTimeout::Timeout), Path::new("/s"));
             assert_eq!(
                 built.args.join(" "),
                 format!(
@@ -334,6 +345,60 @@ mod tests {
                 )
             );
             assert_eq!(built.nice, 7);
+        }
+    }
+
+    #[test]
+    fn the_golden_command_of_each_hardware_encoder() {
+        const SCALED: &str = "-vf fps=10,scale=trunc(min(640\\,iw)/2)*2:-2";
+        const RATE: &str = "-g 20 -bf 0 -b:v 1350k -maxrate 1500k -bufsize 1500k";
+        for (encoder, low_power, globals, suffix, codec) in [
+            (
+                Encoder::Vaapi,
+                false,
+                "-init_hw_device vaapi=hw:/dev/dri/renderD128 -filter_hw_device hw ",
+                ",format=nv12,hwupload",
+                "h264_vaapi",
+            ),
+            (
+                Encoder::Vaapi,
+                true,
+                "-init_hw_device vaapi=hw:/dev/dri/renderD128 -filter_hw_device hw ",
+                ",format=nv12,hwupload",
+                "h264_vaapi -low_power 1",
+            ),
+            (
+                Encoder::Qsv,
+                false,
+                "-init_hw_device vaapi=card:/dev/dri/renderD128 -init_hw_device qsv=hw@card -filter_hw_device hw ",
+                ",format=nv12,hwupload=extra_hw_frames=16",
+                "h264_qsv -preset veryfast -async_depth 1",
+            ),
+            (Encoder::Nvenc, false, "", "", "h264_nvenc -preset p1 -tune ll -pix_fmt yuv420p"),
+            (Encoder::V4l2m2m, false, "", "", "h264_v4l2m2m -pix_fmt yuv420p"),
+            (Encoder::Rkmpp, false, "", "", "h264_rkmpp -pix_fmt nv12"),
+        ] {
+            let node = matches!(encoder, Encoder::Vaapi | Encoder::Qsv).then(|| "/dev/dri/renderD128".into());
+            let way = Way { encoder, node, low_power };
+            let spec = spec("rtsp://cam/1", Settings::default());
+            let choice = encode(Effort::Veryfast, Some(1500));
+            let built = command(&spec, &choice, &way, &ffmpeg(RtspTimeout::Timeout), Path::new("/s"));
+            assert_eq!(
+                built.args.join(" "),
+                format!(
+                    "-hide_banner -nostats -loglevel repeat+level+verbose -dts_error_threshold 5 {globals}\
+                     -f concat -safe 0 -protocol_whitelist file,rtp,rtsp,tcp,udp -i /dev/fd/SCRIPT \
+                     -map 0:v:0 -map 0:a:0? {SCALED}{suffix} -c:v {codec} {RATE} -c:a aac -b:a 64k -ac 2 \
+                     -max_interleave_delta 1000000 -f hls -hls_time 3.600 -hls_list_size 16 \
+                     -hls_segment_filename /s/seg_%06d.ts \
+                     -hls_flags independent_segments+omit_endlist+program_date_time+temp_file /s/index.m3u8"
+                )
+            );
+            let copied = |way| {
+                let copy = copy(AudioOut::Copy);
+                command(&spec, &copy, &way, &ffmpeg(RtspTimeout::Timeout), Path::new("/s")).args
+            };
+            assert_eq!(copied(way), copied(Way::software()), "a copy needs no device");
         }
     }
 

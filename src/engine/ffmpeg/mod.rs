@@ -4,11 +4,13 @@ mod acquaintance;
 pub mod argv;
 pub mod capabilities;
 mod drive;
+mod encoder_use;
 pub mod encoders;
 pub mod probe;
 mod process;
 pub mod stderr;
 mod tail;
+mod trials;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -20,15 +22,20 @@ use async_trait::async_trait;
 use super::spool::note::Note;
 use super::spool::root::{CameraSpool, RunFolder, SpoolError};
 use super::spool::watch::SpoolWatch;
-use super::{Engine, EngineError, Run, StreamSpec};
-use crate::domain::choice::decide;
+use super::{Engine, EngineError, Exit, Run, StreamSpec};
+use crate::domain::choice::{Choice, VideoOut, decide};
 use crate::domain::ids::RunId;
+use crate::domain::lifecycle::Cause;
+use crate::domain::media::Media;
 use crate::sys::child::Spawner;
 
 use acquaintance::ProbeRun;
 pub use acquaintance::{Acquaintance, Known};
 use capabilities::Capabilities;
+pub use encoder_use::EncoderUse;
+use encoders::Way;
 use stderr::Fitness;
+pub use trials::Trials;
 
 /// What all cameras' engines share.
 #[derive(Debug)]
@@ -55,6 +62,7 @@ pub struct FfmpegEngine {
     workshop: Arc<Workshop>,
     spec: StreamSpec,
     sight: Sight,
+    encoder: EncoderUse,
     /// Claimed at the first run: a camera whose spool is taken must not keep the others from starting.
     spool: Arc<Mutex<Option<CameraSpool>>>,
     note: Note,
@@ -63,7 +71,14 @@ pub struct FfmpegEngine {
 impl FfmpegEngine {
     /// Of a camera whose media need not be known.
     pub fn new(workshop: Arc<Workshop>, spec: StreamSpec) -> Self {
-        Self { workshop, spec, sight: Sight::Blind, spool: Arc::default(), note: Note::default() }
+        let (sight, encoder) = (Sight::Blind, EncoderUse::software());
+        Self { workshop, spec, sight, encoder, spool: Arc::default(), note: Note::default() }
+    }
+
+    /// The same with another encoder than x264.
+    #[must_use]
+    pub fn encoding_with(self, encoder: EncoderUse) -> Self {
+        Self { encoder, ..self }
     }
 
     /// Looks what the camera sends, if that is not known, and is outgrown then; else streams, and is outgrown when the
@@ -74,6 +89,15 @@ impl FfmpegEngine {
             Known::Media(_) | Known::Unreadable => Sight::Knows(acquaintance),
         };
         Self { sight, ..Self::new(workshop, spec) }
+    }
+
+    /// What is known of the camera's streams, and what is done with them.
+    fn choice(&self) -> (Choice, Option<Media>) {
+        let media = match &self.sight {
+            Sight::Knows(acquaintance) => acquaintance.media(),
+            Sight::Looks(_) | Sight::Blind => None,
+        };
+        (decide(&self.spec.settings.wish(), media.as_ref()), media)
     }
 
     /// Off the runtime's workers: a card may be slow, and other cameras must not wait for it.
@@ -104,17 +128,17 @@ impl FfmpegEngine {
 #[async_trait]
 impl Engine for FfmpegEngine {
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
-        let media = match &self.sight {
-            Sight::Looks(acquaintance) => {
-                let (workshop, source) = (self.workshop.clone(), self.spec.source.clone());
-                return Ok(Box::new(ProbeRun::start(workshop, source, acquaintance.clone())));
-            }
-            Sight::Knows(acquaintance) => acquaintance.media(),
-            Sight::Blind => None,
-        };
+        if let Sight::Looks(acquaintance) = &self.sight {
+            let (workshop, source) = (self.workshop.clone(), self.spec.source.clone());
+            return Ok(Box::new(ProbeRun::start(workshop, source, acquaintance.clone())));
+        }
         let folder = self.run_folder(run).await?;
-        let choice = decide(&self.spec.settings.wish(), media.as_ref());
-        let command = argv::command(&self.spec, &choice, &self.workshop.capabilities, folder.path());
+        let (choice, media) = self.choice();
+        let way = match choice.video {
+            VideoOut::Copy => Way::software(),
+            VideoOut::Encode(_) => self.encoder.start(),
+        };
+        let command = argv::command(&self.spec, &choice, &way, &self.workshop.capabilities, folder.path());
         let process = process::start(&self.workshop, &command, Stdio::null()).await?;
         let bell = self.workshop.watch.bell(folder.path());
         let fitness = Fitness::new(&choice, media.as_ref());
@@ -134,6 +158,19 @@ impl Engine for FfmpegEngine {
             Sight::Knows(acquaintance) => acquaintance.known() == Known::Nothing,
             Sight::Blind => false,
         }
+    }
+
+    fn ended(&self, exit: &Exit, cause: Cause) -> bool {
+        self.encoder.ended(exit, cause)
+    }
+
+    async fn renewal(&self) {
+        self.encoder.renewal().await;
+    }
+
+    fn mode(&self) -> Option<String> {
+        let looks = matches!(self.sight, Sight::Looks(_));
+        (!looks).then(|| self.choice().0.mode(&self.encoder.in_words()))
     }
 
     fn note(&self) -> Note {

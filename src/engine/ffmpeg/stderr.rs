@@ -230,7 +230,8 @@ pub fn blames_encoder(line: &str) -> bool {
         "Error submitting video frame to the encoder",
         "Video encoding failed",
     ];
-    error(line).is_some_and(|(speaker, text)| {
+    // libva tells its search for a driver as errors: `iHD_drv_video.so init failed`, and then another one works.
+    error(line).filter(|(_, text)| !text.starts_with("libva: ")).is_some_and(|(speaker, text)| {
         SPEAKERS.iter().any(|name| speaker.contains(name)) || TEXTS.iter().any(|said| text.starts_with(said))
     })
 }
@@ -300,6 +301,7 @@ mod tests {
         }
         for line in [
             "[h264_nvenc @ 0x5] [warning] a word",
+            "[AVHWDeviceContext @ 0x5] [error] libva: /usr/lib/x86_64-linux-gnu/dri/iHD_drv_video.so init failed",
             "[vost#0:0/h264_nvenc @ 0x5] [error] Error submitting a packet to the muxer: No space left on device",
             "[h264 @ 0x5] [error] concealing 12 DC errors",
             "[h264_mp4toannexb @ 0x5] [error] Invalid NAL unit size",
