@@ -34,7 +34,10 @@ async fn a_camera_is_seen_through_the_bucket_for_a_minute() {
 
     let counts: Vec<_> = bucket.stop().await.iter().map(Vec::len).collect();
     assert!(counts.len() >= 50, "the bucket was listed {} times only", counts.len());
-    assert!(counts.iter().all(|count| *count <= WINDOW + HELD + 1), "{counts:?}");
+    // After a playlist that was late the window is one longer, so that what it named last is named long enough.
+    assert!(counts.iter().all(|count| *count <= WINDOW + HELD + 2), "{counts:?}");
+    let more = counts.iter().filter(|count| **count > WINDOW + HELD + 1).count();
+    assert!(more * 10 <= counts.len(), "{counts:?}");
 
     // A segment has just begun: its short rest must not be lost.
     let before = viewer.segment_count() + 1;
