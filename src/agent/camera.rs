@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::DRAIN_GRACE;
+use crate::camera::snapshots::Studio;
 use crate::camera::status::{CameraStatus, StatusSender};
 use crate::camera::supervisor::{End, Supervisor, plan};
 use crate::clock;
@@ -24,7 +25,7 @@ use crate::domain::ids::{CameraId, Location};
 use crate::domain::lifecycle::Patience;
 use crate::domain::publication::Plan;
 use crate::engine::StreamSpec;
-use crate::engine::ffmpeg::{Acquaintance, FfmpegEngine, Known, Workshop};
+use crate::engine::ffmpeg::{Acquaintance, FfmpegEngine, FfmpegStills, Known, Workshop};
 use crate::store::renewing::RenewingStore;
 
 /// After a panic; below [`super::HANGS_AFTER`].
@@ -210,7 +211,12 @@ impl Run<'_> {
         let look_every = settings.health_check_interval;
         let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
         let engine = self.engine(&choice);
+        let studio = settings.snapshot_interval.map(|interval| Studio {
+            interval,
+            stills: Arc::new(FfmpegStills::new(self.keeper.around.workshop.clone(), settings.nice)),
+        });
         let supervisor = Supervisor::new(engine, patience, self.keeper.status.clone(), seed());
+        let supervisor = supervisor.with_snapshots(studio);
         let min_playlist_interval = *min_playlist_interval;
         let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
         supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())

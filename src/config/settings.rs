@@ -18,6 +18,7 @@ pub(super) const KEYS: &[&str] = &[
     "threads",
     "nice",
     "health_check_interval",
+    "snapshot_interval",
 ];
 
 const WIDTH_MIN: u32 = 16;
@@ -35,6 +36,8 @@ const THREADS_MAX: u32 = 16;
 const NICE_MAX: u32 = 19;
 const LOOK_MIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(300);
+const SNAPSHOT_MIN: Duration = Duration::from_secs(1);
+const SNAPSHOT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// How far from a whole number of frames a segment may be: what decimals of a fraction leave over.
 const FRAME_TOLERANCE: f64 = 1e-6;
@@ -86,6 +89,7 @@ pub(super) struct Said {
     threads: Option<u32>,
     nice: Option<u32>,
     look: Option<Duration>,
+    snapshot: Option<Duration>,
 }
 
 impl Said {
@@ -111,6 +115,7 @@ impl Said {
             threads: self.threads.unwrap_or(built_in.threads),
             nice: self.nice.unwrap_or(built_in.nice),
             health_check_interval: self.look.unwrap_or(built_in.health_check_interval),
+            snapshot_interval: self.snapshot,
         }
     }
 
@@ -136,6 +141,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let threads = reader.integer(&section, "threads", 1..=THREADS_MAX);
     let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
+    let snapshot = reader.duration(&section, "snapshot_interval", SNAPSHOT_MIN..=SNAPSHOT_MAX);
     let faults_before = reader.faults.len();
     let frames = Frames::read(reader, &section);
     let frames_are_read = reader.faults.len() == faults_before;
@@ -157,6 +163,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         threads: value(&threads).or(base.threads),
         nice: value(&nice).or(base.nice),
         look: value(&look).or(base.look),
+        snapshot: value(&snapshot).or(base.snapshot),
     };
     // With a value that is wrong by itself the others say nothing.
     if frames_are_read {

@@ -25,6 +25,7 @@ pub mod publication;
 pub mod quota;
 pub mod retired;
 pub mod segment;
+pub mod snapshot;
 pub mod source;
 pub mod timeline;
 pub mod uplink;

@@ -1,6 +1,7 @@
 //! The drivers under a paused clock: a scripted engine, a scripted store, real spool files.
 
 mod runs;
+mod snapshots;
 mod storage;
 
 use std::sync::{Arc, Mutex};
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::snapshots::Studio;
 use super::status::{CameraStatus, StatusSender};
 use super::supervisor::{End, Supervisor, plan};
 use crate::clock;
@@ -121,10 +123,16 @@ fn supervise(
     let settings = Settings::default();
     let patience = Patience::for_segments_of(settings.segment_duration);
     let supervisor = Supervisor::new(Box::new(engine.clone()), patience, status.clone(), 7);
+    let supervisor = supervisor.with_snapshots(studio(engine));
     let mut tasks = JoinSet::new();
     let (stop, abort) = (stop.clone(), abort.clone());
     tasks.spawn(async move { assert_eq!(supervisor.run(plan, store, stop, abort).await, End::Stopped) });
     tasks
+}
+
+fn studio(engine: &ScriptedEngine) -> Option<Studio> {
+    let (interval, stills) = engine.stills.clone()?;
+    Some(Studio { interval, stills })
 }
 
 /// What was logged.

@@ -8,6 +8,7 @@ pub mod encoders;
 pub mod probe;
 mod process;
 pub mod stderr;
+mod still;
 mod tail;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ use acquaintance::ProbeRun;
 pub use acquaintance::{Acquaintance, Known};
 use capabilities::Capabilities;
 use stderr::Fitness;
+pub use still::FfmpegStills;
 
 /// What all cameras' engines share.
 #[derive(Debug)]
