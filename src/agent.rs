@@ -4,7 +4,8 @@
 //! agent ── stop token, abort token
 //!  ├─ camera × N (one after the other as the configuration changes, restarted if it panics)
 //!  │   ├─ supervisor ── run (ffmpeg, its spool)
-//!  │   └─ publisher ── store calls
+//!  │   ├─ publisher ── store calls
+//!  │   └─ snapshots ── a short ffmpeg, a store call
 //!  ├─ credentials of the storage
 //!  └─ http server (last to stop)
 //! ```

@@ -92,9 +92,11 @@ async fn the_first_picture_becomes_a_jpeg_of_bounded_size() {
         ("1280x720", &["-pix_fmt", "yuv420p"][..], "mjpeg,640,360"),
         ("320x180", &["-pix_fmt", "yuvj420p"], "mjpeg,320,180"),
         // Taller than wide, and one whose pixels are not square.
-        ("720x1280", &["-pix_fmt", "yuvj420p"], "mjpeg,640,1136"),
+        ("720x1280", &["-pix_fmt", "yuvj420p"], "mjpeg,640,1138"),
         ("704x576", &["-pix_fmt", "yuv420p", "-vf", "setsar=16/11"], "mjpeg,640,360"),
-        // Only a picture without colours can have odd sides.
+        // As the agent encodes. And: only a picture without colours can have odd sides.
+        ("854x480", &["-pix_fmt", "yuv420p"], "mjpeg,640,360"),
+        ("320x181", &["-pix_fmt", "gray"], "mjpeg,320,180"),
         ("321x181", &["-pix_fmt", "gray"], "mjpeg,320,180"),
     ] {
         let jpeg = still(&stills, segment(folder.path(), size, looks)).await.expect(size);

@@ -1,5 +1,5 @@
 //! The publisher's driver: carries out a [`Publication`]'s actions on a store. The only caller of the store
-//! while a camera runs, and the only place where store calls are tried again.
+//! for the stream while a camera runs, and where its calls are tried again.
 
 use std::collections::HashMap;
 use std::sync::Arc;

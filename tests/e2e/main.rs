@@ -15,6 +15,7 @@ mod main_job;
 mod ownership;
 mod reload;
 mod restarts;
+mod snapshots;
 mod spool;
 mod uplink;
 

@@ -119,7 +119,7 @@ fn args() -> Vec<String> {
     // Square pixels, as a JPEG knows no others; even sides, as 4:2:0 needs; never larger than the picture is shown; and
     // the full range of values, which is what readers of a JPEG take it for.
     let filter = format!(
-        "scale=w=trunc(min({MOST_WIDTH}\\,iw*max(sar\\,1))/2)*2:h=trunc(ow/dar/2)*2:out_range=full,setsar=1"
+        "scale=w=trunc(min({MOST_WIDTH}\\,iw*max(sar\\,1))/2)*2:h=ceil(ow/dar/2-0.51)*2:out_range=full,setsar=1"
     );
     let words = [
         "-hide_banner",
