@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::DRAIN_GRACE;
+use crate::camera::sheet::{Posting, Sheet};
 use crate::camera::snapshots::Studio;
 use crate::camera::status::{CameraStatus, StatusSender};
 use crate::camera::supervisor::{End, Supervisor, plan};
@@ -64,12 +65,18 @@ struct Wanted {
 pub(super) struct Slot {
     pub(super) id: CameraId,
     wanted: Arc<watch::Sender<Wanted>>,
+    name: Arc<watch::Sender<String>>,
     pub(super) status: watch::Receiver<CameraStatus>,
 }
 
 impl Slot {
     /// From now on this should run there, or nothing. `false`: the task has ended, nothing was changed.
     pub(super) fn want(&self, assignment: Option<Arc<Assignment>>) -> bool {
+        // A new name alone restarts nothing.
+        let name = assignment.as_ref().map(|assignment| assignment.camera.name.clone());
+        if let Some(name) = name {
+            self.name.send_if_modified(|now| std::mem::replace(now, name.clone()) != name);
+        }
         self.wanted.send_if_modified(|wanted| {
             if !wanted.retired {
                 wanted.assignment = assignment;
@@ -95,15 +102,22 @@ pub(super) struct Surroundings {
 pub(super) fn spawn(tasks: &mut JoinSet<()>, around: &Surroundings, assignment: Arc<Assignment>) -> Slot {
     let id = assignment.camera.id.clone();
     let (status, receiver) = watch::channel(CameraStatus::new(id.clone(), clock::now()));
+    let name = Arc::new(watch::Sender::new(assignment.camera.name.clone()));
     let wanted = Arc::new(watch::Sender::new(Wanted { assignment: Some(assignment), retired: false }));
-    let keeper = Keeper { wanted: wanted.clone(), around: around.clone(), status: Arc::new(status) };
+    let keeper = Keeper {
+        wanted: wanted.clone(),
+        name: name.clone(),
+        around: around.clone(),
+        status: Arc::new(status),
+    };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
-    Slot { id, wanted, status: receiver }
+    Slot { id, wanted, name, status: receiver }
 }
 
 struct Keeper {
     wanted: Arc<watch::Sender<Wanted>>,
+    name: Arc<watch::Sender<String>>,
     around: Surroundings,
     status: StatusSender,
 }
@@ -216,7 +230,9 @@ impl Run<'_> {
             stills: Arc::new(FfmpegStills::new(self.keeper.around.workshop.clone(), settings.nice)),
         });
         let supervisor = Supervisor::new(engine, patience, self.keeper.status.clone(), seed());
-        let supervisor = supervisor.with_snapshots(studio);
+        let posting =
+            Posting { sheet: Sheet::new(id, settings, &choice), name: self.keeper.name.subscribe() };
+        let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting));
         let min_playlist_interval = *min_playlist_interval;
         let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
         supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())

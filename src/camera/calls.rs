@@ -157,6 +157,10 @@ impl Calls {
         self.within(self.store.put(&self.layout.snapshot(), picture, ObjectClass::Snapshot)).await
     }
 
+    pub(super) async fn put_sheet(&self, sheet: Bytes) -> Result<(), StoreError> {
+        self.within(self.store.put(&self.layout.sheet(), sheet, ObjectClass::Sheet)).await
+    }
+
     async fn put_playlist(&self, playlist: &MediaPlaylist) -> Result<(), StoreError> {
         let body = Bytes::from(render(playlist));
         self.within(self.store.put(&self.layout.playlist(), body, ObjectClass::Playlist)).await

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::model::Settings;
 use super::read::{Field, Given, Reader, Section};
 use crate::domain::choice::Quality;
+use crate::domain::profile::Profile;
 
 pub(super) const KEYS: &[&str] = &[
     "quality",
@@ -41,39 +42,6 @@ const SNAPSHOT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// How far from a whole number of frames a segment may be: what decimals of a fraction leave over.
 const FRAME_TOLERANCE: f64 = 1e-6;
-
-/// Segments for a purpose: little delay, or few requests and patience with the uplink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Profile {
-    Realtime,
-    Low,
-    Balanced,
-    Stable,
-}
-
-impl Profile {
-    const WORDS: [(&str, Self); 4] = [
-        ("realtime", Self::Realtime),
-        ("low", Self::Low),
-        ("balanced", Self::Balanced),
-        ("stable", Self::Stable),
-    ];
-
-    fn name(self) -> &'static str {
-        Self::WORDS[self as usize].0
-    }
-
-    /// How long segments are, and how many are kept.
-    fn segments(self) -> (Duration, usize) {
-        let (millis, keep) = match self {
-            Self::Realtime => (500, 6),
-            Self::Low => (1_000, 6),
-            Self::Balanced => (2_000, 5),
-            Self::Stable => (6_000, 4),
-        };
-        (Duration::from_millis(millis), keep)
-    }
-}
 
 /// What `settings` sections say, the camera's over the defaults'. `None`: nobody said it.
 #[derive(Debug, Clone, Default)]
@@ -187,9 +155,10 @@ struct Frames {
 impl Frames {
     fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Self {
         let qualities = Quality::ALL.map(|quality| (quality.name(), quality));
+        let profiles = Profile::ALL.map(|profile| (profile.name(), profile));
         Self {
             quality: reader.word(section, "quality", &qualities),
-            profile: reader.word(section, "profile", &Profile::WORDS),
+            profile: reader.word(section, "profile", &profiles),
             fps: reader.integer(section, "target_fps", 1..=FPS_MAX),
             duration: reader.duration(section, "segment_duration", SEGMENT_MIN..=SEGMENT_MAX),
         }

@@ -1,6 +1,6 @@
 //! What kind of object it is: decides its content type and how long caches may keep it.
 
-use super::key::SNAPSHOT_NAME;
+use super::key::{SHEET_NAME, SNAPSHOT_NAME};
 
 /// An object's class, with the HTTP headers that belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum ObjectClass {
     Segment,
     /// The camera's last still picture, rewritten now and then.
     Snapshot,
+    /// What players should know of the stream, rewritten when it changes.
+    Sheet,
     /// The scratch object of `edge-agent check`.
     Probe,
 }
@@ -18,10 +20,10 @@ pub enum ObjectClass {
 impl ObjectClass {
     /// By file name, for servers of files; `None` for names that are not the agent's.
     pub fn of_name(name: &str) -> Option<Self> {
-        if name == SNAPSHOT_NAME {
-            return Some(Self::Snapshot);
-        }
+        // Names that others may use, too, are the agent's as a whole only.
         match name.rsplit_once('.')?.1 {
+            _ if name == SNAPSHOT_NAME => Some(Self::Snapshot),
+            _ if name == SHEET_NAME => Some(Self::Sheet),
             "m3u8" => Some(Self::Playlist),
             "ts" => Some(Self::Segment),
             _ => None,
@@ -32,7 +34,7 @@ impl ObjectClass {
     pub fn is_of_the_stream(self) -> bool {
         match self {
             Self::Playlist | Self::Segment | Self::Probe => true,
-            Self::Snapshot => false,
+            Self::Snapshot | Self::Sheet => false,
         }
     }
 
@@ -42,13 +44,16 @@ impl ObjectClass {
             // A bucket may allow the stream's types only: the probe has to pass for one.
             Self::Segment | Self::Probe => "video/mp2t",
             Self::Snapshot => "image/jpeg",
+            Self::Sheet => "application/json",
         }
     }
 
     pub fn cache_control(self) -> &'static str {
         match self {
             // `max-age=1` would not do: a store may append `stale-while-revalidate` to it.
-            Self::Playlist | Self::Snapshot | Self::Probe => "no-cache, no-store, must-revalidate",
+            Self::Playlist | Self::Snapshot | Self::Sheet | Self::Probe => {
+                "no-cache, no-store, must-revalidate"
+            }
             Self::Segment => "public, max-age=31536000, immutable",
         }
     }

@@ -4,6 +4,7 @@
 //! {location}/{camera}/stream.m3u8
 //! {location}/{camera}/segment_{run}_{index}.ts
 //! {location}/{camera}/snapshot.jpg
+//! {location}/{camera}/status.json
 //! ```
 
 use std::fmt;
@@ -16,6 +17,9 @@ pub const PLAYLIST_NAME: &str = "stream.m3u8";
 
 /// The last still picture's name there.
 pub const SNAPSHOT_NAME: &str = "snapshot.jpg";
+
+/// The name there of what players should know.
+pub const SHEET_NAME: &str = "status.json";
 
 /// An object's full name in the store: `/`-separated, never starting with `/`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,6 +76,10 @@ impl Layout {
 
     pub fn snapshot(&self) -> ObjectKey {
         self.named(SNAPSHOT_NAME)
+    }
+
+    pub fn sheet(&self) -> ObjectKey {
+        self.named(SHEET_NAME)
     }
 
     pub fn segment(&self, run: RunId, index: u64) -> ObjectKey {
@@ -131,6 +139,7 @@ mod tests {
         for name in [
             "stream.m3u8",
             "snapshot.jpg",
+            "status.json",
             "holiday.mp4",
             "segment_.ts",
             "segment_00000000123000000ab_7.ts",

@@ -5,14 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
 use super::dice::Dice;
 use super::gate::Failure;
 use super::ids::RunId;
-
-/// The object is overwritten: the first pause leaves a PUT without an answer time to land. A picture that the store will
-/// never take is not made every few seconds for months.
-const PAUSES: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::from_secs(600) };
+use super::pauses::Pauses;
 
 #[derive(Debug)]
 pub struct Snapshots {
@@ -22,24 +18,13 @@ pub struct Snapshots {
     /// The newest segment that was wanted, and the run before its own.
     newest: Option<(RunId, u64)>,
     run_before: Option<RunId>,
-    failures: u32,
-    /// What failed last was that a person has to act.
-    is_refused: bool,
-    dice: Dice,
+    pauses: Pauses,
 }
 
 impl Snapshots {
     pub fn new(interval: Duration, dice: Dice) -> Self {
-        Self {
-            interval,
-            due: None,
-            is_busy: false,
-            newest: None,
-            run_before: None,
-            failures: 0,
-            is_refused: false,
-            dice,
-        }
+        let pauses = Pauses::new(dice);
+        Self { interval, due: None, is_busy: false, newest: None, run_before: None, pauses }
     }
 
     /// This segment of this run is stored. `true`: keep its picture, in place of an older one.
@@ -72,23 +57,19 @@ impl Snapshots {
     /// It is stored, or nobody wants it any more.
     pub fn done(&mut self) {
         self.is_busy = false;
-        self.failures = 0;
+        self.pauses.succeeded();
     }
 
     /// It could not be made, or not be stored.
     pub fn failed(&mut self, now: Instant, failure: Failure) {
         self.is_busy = false;
-        self.failures = self.failures.saturating_add(1);
-        self.is_refused = failure == Failure::Rare;
-        let asked = if let Failure::Retry { after } = failure { after } else { None };
-        let pause = PAUSES.delay(self.failures, self.dice.unit()).max(asked.unwrap_or_default());
-        self.due = Some(now + pause.min(PAUSES.most));
+        self.due = Some(now + self.pauses.failed(failure));
     }
 
     /// The store has new credentials: what it refused may be tried at once.
     pub fn renewed(&mut self, now: Instant) {
-        if self.failures > 0 && self.is_refused {
-            (self.failures, self.due) = (0, Some(now));
+        if self.pauses.renewed() {
+            self.due = Some(now);
         }
     }
 }
@@ -98,6 +79,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::pauses;
     use crate::domain::test_time::start;
 
     const S: Duration = Duration::from_secs(1);
@@ -242,7 +224,7 @@ mod tests {
                     _ => snapshots.done(),
                 }
             }
-            prop_assert!(last.is_some() && snapshots.wants(now + PAUSES.most, run(1), u64::MAX));
+            prop_assert!(last.is_some() && snapshots.wants(now + pauses::MOST, run(1), u64::MAX));
         }
     }
 }

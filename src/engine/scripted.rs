@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::spool::note::Note;
 use super::{Engine, EngineError, EngineEvent, Exit, Halt, Run, StillError, Stills, Turn};
@@ -46,6 +46,8 @@ pub(crate) struct ScriptedEngine {
     pub(crate) note: Note,
     /// Of its still pictures, and between them.
     pub(crate) stills: Option<(Duration, Arc<ScriptedStills>)>,
+    /// The camera's, if players are to be told of it.
+    pub(crate) name: Option<watch::Receiver<String>>,
 }
 
 impl ScriptedEngine {
@@ -59,6 +61,7 @@ impl ScriptedEngine {
             earlier_runs: Vec::new(),
             note: Note::default(),
             stills: None,
+            name: None,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{Server, header};
 const PLAYLIST: &str = "location_1/cam_floor/stream.m3u8";
 const SEGMENT: &str = "location_1/cam_floor/segment_00000000123000000ab_000001.ts";
 const SNAPSHOT: &str = "location_1/cam_floor/snapshot.jpg";
+const SHEET: &str = "location_1/cam_floor/status.json";
 const SEGMENT_BODY: &[u8] = b"0123456789";
 
 async fn server() -> Server {
@@ -14,6 +15,7 @@ async fn server() -> Server {
     server.write(PLAYLIST, "#EXTM3U\n");
     server.write(SEGMENT, SEGMENT_BODY);
     server.write(SNAPSHOT, "a picture");
+    server.write(SHEET, "{}");
     server
 }
 
@@ -28,6 +30,7 @@ async fn objects_have_the_headers_of_their_class() {
         (PLAYLIST, "application/vnd.apple.mpegurl", "no-cache, no-store, must-revalidate"),
         (SEGMENT, "video/mp2t", "public, max-age=31536000, immutable"),
         (SNAPSHOT, "image/jpeg", "no-cache, no-store, must-revalidate"),
+        (SHEET, "application/json", "no-cache, no-store, must-revalidate"),
     ] {
         let answer = server.get(&at(key)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);

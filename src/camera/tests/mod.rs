@@ -1,6 +1,7 @@
 //! The drivers under a paused clock: a scripted engine, a scripted store, real spool files.
 
 mod runs;
+mod sheet;
 mod snapshots;
 mod storage;
 
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::sheet::{Posting, Sheet};
 use super::snapshots::Studio;
 use super::status::{CameraStatus, StatusSender};
 use super::supervisor::{End, Supervisor, plan};
@@ -123,7 +125,7 @@ fn supervise(
     let settings = Settings::default();
     let patience = Patience::for_segments_of(settings.segment_duration);
     let supervisor = Supervisor::new(Box::new(engine.clone()), patience, status.clone(), 7);
-    let supervisor = supervisor.with_snapshots(studio(engine));
+    let supervisor = supervisor.with_snapshots(studio(engine)).with_sheet(posting(engine));
     let mut tasks = JoinSet::new();
     let (stop, abort) = (stop.clone(), abort.clone());
     tasks.spawn(async move { assert_eq!(supervisor.run(plan, store, stop, abort).await, End::Stopped) });
@@ -133,6 +135,12 @@ fn supervise(
 fn studio(engine: &ScriptedEngine) -> Option<Studio> {
     let (interval, stills) = engine.stills.clone()?;
     Some(Studio { interval, stills })
+}
+
+fn posting(engine: &ScriptedEngine) -> Option<Posting> {
+    let (id, settings) = ("cam".parse().unwrap(), Settings::default());
+    let sheet = Sheet::new(&id, &settings, &decide(&settings.wish(), None));
+    Some(Posting { sheet, name: engine.name.clone()? })
 }
 
 /// What was logged.
