@@ -5,7 +5,8 @@
 //!  ├─ camera × N (one after the other as the configuration changes, restarted if it panics)
 //!  │   ├─ supervisor ── run (ffmpeg, its spool)
 //!  │   ├─ publisher ── store calls
-//!  │   └─ snapshots ── a short ffmpeg, a store call
+//!  │   ├─ snapshots ── a short ffmpeg, a store call
+//!  │   └─ sheet ── a store call
 //!  ├─ credentials of the storage
 //!  └─ http server (last to stop)
 //! ```

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::browser::free_address;
@@ -11,7 +12,7 @@ use crate::support::agent::Place;
 use crate::support::camera::{Camera, CameraOpts};
 use crate::support::minio::Minio;
 use crate::support::viewer::Viewer;
-use crate::support::wait::until_every;
+use crate::support::wait::{until, until_every};
 use crate::{BUCKET, NO_FFMPEG_WITHIN, STOP_WITHIN, UP_WITHIN, folder_of, minio, my_turn, playlist_of};
 
 const COPIED: &str = "copied";
@@ -26,7 +27,7 @@ async fn pictures_of_a_copied_and_an_encoded_stream_lie_beside_their_playlists()
     let mut place = Place::new("snapshots");
     // For the keys; the file itself has what differs between the cameras.
     place.configure(&minio, BUCKET, &[], "");
-    place.write_config(&format!(
+    let configuration = format!(
         "{{location: location_1, http: {{listen: {listen}}}, spool: {spool},
   storage: {{type: s3, bucket: {BUCKET}, endpoint: \"{endpoint}\"}},
   defaults: {{settings: {{snapshot_interval: 1s}}}},
@@ -36,7 +37,8 @@ async fn pictures_of_a_copied_and_an_encoded_stream_lie_beside_their_playlists()
         endpoint = minio.endpoint,
         first = camera.url_of(1),
         second = camera.url_of(2),
-    ));
+    );
+    place.write_config(&configuration);
     let mut viewer = Viewer::watch(&playlist_of(&minio, COPIED), &place.path().join("seen"));
     let mut agent = place.start(&["-vv"]);
 
@@ -50,6 +52,37 @@ async fn pictures_of_a_copied_and_an_encoded_stream_lie_beside_their_playlists()
     }
     assert_eq!(camera.control("status").await["clients"], 2, "one session per camera");
     viewer.segments(3, UP_WITHIN).await;
+    let expected = |camera, name, mode: &str| {
+        json!({
+            "version": 1, "camera": camera, "name": name, "profile": "balanced", "mode": mode,
+            "target_duration_s": 2, "segment_duration_ms": 2000,
+            "player": {
+                "live_sync_duration_count": 2, "live_max_latency_duration_count": 8,
+                "max_live_sync_playback_rate": 1.04, "low_latency": false,
+            },
+        })
+    };
+    const HD: &str = "copying: H.264 Main 1280x720, keyframe interval 2 s";
+    const SMALL: &str = "re-encoding: to 854 pixels at 15 fps, as the settings say";
+    assert_eq!(sheet(&minio, COPIED).await, Some(expected(COPIED, COPIED, HD)));
+    assert_eq!(sheet(&minio, ENCODED).await, Some(expected(ENCODED, "Till 1", SMALL)));
+
+    // A new name is news for players, and for nobody else.
+    let ffmpegs = || {
+        place
+            .ffmpegs()
+            .iter()
+            .filter(|ffmpeg| ffmpeg.argv.contains("seg_"))
+            .map(|f| f.pid)
+            .collect::<Vec<_>>()
+    };
+    let running = ffmpegs();
+    place.write_config(&configuration.replace("Till 1", "Till 2"));
+    agent.signal(Signal::SIGHUP);
+    let renamed =
+        async || sheet(&minio, ENCODED).await.filter(|told| *told == expected(ENCODED, "Till 2", SMALL));
+    until(UP_WITHIN, "the new name", renamed, || "").await;
+    assert_eq!((ffmpegs(), running.len()), (running, 2));
 
     // The cameras see something else now, and a picture is never enlarged.
     camera.control("switch?size=480x270").await;
@@ -89,6 +122,15 @@ async fn run(program: &str, before: &str, file: &Path, after: &str) -> Vec<u8> {
 
 fn url(minio: &Minio, camera: &str) -> String {
     minio.public_url(BUCKET, &format!("{}snapshot.jpg", folder_of(camera)))
+}
+
+/// What players are told of the camera.
+async fn sheet(minio: &Minio, camera: &str) -> Option<Value> {
+    let url = minio.public_url(BUCKET, &format!("{}status.json", folder_of(camera)));
+    let answer = reqwest::get(url).await.ok().filter(|answer| answer.status() == 200)?;
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    assert_eq!(answer.headers()["cache-control"], "no-cache, no-store, must-revalidate");
+    answer.json().await.ok()
 }
 
 /// The camera's picture as soon as it is this large.
