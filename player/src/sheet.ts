@@ -1,12 +1,11 @@
 // What the agent says of a stream for its players, in `status.json` beside the playlist. Pure but for `fetchSettings`.
 import { pastCdn } from './hls-config.ts';
 
-/** Those of hls.js that depend on the stream. */
+/** Those of hls.js that depend on the stream. `lowLatencyMode` is not among them: without it, it never catches up. */
 export interface PlayerSettings {
   liveSyncDurationCount: number;
   liveMaxLatencyDurationCount: number;
   maxLiveSyncPlaybackRate: number;
-  lowLatencyMode: boolean;
 }
 
 /** Of a newer one nothing is believed. */
@@ -27,7 +26,6 @@ export function parseSheet(json: unknown): PlayerSettings | null {
     liveSyncDurationCount: sync,
     liveMaxLatencyDurationCount: most,
     maxLiveSyncPlaybackRate: rate,
-    lowLatencyMode: player.low_latency === true,
   };
 }
 

@@ -14,7 +14,6 @@ const settings = {
   liveSyncDurationCount: 3,
   liveMaxLatencyDurationCount: 6,
   maxLiveSyncPlaybackRate: 1.02,
-  lowLatencyMode: false,
 };
 
 test('a sheet gives the settings of hls.js', () => {

@@ -37,7 +37,7 @@ pub struct Sheet {
     mode: String,
 }
 
-/// By hls.js's names.
+/// By hls.js's names, but for the last.
 #[derive(Debug, Clone, Serialize)]
 struct Player {
     live_sync_duration_count: u32,
