@@ -86,9 +86,10 @@ impl Desk {
         self.0.news.notified().await;
     }
 
-    fn take(&self) -> Option<Bytes> {
+    /// `not_now`: what lies there is let go, and the next one is as welcome.
+    fn take(&self, not_now: bool) -> Option<Bytes> {
         let mut state = self.state();
-        let segment = state.segment.take()?;
+        let segment = state.segment.take().filter(|_| !not_now)?;
         state.pacing.taken(clock::now());
         Some(segment)
     }
@@ -141,7 +142,9 @@ impl Photographer {
                 () = self.desk.news() => {
                     // A newer segment may take the place of the one there until it is this camera's turn.
                     let turn = self.stills.turn().await;
-                    if let Some(segment) = self.desk.take() {
+                    // An uplink that is too slow for the stream has nothing to spare.
+                    let is_short = self.status.borrow().progress.uplink.is_some();
+                    if let Some(segment) = self.desk.take(is_short) {
                         let picture = self.stills.still(turn, segment).await;
                         let stored = self.store(picture).await;
                         self.done(stored);

@@ -67,7 +67,10 @@ async fn a_store_that_refuses_pictures_has_its_segments_and_few_questions() {
     let _guard = tracing::subscriber::set_default(subscriber);
     let change = |engine: &mut ScriptedEngine, _: &mut Plan| engine.stills = Some(stills.clone());
     let scene = Scene::on([Act::Live], store, shared.clone(), change);
-    pass(3600 * S).await;
+    pass(10 * S).await;
+    // Another test's thread may have been the first at the line, and nobody listens there.
+    tracing::callsite::rebuild_interest_cache();
+    pass(3590 * S).await;
     assert_undisturbed(&scene, 3600);
     let tries = scene.store.journal().iter().filter(|record| is_snapshot(record)).count();
     assert!((8..=24).contains(&tries), "{tries} tries in an hour");
@@ -83,7 +86,6 @@ async fn a_store_that_refuses_pictures_has_its_segments_and_few_questions() {
     shared.renew(scene.store.clone());
     pass(5 * S).await;
     assert!(scene.status.borrow().snapshot_stored.is_some(), "not tried at once");
-    assert!(log.text().contains("snapshots work again"), "{}", log.text());
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,6 +119,30 @@ async fn in_an_outage_no_picture_is_made() {
     scene.store.on_call(|_| Outcome::ok());
     pass(20 * S).await;
     assert!(stills.1.made() > before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uplink_that_is_too_slow_for_the_stream_carries_no_pictures() {
+    let stills = pictures(S, S / 4, 1);
+    let scene = scene(Arc::default(), stills.clone());
+    // One after the other: the next begins when the last one has ended.
+    let mut free_at = clock::now();
+    scene.store.on_call(move |call| {
+        let now = clock::now();
+        if call.op != Op::Put || layout().run_of(&call.keys[0]).is_none() {
+            return Outcome::ok();
+        }
+        free_at = free_at.max(now) + 30 * S;
+        Outcome::ok().delayed(free_at - now)
+    });
+    pass(300 * S).await;
+    assert!(scene.progress().uplink.is_some());
+    let before = stills.1.made();
+    pass(600 * S).await;
+    assert!(scene.progress().uplink.is_some() && stills.1.made() == before);
+    scene.store.on_call(|_| Outcome::ok());
+    pass(60 * S).await;
+    assert!(scene.progress().uplink.is_none() && stills.1.made() > before);
 }
 
 #[tokio::test(start_paused = true)]
