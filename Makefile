@@ -65,7 +65,7 @@ ffmpegs: setup-test ## the engine's tests with the ffmpeg of other Debian and Ub
 	tests/support/other_ffmpegs.sh artifacts/ffmpegs $(FFMPEG_RELEASES) > artifacts/ffmpegs.list
 	while read -r release ffmpeg; do \
 		echo "== $$release: $$("$$ffmpeg" -version | head -n 1)"; \
-		EDGE_AGENT_TEST_FFMPEG="$$ffmpeg" cargo test --test engine --test encoders < /dev/null || exit 1; \
+		EDGE_AGENT_TEST_FFMPEG="$$ffmpeg" cargo test --test engine --test encoders --test stills < /dev/null || exit 1; \
 	done < artifacts/ffmpegs.list
 
 FUZZ_SECONDS ?= 300

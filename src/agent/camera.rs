@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::DRAIN_GRACE;
+use crate::camera::sheet::{Posting, Sheet};
+use crate::camera::snapshots::Studio;
 use crate::camera::status::{CameraStatus, StatusSender};
 use crate::camera::supervisor::{End, Supervisor, plan};
 use crate::clock;
@@ -25,7 +27,7 @@ use crate::domain::ids::{CameraId, Location};
 use crate::domain::lifecycle::Patience;
 use crate::domain::publication::Plan;
 use crate::engine::ffmpeg::encoders::Finding;
-use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, Trials, Workshop};
+use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, FfmpegStills, Trials, Workshop};
 use crate::engine::{Engine as _, StreamSpec};
 use crate::store::renewing::RenewingStore;
 
@@ -67,12 +69,18 @@ struct Wanted {
 pub(super) struct Slot {
     pub(super) id: CameraId,
     wanted: Arc<watch::Sender<Wanted>>,
+    name: Arc<watch::Sender<String>>,
     pub(super) status: watch::Receiver<CameraStatus>,
 }
 
 impl Slot {
     /// From now on this should run there, or nothing. `false`: the task has ended, nothing was changed.
     pub(super) fn want(&self, assignment: Option<Arc<Assignment>>) -> bool {
+        // A new name alone restarts nothing.
+        let name = assignment.as_ref().map(|assignment| assignment.camera.name.clone());
+        if let Some(name) = name {
+            self.name.send_if_modified(|now| std::mem::replace(now, name.clone()) != name);
+        }
         self.wanted.send_if_modified(|wanted| {
             if !wanted.retired {
                 wanted.assignment = assignment;
@@ -99,15 +107,22 @@ pub(super) struct Surroundings {
 pub(super) fn spawn(tasks: &mut JoinSet<()>, around: &Surroundings, assignment: Arc<Assignment>) -> Slot {
     let id = assignment.camera.id.clone();
     let (status, receiver) = watch::channel(CameraStatus::new(id.clone(), clock::now()));
+    let name = Arc::new(watch::Sender::new(assignment.camera.name.clone()));
     let wanted = Arc::new(watch::Sender::new(Wanted { assignment: Some(assignment), retired: false }));
-    let keeper = Keeper { wanted: wanted.clone(), around: around.clone(), status: Arc::new(status) };
+    let keeper = Keeper {
+        wanted: wanted.clone(),
+        name: name.clone(),
+        around: around.clone(),
+        status: Arc::new(status),
+    };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
-    Slot { id, wanted, status: receiver }
+    Slot { id, wanted, name, status: receiver }
 }
 
 struct Keeper {
     wanted: Arc<watch::Sender<Wanted>>,
+    name: Arc<watch::Sender<String>>,
     around: Surroundings,
     status: StatusSender,
 }
@@ -240,7 +255,14 @@ impl Run<'_> {
         let look_every = settings.health_check_interval;
         let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
         let engine = self.engine();
+        let studio = settings.snapshot_interval.map(|interval| Studio {
+            interval,
+            stills: Arc::new(FfmpegStills::new(self.keeper.around.workshop.clone(), settings.nice)),
+        });
         let supervisor = Supervisor::new(engine, patience, self.keeper.status.clone(), seed());
+        let posting =
+            Posting { sheet: Sheet::new(id, settings, &choice), name: self.keeper.name.subscribe() };
+        let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting));
         let min_playlist_interval = *min_playlist_interval;
         let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
         supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())

@@ -10,6 +10,8 @@ use tracing::Instrument as _;
 
 use super::looks::Looks;
 use super::publisher::Publisher;
+use super::sheet::{Posting, keep_posted};
+use super::snapshots::{Studio, take_snapshots};
 use super::status::{LastExit, StatusSender};
 use super::voice::Voice;
 use crate::clock;
@@ -88,6 +90,8 @@ pub struct Supervisor {
     runaway: bool,
     /// Of supervisors before this one, which panicked.
     restarts_before: u64,
+    studio: Option<Studio>,
+    posting: Option<Posting>,
     /// The publisher knows which runs were this machine's.
     told_runs: bool,
 }
@@ -111,8 +115,22 @@ impl Supervisor {
             pace: Pace::new(clock::now()),
             runaway: false,
             restarts_before,
+            studio: None,
+            posting: None,
             told_runs: false,
         }
+    }
+
+    /// Also makes still pictures.
+    #[must_use]
+    pub fn with_snapshots(self, studio: Option<Studio>) -> Self {
+        Self { studio, ..self }
+    }
+
+    /// Also tells players of the stream.
+    #[must_use]
+    pub fn with_sheet(self, posting: Option<Posting>) -> Self {
+        Self { posting, ..self }
     }
 
     /// Runs the camera until `stop`, then finishes its last segment and publishes it; `abort` ends it at once.
@@ -123,8 +141,11 @@ impl Supervisor {
         stop: CancellationToken,
         abort: CancellationToken,
     ) -> End {
-        let publisher =
+        let mut publisher =
             Publisher::new(plan, store, self.engine.note(), self.status.clone(), self.dice.roll());
+        let studio = self.studio.take();
+        let snapshots = take_snapshots(studio, &mut publisher, self.status.clone(), self.dice.roll());
+        let sheet = keep_posted(self.posting.take(), &publisher, &self.status, self.dice.roll());
         // The publisher never waits for the store before it takes the next segment: this does not fill up.
         let (segments, inbox) = mpsc::channel(16);
         let mut publishing = JoinSet::new();
@@ -137,6 +158,8 @@ impl Supervisor {
                 resume_panic(ended);
                 return End::Stopped;
             }
+            never = snapshots => match never {},
+            never = sheet => match never {},
             end = self.supervise(segments, &stop) => end,
         };
         tokio::select! {

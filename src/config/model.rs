@@ -87,6 +87,8 @@ pub struct Settings {
     pub nice: u32,
     /// Between two looks of the health monitor.
     pub health_check_interval: Duration,
+    /// Between two still pictures; `None`: none are made.
+    pub snapshot_interval: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -103,6 +105,7 @@ impl Default for Settings {
             threads: 2,
             nice: 0,
             health_check_interval: DEFAULT_INTERVAL,
+            snapshot_interval: None,
         }
     }
 }

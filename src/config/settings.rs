@@ -6,6 +6,7 @@ use super::model::Settings;
 use super::read::{Field, Given, Reader, Section};
 use crate::domain::choice::Quality;
 use crate::domain::encoder::Wish;
+use crate::domain::profile::Profile;
 
 pub(super) const KEYS: &[&str] = &[
     "quality",
@@ -20,6 +21,7 @@ pub(super) const KEYS: &[&str] = &[
     "threads",
     "nice",
     "health_check_interval",
+    "snapshot_interval",
 ];
 
 const WIDTH_MIN: u32 = 16;
@@ -37,42 +39,11 @@ const THREADS_MAX: u32 = 16;
 const NICE_MAX: u32 = 19;
 const LOOK_MIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(300);
+const SNAPSHOT_MIN: Duration = Duration::from_secs(1);
+const SNAPSHOT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// How far from a whole number of frames a segment may be: what decimals of a fraction leave over.
 const FRAME_TOLERANCE: f64 = 1e-6;
-
-/// Segments for a purpose: little delay, or few requests and patience with the uplink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Profile {
-    Realtime,
-    Low,
-    Balanced,
-    Stable,
-}
-
-impl Profile {
-    const WORDS: [(&str, Self); 4] = [
-        ("realtime", Self::Realtime),
-        ("low", Self::Low),
-        ("balanced", Self::Balanced),
-        ("stable", Self::Stable),
-    ];
-
-    fn name(self) -> &'static str {
-        Self::WORDS[self as usize].0
-    }
-
-    /// How long segments are, and how many are kept.
-    fn segments(self) -> (Duration, usize) {
-        let (millis, keep) = match self {
-            Self::Realtime => (500, 6),
-            Self::Low => (1_000, 6),
-            Self::Balanced => (2_000, 5),
-            Self::Stable => (6_000, 4),
-        };
-        (Duration::from_millis(millis), keep)
-    }
-}
 
 /// What `settings` sections say, the camera's over the defaults'. `None`: nobody said it.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +60,7 @@ pub(super) struct Said {
     threads: Option<u32>,
     nice: Option<u32>,
     look: Option<Duration>,
+    snapshot: Option<Duration>,
 }
 
 impl Said {
@@ -115,6 +87,7 @@ impl Said {
             threads: self.threads.unwrap_or(built_in.threads),
             nice: self.nice.unwrap_or(built_in.nice),
             health_check_interval: self.look.unwrap_or(built_in.health_check_interval),
+            snapshot_interval: self.snapshot,
         }
     }
 
@@ -141,6 +114,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let threads = reader.integer(&section, "threads", 1..=THREADS_MAX);
     let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
+    let snapshot = reader.duration(&section, "snapshot_interval", SNAPSHOT_MIN..=SNAPSHOT_MAX);
     let faults_before = reader.faults.len();
     let frames = Frames::read(reader, &section);
     let frames_are_read = reader.faults.len() == faults_before;
@@ -163,6 +137,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         threads: value(&threads).or(base.threads),
         nice: value(&nice).or(base.nice),
         look: value(&look).or(base.look),
+        snapshot: value(&snapshot).or(base.snapshot),
     };
     // With a value that is wrong by itself the others say nothing.
     if frames_are_read {
@@ -186,9 +161,10 @@ struct Frames {
 impl Frames {
     fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Self {
         let qualities = Quality::ALL.map(|quality| (quality.name(), quality));
+        let profiles = Profile::ALL.map(|profile| (profile.name(), profile));
         Self {
             quality: reader.word(section, "quality", &qualities),
-            profile: reader.word(section, "profile", &Profile::WORDS),
+            profile: reader.word(section, "profile", &profiles),
             fps: reader.integer(section, "target_fps", 1..=FPS_MAX),
             duration: reader.duration(section, "segment_duration", SEGMENT_MIN..=SEGMENT_MAX),
         }

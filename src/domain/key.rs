@@ -3,6 +3,8 @@
 //! ```text
 //! {location}/{camera}/stream.m3u8
 //! {location}/{camera}/segment_{run}_{index}.ts
+//! {location}/{camera}/snapshot.jpg
+//! {location}/{camera}/status.json
 //! ```
 
 use std::fmt;
@@ -12,6 +14,12 @@ use super::ids::{CameraId, Location, RunId};
 
 /// The media playlist's name in a camera's folder.
 pub const PLAYLIST_NAME: &str = "stream.m3u8";
+
+/// The last still picture's name there.
+pub const SNAPSHOT_NAME: &str = "snapshot.jpg";
+
+/// The name there of what players should know.
+pub const SHEET_NAME: &str = "status.json";
 
 /// An object's full name in the store: `/`-separated, never starting with `/`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +74,14 @@ impl Layout {
         self.named(PLAYLIST_NAME)
     }
 
+    pub fn snapshot(&self) -> ObjectKey {
+        self.named(SNAPSHOT_NAME)
+    }
+
+    pub fn sheet(&self) -> ObjectKey {
+        self.named(SHEET_NAME)
+    }
+
     pub fn segment(&self, run: RunId, index: u64) -> ObjectKey {
         self.named(&format!("segment_{run}_{index:06}.ts"))
     }
@@ -77,7 +93,12 @@ impl Layout {
 
     /// The run that made this object; `None` unless it is a segment in this very folder.
     pub fn run_of(&self, key: &ObjectKey) -> Option<RunId> {
-        parse_segment_name(key.as_str().strip_prefix(&*self.folder)?).map(|(run, _)| run)
+        self.place_of(key).map(|(run, _)| run)
+    }
+
+    /// The same with the segment's number in that run.
+    pub fn place_of(&self, key: &ObjectKey) -> Option<(RunId, u64)> {
+        parse_segment_name(key.as_str().strip_prefix(&*self.folder)?)
     }
 
     fn named(&self, name: &str) -> ObjectKey {
@@ -106,9 +127,10 @@ mod tests {
     fn keys_follow_the_layout() {
         let run = RunId::new(0x123, 0xab);
         assert_eq!(layout().playlist().as_str(), "location_1/cam_floor/stream.m3u8");
+        assert_eq!(layout().snapshot().as_str(), "location_1/cam_floor/snapshot.jpg");
         let key = layout().segment(run, 7);
         assert_eq!(key.as_str(), "location_1/cam_floor/segment_00000000123000000ab_000007.ts");
-        assert_eq!(layout().run_of(&key), Some(run));
+        assert_eq!((layout().run_of(&key), layout().place_of(&key)), (Some(run), Some((run, 7))));
         assert_eq!(layout().segment_named(key.file_name()), Some(key));
     }
 
@@ -116,6 +138,8 @@ mod tests {
     fn foreign_objects_are_nobodys_segment() {
         for name in [
             "stream.m3u8",
+            "snapshot.jpg",
+            "status.json",
             "holiday.mp4",
             "segment_.ts",
             "segment_00000000123000000ab_7.ts",

@@ -16,6 +16,7 @@ mod main_job;
 mod ownership;
 mod reload;
 mod restarts;
+mod snapshots;
 mod spool;
 mod uplink;
 

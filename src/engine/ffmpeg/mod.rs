@@ -9,6 +9,7 @@ pub mod encoders;
 pub mod probe;
 mod process;
 pub mod stderr;
+mod still;
 mod tail;
 mod trials;
 
@@ -35,6 +36,7 @@ use capabilities::Capabilities;
 pub use encoder_use::EncoderUse;
 use encoders::Way;
 use stderr::Fitness;
+pub use still::FfmpegStills;
 pub use trials::Trials;
 
 /// What all cameras' engines share.
