@@ -358,7 +358,7 @@ fn media(opts: &CameraOpts) -> Media {
             fps: Some(opts.fps.into()),
             interlaced: false,
             b_frames: false,
-            keyframes: Keyframes { longest: Some(interval), watched: 2 * interval },
+            keyframes: Keyframes { longest: Some(interval), watched: 2 * interval, vary: false },
             bitrate_kbps: Some(2000),
         },
         audio: Some(AudioIn {

@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod choice;
 pub mod class;
 pub mod dice;
+pub mod doubt;
 pub mod encoder;
 pub mod gate;
 pub mod health;

@@ -17,6 +17,7 @@ mod reload;
 mod restarts;
 mod spool;
 mod uplink;
+mod variants;
 
 use std::time::Duration;
 

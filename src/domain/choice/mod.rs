@@ -98,7 +98,8 @@ impl Effort {
 pub struct Choice {
     pub video: VideoOut,
     pub audio: AudioOut,
-    /// That segments really have. A copied stream's may be one keyframe interval shorter now and then.
+    /// That segments really have. A copied stream's may be one keyframe interval shorter now and then, and are where
+    /// its GOPs vary.
     pub segment_duration: Duration,
     /// A segment ends at the first keyframe after this time; below [`Self::segment_duration`], so that jitter does
     /// not merge two of them.
@@ -150,7 +151,7 @@ pub fn decide(wish: &Wish, media: Option<&Media>) -> Choice {
             video: VideoOut::Copy,
             audio,
             segment_duration: cuts.segment,
-            cut_after: cuts.segment - cuts.interval.mul_f64(CUT_EARLY),
+            cut_after: cuts.cut_after,
             target_duration_s: cuts.target_duration_s(),
             why: format!("copying: {}", cuts.why),
         },

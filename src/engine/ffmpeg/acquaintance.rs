@@ -1,7 +1,7 @@
 //! What is known of a camera's streams, and the run that finds out.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 use super::Workshop;
 use super::probe::{DEADLINE, ProbeError, probe};
 use crate::clock;
+use crate::domain::doubt::Doubt;
 use crate::domain::lifecycle::Cause;
 use crate::domain::media::Media;
 use crate::domain::source::Source;
@@ -17,9 +18,16 @@ use crate::engine::{EngineEvent, Exit, Halt, Run};
 
 /// It outlives a camera's engines. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Acquaintance(Arc<Mutex<Known>>);
+pub struct Acquaintance(Arc<Mutex<Memory>>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    known: Known,
+    doubt: Doubt,
+}
 
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one per camera")]
 pub enum Known {
     #[default]
     Nothing,
@@ -29,12 +37,12 @@ pub enum Known {
 }
 
 impl Acquaintance {
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn known(&self) -> Known {
-        self.lock().clone()
+        self.lock().known.clone()
     }
 
     pub fn media(&self) -> Option<Media> {
@@ -46,11 +54,23 @@ impl Acquaintance {
 
     /// It sends something else now.
     pub fn forget(&self) {
-        *self.lock() = Known::Nothing;
+        self.lock().known = Known::Nothing;
+    }
+
+    /// A GOP was this long at least, beyond what was known. It sends something else now, or always did.
+    pub fn outgrow(&self, now: Instant, gop: Duration) {
+        self.lock().doubt.surprised(now, gop);
+        self.forget();
     }
 
     pub fn learn(&self, known: Known) {
-        *self.lock() = known;
+        self.lock().known = known;
+    }
+
+    /// A look has found this.
+    fn looked(&self, now: Instant, media: Media) {
+        let mut memory = self.lock();
+        memory.known = Known::Media(memory.doubt.looked(now, media));
     }
 }
 
@@ -72,7 +92,7 @@ impl ProbeRun {
     fn learn(&self, outcome: Result<Media, ProbeError>) -> Exit {
         let (cause, said) = match outcome {
             Ok(media) => {
-                self.acquaintance.learn(Known::Media(media));
+                self.acquaintance.looked(clock::now(), media);
                 (Cause::Asked, None)
             }
             Err(error @ ProbeError::Garbled(_)) => {

@@ -228,15 +228,16 @@ impl Driver {
         let News { events, used } = news.unwrap_or_default();
         self.keep_within_share(used);
         for event in events {
-            let mut cause = None;
+            let mut outgrown = None;
             if let EngineEvent::Segment(segment) = &event {
                 self.words.all_is_well();
-                cause = self.fitness.see(segment.duration);
+                outgrown = self.fitness.see(segment.duration);
             }
             // Nobody listens: this driver is about to be dropped.
             let _ = self.events.send(event).await;
-            if let Some(cause) = cause {
-                self.unfit(cause).await;
+            if let Some(gop) = outgrown {
+                self.acquaintance.iter().for_each(|known| known.outgrow(clock::now(), gop));
+                self.unfit(Cause::StreamChanged).await;
             }
         }
     }

@@ -144,6 +144,7 @@ pub struct Fitness {
     /// Of a copied stream, and how many segments were longer.
     target_duration_s: Option<u64>,
     overlong: u32,
+    cut_after: Duration,
     told: bool,
 }
 
@@ -157,7 +158,8 @@ impl Fitness {
             VideoOut::Encode(encoding) => (encoding.width, None),
         };
         let expected = media.map(|media| (media.clone(), Report::default()));
-        Self { wanted_width, encoded: None, expected, target_duration_s, overlong: 0, told: false }
+        let cut_after = choice.cut_after;
+        Self { wanted_width, encoded: None, expected, target_duration_s, overlong: 0, cut_after, told: false }
     }
 
     /// `Some` once.
@@ -176,10 +178,13 @@ impl Fitness {
         self.once(cause)
     }
 
-    /// A segment was cut. `Some` once.
-    pub fn see(&mut self, duration: Duration) -> Option<Cause> {
+    /// A segment was cut. `Some` once, when too many were too long: how long its last GOP is at least.
+    pub fn see(&mut self, duration: Duration) -> Option<Duration> {
         self.overlong += u32::from(rounded_s(duration) > self.target_duration_s?);
-        if self.overlong > MOST_OVERLONG { self.once(Cause::StreamChanged) } else { None }
+        if self.overlong <= MOST_OVERLONG {
+            return None;
+        }
+        self.once(Cause::StreamChanged).map(|_| duration.saturating_sub(self.cut_after))
     }
 
     fn once(&mut self, cause: Cause) -> Option<Cause> {
@@ -279,7 +284,8 @@ mod tests {
         let mut fitness = Fitness::new(&choice, None);
         let mut see = |ms| fitness.see(Duration::from_millis(ms));
         assert_eq!((see(2_400), see(9_000), see(2_000)), (None, None, None));
-        assert_eq!((see(4_000), see(4_000)), (Some(Cause::StreamChanged), None));
+        // It is cut after 1.8 s.
+        assert_eq!((see(4_000), see(4_000)), (Some(Duration::from_millis(2_200)), None));
         assert_eq!((0..9).find_map(|_| self::fitness().see(Duration::from_secs(9))), None, "it is encoded");
     }
 
