@@ -19,12 +19,11 @@ use crate::clock;
 use crate::config::model::Camera;
 use crate::config::same_stream;
 use crate::domain::backoff::Backoff;
-use crate::domain::choice::{Choice, Quality, decide};
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::lifecycle::Patience;
 use crate::domain::publication::Plan;
 use crate::engine::StreamSpec;
-use crate::engine::ffmpeg::{Acquaintance, FfmpegEngine, Known, Workshop};
+use crate::engine::ffmpeg::{Acquaintance, FfmpegEngine, Workshop};
 use crate::store::renewing::RenewingStore;
 
 /// After a panic; below [`super::HANGS_AFTER`].
@@ -205,35 +204,31 @@ impl Run<'_> {
     fn supervise(&self) -> impl Future<Output = End> + Send + use<> {
         let Assignment { location, camera, store, min_playlist_interval } = self.assignment;
         let Camera { id, settings, .. } = camera;
-        let choice = decide(&settings.wish(), self.acquaintance.media().as_ref());
+        let engine = self.engine();
+        let choice = engine.choice().clone();
         let share = self.keeper.around.workshop.spool_share.load(Ordering::Relaxed);
         let look_every = settings.health_check_interval;
         let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
-        let engine = self.engine(&choice);
-        let supervisor = Supervisor::new(engine, patience, self.keeper.status.clone(), seed());
+        let supervisor = Supervisor::new(Box::new(engine), patience, self.keeper.status.clone(), seed());
         let min_playlist_interval = *min_playlist_interval;
         let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
         supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())
     }
 
-    fn engine(&self, choice: &Choice) -> Box<FfmpegEngine> {
+    fn engine(&self) -> FfmpegEngine {
         let Camera { id, source, settings, .. } = &self.assignment.camera;
         let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
         let workshop = self.keeper.around.workshop.clone();
-        let (engine, is_chosen) = match settings.quality {
-            Some(Quality::Auto) => {
-                let is_chosen = self.acquaintance.known() != Known::Nothing;
-                (FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()), is_chosen)
-            }
-            _ => (FfmpegEngine::new(workshop, spec), true),
-        };
+        let engine = FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone());
+        let mode = engine.chosen().map(|choice| choice.why.clone());
         // A camera that changes all the time must not fill the log.
-        if is_chosen && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
-            tracing::info!(mode = choice.why, "mode chosen");
+        if let Some(mode) = &mode
+            && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD
+        {
+            tracing::info!(mode, "mode chosen");
         }
-        let mode = is_chosen.then(|| choice.why.clone());
         self.keeper.status.send_modify(|status| status.mode = mode);
-        Box::new(engine)
+        engine
     }
 }
 

@@ -26,6 +26,7 @@ pub mod publication;
 pub mod quota;
 pub mod retired;
 pub mod segment;
+pub mod sound;
 pub mod source;
 pub mod timeline;
 pub mod uplink;

@@ -110,7 +110,7 @@ const USUAL: [Variant; 8] = [
 ];
 
 /// Odd rates, parameter sets that only the session's description has, and what is re-encoded.
-const ODD: [Variant; 8] = [
+const ODD: [Variant; 9] = [
     variant(
         "fps_12_5_aac",
         "--size=320x240 --bitrate=300 --fps=12.5 --gop=25 --audio=aac",
@@ -166,6 +166,14 @@ const ODD: [Variant; 8] = [
         SMALL,
         false,
         &["re-encoding: MJPEG can't be played by every browser"],
+    ),
+    // Sound that nobody knows.
+    variant(
+        "alien_sound",
+        "--size=320x240 --bitrate=300 --fps=10 --gop=20 --audio=alien",
+        SMALL,
+        false,
+        &["copying: H.264 Main 320x240, keyframe interval 2 s"],
     ),
 ];
 

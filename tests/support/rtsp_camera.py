@@ -111,8 +111,8 @@ class Stream:
 
 
 class Camera:
-    def __init__(self, profile, audio):
-        self.profile, self.audio = profile, audio
+    def __init__(self, profile, audio, is_alien=False):
+        self.profile, self.audio, self.is_alien = profile, audio, is_alien
         self.epoch = time.monotonic_ns()
         self.frozen = {"video": False, "audio": False}
         self.shift = {"video": 0, "audio": 0}
@@ -130,7 +130,11 @@ class Camera:
     def launch_line(self):
         # What is left out of the stream is not put back.
         interval = 0 if self.profile.left_out else -1
-        pay = {"h264": f"rtph264pay config-interval={interval}", "h265": "rtph265pay config-interval=-1", "mjpeg": "rtpjpegpay"}
+        pay = {
+            "h264": f"rtph264pay config-interval={interval}",
+            "h265": "rtph265pay config-interval=-1",
+            "mjpeg": "rtpjpegpay",
+        }
         line = f"appsrc name=video is-live=true format=time max-bytes=0 ! {pay[self.profile.codec]} name=pay0 pt=96"
         if self.audio:
             kind = self.audio.caps.get_structure(0).get_name()
@@ -139,6 +143,8 @@ class Camera:
                 "audio/x-alaw": "rtppcmapay pt=8",
                 "audio/x-mulaw": "rtppcmupay pt=0",
             }
+            if self.is_alien:
+                pay[kind] = "rtpgstpay pt=98"
             line += f" appsrc name=audio is-live=true format=time max-bytes=0 ! {pay[kind]} name=pay1"
         return f"( {line} )"
 
@@ -311,7 +317,8 @@ def arguments():
     )
     parser.add_argument("--bitrate", type=int, default=2000, help="kbit/s")
     parser.add_argument("--picture", choices=["still", "moving"], default="still")
-    parser.add_argument("--audio", choices=["none", "aac", "pcma", "pcmu"], default="none")
+    codecs = ["none", "aac", "pcma", "pcmu", "alien"]
+    parser.add_argument("--audio", choices=codecs, default="none", help="alien: no known codec")
     parser.add_argument("--auth", choices=["none", "basic", "digest"], default="none")
     parser.add_argument("--user", default="admin")
     parser.add_argument("--password", default="secret")
@@ -329,7 +336,9 @@ def main():
     profile = Profile(
         args.codec, args.size, args.fps, args.gop, args.bitrate, args.b_frames, args.leave_out, args.picture
     )
-    camera = Camera(profile, None if args.audio == "none" else encode_audio(args.audio))
+    is_alien = args.audio == "alien"
+    audio = None if args.audio == "none" else encode_audio("pcma" if is_alien else args.audio)
+    camera = Camera(profile, audio, is_alien)
 
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")

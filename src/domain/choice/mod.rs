@@ -110,6 +110,17 @@ pub struct Choice {
     pub why: String,
 }
 
+impl Choice {
+    /// The same for a camera whose sound would end its runs.
+    pub fn without_sound(self) -> Self {
+        if self.audio == AudioOut::None {
+            return self;
+        }
+        let why = format!("{}, without sound: its timestamps jump", self.why);
+        Self { audio: AudioOut::None, why, ..self }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VideoOut {
     Copy,

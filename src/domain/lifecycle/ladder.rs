@@ -77,7 +77,10 @@ impl Ladder {
         };
         *count = count.saturating_add(1);
         // The camera is well, only its stream became another one.
-        let is_well = matches!(cause, Cause::ClockJumped | Cause::PictureChanged | Cause::StreamChanged);
+        let is_well = matches!(
+            cause,
+            Cause::ClockJumped | Cause::SoundJumped | Cause::PictureChanged | Cause::StreamChanged
+        );
         if first && is_well {
             return Duration::ZERO;
         }

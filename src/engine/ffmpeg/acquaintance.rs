@@ -13,6 +13,7 @@ use crate::clock;
 use crate::domain::doubt::Doubt;
 use crate::domain::lifecycle::Cause;
 use crate::domain::media::Media;
+use crate::domain::sound::Sound;
 use crate::domain::source::Source;
 use crate::engine::{EngineEvent, Exit, Halt, Run};
 
@@ -24,6 +25,7 @@ pub struct Acquaintance(Arc<Mutex<Memory>>);
 struct Memory {
     known: Known,
     doubt: Doubt,
+    sound: Sound,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,6 +67,15 @@ impl Acquaintance {
 
     pub fn learn(&self, known: Known) {
         self.lock().known = known;
+    }
+
+    /// A run ended for its sound alone.
+    pub(super) fn sound_failed(&self, now: Instant) {
+        self.lock().sound.failed(now);
+    }
+
+    pub(super) fn has_sound(&self, now: Instant) -> bool {
+        self.lock().sound.is_on(now)
     }
 
     /// A look has found this.
