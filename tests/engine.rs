@@ -406,6 +406,23 @@ async fn a_copy_is_the_cameras_own_streams_cut_at_its_keyframes() {
 }
 
 #[tokio::test]
+async fn a_re_encoded_camera_is_looked_at_again_when_it_comes_back_and_a_copied_one_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let opts = CameraOpts { size: (320, 180), audio: false, ..CameraOpts::default() };
+    let camera = Camera::start(opts.clone()).await;
+    for (gop, again) in [(500, true), (50, false)] {
+        // What was known of it long ago.
+        let engine = copying(&camera, &CameraOpts { gop, ..opts.clone() }, folder.path()).await;
+        let mut run = start(&engine).await;
+        segment(&mut run).await;
+        assert!(!engine.is_outgrown(), "while it runs");
+        camera.control("kick").await;
+        assert_eq!(exit(&mut run).await.cause, Cause::Disconnected);
+        assert_eq!(engine.is_outgrown(), again, "GOPs of {gop} frames");
+    }
+}
+
+#[tokio::test]
 async fn a_copy_of_short_gops_has_segments_of_several() {
     let folder = tempfile::tempdir().expect("a folder");
     let opts = CameraOpts { size: (320, 180), gop: 15, audio: false, ..CameraOpts::default() };

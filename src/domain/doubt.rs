@@ -10,9 +10,13 @@ const AGAIN_WITHIN: Duration = Duration::from_secs(3600);
 /// So long a longer GOP than a look can see is reckoned with.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
+/// A look costs some seconds of stream: a camera that reconnects all the time is not looked at each time.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(600);
+
 /// What was seen of a camera beyond its looks.
 #[derive(Debug, Clone, Default)]
 pub struct Doubt {
+    looked: Option<Instant>,
     surprise: Option<Surprise>,
 }
 
@@ -26,8 +30,18 @@ struct Surprise {
 }
 
 impl Doubt {
+    /// A look has ended, whatever it found.
+    pub fn looked(&mut self, now: Instant) {
+        self.looked = Some(now);
+    }
+
+    /// A run that re-encodes has ended by itself: the camera may have got better settings since the last look.
+    pub fn wants_another_look(&self, now: Instant) -> bool {
+        self.looked.is_none_or(|at| now.saturating_duration_since(at) >= BETWEEN_LOOKS)
+    }
+
     /// A look has found `media`: what to believe.
-    pub fn looked(&self, now: Instant, media: Media) -> Media {
+    pub fn believe(&self, now: Instant, media: Media) -> Media {
         let known = |known: &Surprise| known.again && now.saturating_duration_since(known.at) < REMEMBERED;
         let Some(Surprise { gop, .. }) = self.surprise.filter(known) else { return media };
         let mut media = media;
@@ -73,7 +87,7 @@ mod tests {
             keyframes,
             bitrate_kbps: None,
         };
-        doubt.looked(now, Media { video, audio: None }).video.keyframes
+        doubt.believe(now, Media { video, audio: None }).video.keyframes
     }
 
     #[test]
@@ -91,6 +105,15 @@ mod tests {
         assert_eq!(believed(&doubt, start + 2 * MINUTE, None).longest, None);
         // Not for ever: somebody may have set the camera.
         assert_eq!(believed(&doubt, start + REMEMBERED + 2 * MINUTE, Some(second)), plain);
+    }
+
+    #[test]
+    fn looks_are_ten_minutes_apart() {
+        let (mut doubt, start) = (Doubt::default(), start());
+        assert!(doubt.wants_another_look(start));
+        doubt.looked(start);
+        assert!(!doubt.wants_another_look(start + 10 * MINUTE - Duration::from_secs(1)));
+        assert!(doubt.wants_another_look(start + 10 * MINUTE));
     }
 
     #[test]

@@ -78,10 +78,22 @@ impl Acquaintance {
         self.lock().sound.is_on(now)
     }
 
-    /// A look has found this.
-    fn looked(&self, now: Instant, media: Media) {
+    /// A run that re-encodes has ended by itself: perhaps somebody has set the camera better.
+    pub(super) fn doubt(&self, now: Instant) {
         let mut memory = self.lock();
-        memory.known = Known::Media(memory.doubt.looked(now, media));
+        if memory.doubt.wants_another_look(now) {
+            memory.known = Known::Nothing;
+        }
+    }
+
+    /// A look has found this.
+    fn looked(&self, now: Instant, found: Known) {
+        let mut memory = self.lock();
+        memory.doubt.looked(now);
+        memory.known = match found {
+            Known::Media(media) => Known::Media(memory.doubt.believe(now, media)),
+            other => other,
+        };
     }
 }
 
@@ -103,12 +115,12 @@ impl ProbeRun {
     fn learn(&self, outcome: Result<Media, ProbeError>) -> Exit {
         let (cause, said) = match outcome {
             Ok(media) => {
-                self.acquaintance.looked(clock::now(), media);
+                self.acquaintance.looked(clock::now(), Known::Media(media));
                 (Cause::Asked, None)
             }
             Err(error @ ProbeError::Garbled(_)) => {
                 tracing::warn!(%error, "what the camera sends can't be told: it is encoded anew");
-                self.acquaintance.learn(Known::Unreadable);
+                self.acquaintance.looked(clock::now(), Known::Unreadable);
                 (Cause::Asked, None)
             }
             Err(error) => (error.cause(), Some(error.to_string())),

@@ -297,6 +297,9 @@ impl Driver {
                 None => other,
             },
         };
+        if !self.fitness.is_of_copy() {
+            self.acquaintance.doubt(clock::now());
+        }
         let mut last_words = self.words.into_lines();
         last_words.extend(self.excess.map(Excess::in_words));
         let exit = Exit {

@@ -209,6 +209,10 @@ impl Fitness {
         self.once(cause)
     }
 
+    pub fn is_of_copy(&self) -> bool {
+        self.target_duration_s.is_some()
+    }
+
     /// The timestamps of the sound jump; if the whole camera's do, those of the picture follow with its next frame.
     pub fn sound_jumps(&self) -> bool {
         self.sound_jumps
