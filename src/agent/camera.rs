@@ -21,7 +21,6 @@ use crate::clock;
 use crate::config::model::Camera;
 use crate::config::same_stream;
 use crate::domain::backoff::Backoff;
-use crate::domain::choice::{Quality, decide};
 use crate::domain::encoder::{Encoder, Policy};
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::lifecycle::Patience;
@@ -250,16 +249,16 @@ impl Run<'_> {
     fn supervise(&self) -> impl Future<Output = End> + Send + use<> {
         let Assignment { location, camera, store, min_playlist_interval } = self.assignment;
         let Camera { id, settings, .. } = camera;
-        let choice = decide(&settings.wish(), self.acquaintance.media().as_ref());
+        let engine = self.engine();
+        let choice = engine.choice().clone();
         let share = self.keeper.around.workshop.spool_share.load(Ordering::Relaxed);
         let look_every = settings.health_check_interval;
         let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
-        let engine = self.engine();
         let studio = settings.snapshot_interval.map(|interval| Studio {
             interval,
             stills: Arc::new(FfmpegStills::new(self.keeper.around.workshop.clone(), settings.nice)),
         });
-        let supervisor = Supervisor::new(engine, patience, self.keeper.status.clone(), seed());
+        let supervisor = Supervisor::new(Box::new(engine), patience, self.keeper.status.clone(), seed());
         let posting =
             Posting { sheet: Sheet::new(id, settings, &choice), name: self.keeper.name.subscribe() };
         let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting));
@@ -268,14 +267,11 @@ impl Run<'_> {
         supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())
     }
 
-    fn engine(&self) -> Box<FfmpegEngine> {
+    fn engine(&self) -> FfmpegEngine {
         let Camera { id, source, settings, .. } = &self.assignment.camera;
         let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
         let workshop = self.keeper.around.workshop.clone();
-        let engine = match settings.quality {
-            Some(Quality::Auto) => FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()),
-            _ => FfmpegEngine::new(workshop, spec),
-        };
+        let engine = FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone());
         let engine = engine.encoding_with(self.encoder.clone());
         let mode = engine.mode();
         // A camera that changes all the time must not fill the log.
@@ -283,7 +279,7 @@ impl Run<'_> {
             tracing::info!(mode, "mode chosen");
         }
         self.keeper.status.send_modify(|status| status.mode = mode);
-        Box::new(engine)
+        engine
     }
 }
 

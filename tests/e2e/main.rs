@@ -19,6 +19,7 @@ mod restarts;
 mod snapshots;
 mod spool;
 mod uplink;
+mod variants;
 
 use std::time::Duration;
 

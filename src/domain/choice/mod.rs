@@ -98,7 +98,8 @@ impl Effort {
 pub struct Choice {
     pub video: VideoOut,
     pub audio: AudioOut,
-    /// That segments really have. A copied stream's may be one keyframe interval shorter now and then.
+    /// That segments really have. A copied stream's may be one keyframe interval shorter now and then, and are where
+    /// its GOPs vary.
     pub segment_duration: Duration,
     /// A segment ends at the first keyframe after this time; below [`Self::segment_duration`], so that jitter does
     /// not merge two of them.
@@ -119,6 +120,15 @@ impl Choice {
             (Some(reason), how) if !how.is_empty() => format!("{ENCODING} {how}{reason}"),
             _ => self.why.clone(),
         }
+    }
+
+    /// The same for a camera whose sound would end its runs.
+    pub fn without_sound(self) -> Self {
+        if self.audio == AudioOut::None {
+            return self;
+        }
+        let why = format!("{}, without sound: its timestamps jump", self.why);
+        Self { audio: AudioOut::None, why, ..self }
     }
 }
 
@@ -163,7 +173,7 @@ pub fn decide(wish: &Wish, media: Option<&Media>) -> Choice {
             video: VideoOut::Copy,
             audio,
             segment_duration: cuts.segment,
-            cut_after: cuts.segment - cuts.interval.mul_f64(CUT_EARLY),
+            cut_after: cuts.cut_after,
             target_duration_s: cuts.target_duration_s(),
             why: format!("copying: {}", cuts.why),
         },

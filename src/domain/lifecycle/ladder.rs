@@ -79,7 +79,10 @@ impl Ladder {
         };
         *count = count.saturating_add(1);
         // The camera is well, only its stream became another one.
-        let is_well = matches!(cause, Cause::ClockJumped | Cause::PictureChanged | Cause::StreamChanged);
+        let is_well = matches!(
+            cause,
+            Cause::ClockJumped | Cause::SoundJumped | Cause::PictureChanged | Cause::StreamChanged
+        );
         // So it is when an encoder died, and the next run has another one (`domain::encoder`).
         let is_replaced = cause == Cause::Encoder && *count == 1;
         if first && is_well || is_replaced {

@@ -153,7 +153,9 @@ fn audio_map(source: &Source, audio: AudioOut) -> Vec<String> {
 
 fn video(video: &VideoOut, way: &Way, threads: u32) -> Vec<String> {
     match video {
-        VideoOut::Copy => strings(&["-c:v", "copy"]),
+        // Access unit delimiters go: behind one the muxer does not look for parameter sets, nor does it add those that
+        // only the session's description has. It writes delimiters of its own.
+        VideoOut::Copy => strings(&["-c:v", "copy", "-bsf:v", "filter_units=remove_types=9"]),
         VideoOut::Encode(encoding) => encoder(encoding, way, threads),
     }
 }
@@ -305,13 +307,17 @@ mod tests {
         const SCALED: &str = "-vf fps=10,scale=trunc(min(640\\,iw)/2)*2:-2 -c:v libx264";
         const GOP: &str = "-tune zerolatency -pix_fmt yuv420p -g 20 -keyint_min 20 -sc_threshold 0";
         for (choice, threads, expected) in [
-            (copy(AudioOut::Copy), 2, "-map 0:a:0? -c:v copy -c:a copy -copyinkf:a".to_owned()),
+            (
+                copy(AudioOut::Copy),
+                2,
+                "-map 0:a:0? -c:v copy -bsf:v filter_units=remove_types=9 -c:a copy -copyinkf:a".to_owned(),
+            ),
             (
                 copy(AudioOut::EncodeAac { kbps: 64 }),
                 2,
-                "-map 0:a:0? -c:v copy -c:a aac -b:a 64k -ac 2".to_owned(),
+                "-map 0:a:0? -c:v copy -bsf:v filter_units=remove_types=9 -c:a aac -b:a 64k -ac 2".to_owned(),
             ),
-            (copy(AudioOut::None), 2, "-c:v copy".to_owned()),
+            (copy(AudioOut::None), 2, "-c:v copy -bsf:v filter_units=remove_types=9".to_owned()),
             (
                 encode(Effort::Ultrafast, Some(500)),
                 1,

@@ -24,7 +24,8 @@ use super::spool::note::Note;
 use super::spool::root::{CameraSpool, RunFolder, SpoolError};
 use super::spool::watch::SpoolWatch;
 use super::{Engine, EngineError, Exit, Run, StreamSpec};
-use crate::domain::choice::{Choice, VideoOut, decide};
+use crate::clock;
+use crate::domain::choice::{Choice, Quality, VideoOut, decide};
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
 use crate::domain::media::Media;
@@ -51,11 +52,11 @@ pub struct Workshop {
 }
 
 /// Whether an engine asks what its camera sends.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sight {
     Blind,
-    Looks(Acquaintance),
-    Knows(Acquaintance),
+    Looks,
+    Knows,
 }
 
 /// One camera's engine.
@@ -65,16 +66,21 @@ pub struct FfmpegEngine {
     spec: StreamSpec,
     sight: Sight,
     encoder: EncoderUse,
+    acquaintance: Acquaintance,
+    /// What the camera sends, where that matters, and what is made of it.
+    media: Option<Media>,
+    choice: Choice,
+    /// Its sound would end the runs.
+    is_muted: bool,
     /// Claimed at the first run: a camera whose spool is taken must not keep the others from starting.
     spool: Arc<Mutex<Option<CameraSpool>>>,
     note: Note,
 }
 
 impl FfmpegEngine {
-    /// Of a camera whose media need not be known.
+    /// Of a camera that nothing is known of.
     pub fn new(workshop: Arc<Workshop>, spec: StreamSpec) -> Self {
-        let (sight, encoder) = (Sight::Blind, EncoderUse::software());
-        Self { workshop, spec, sight, encoder, spool: Arc::default(), note: Note::default() }
+        Self::acquainted(workshop, spec, Acquaintance::default())
     }
 
     /// The same with another encoder than x264.
@@ -83,23 +89,32 @@ impl FfmpegEngine {
         Self { encoder, ..self }
     }
 
-    /// Looks what the camera sends, if that is not known, and is outgrown then; else streams, and is outgrown when the
-    /// camera sends something else.
+    /// Where it matters what the camera sends: looks, if that is not known, and is outgrown then; else streams, and is
+    /// outgrown when the camera sends something else. In any case it is outgrown when the sound has to go, or may come
+    /// back.
     pub fn acquainted(workshop: Arc<Workshop>, spec: StreamSpec, acquaintance: Acquaintance) -> Self {
         let sight = match acquaintance.known() {
-            Known::Nothing => Sight::Looks(acquaintance),
-            Known::Media(_) | Known::Unreadable => Sight::Knows(acquaintance),
+            _ if spec.settings.quality != Some(Quality::Auto) => Sight::Blind,
+            Known::Nothing => Sight::Looks,
+            Known::Media(_) | Known::Unreadable => Sight::Knows,
         };
-        Self { sight, ..Self::new(workshop, spec) }
+        let media = acquaintance.media().filter(|_| sight == Sight::Knows);
+        let is_muted = !acquaintance.has_sound(clock::now());
+        let choice = decide(&spec.settings.wish(), media.as_ref());
+        let choice = if is_muted { choice.without_sound() } else { choice };
+        let (spool, note) = (Arc::default(), Note::default());
+        let encoder = EncoderUse::software();
+        Self { workshop, spec, sight, encoder, acquaintance, media, choice, is_muted, spool, note }
     }
 
-    /// What is known of the camera's streams, and what is done with them.
-    fn choice(&self) -> (Choice, Option<Media>) {
-        let media = match &self.sight {
-            Sight::Knows(acquaintance) => acquaintance.media(),
-            Sight::Looks(_) | Sight::Blind => None,
-        };
-        (decide(&self.spec.settings.wish(), media.as_ref()), media)
+    /// `None`: it has to look first.
+    pub fn chosen(&self) -> Option<&Choice> {
+        Some(&self.choice).filter(|_| self.sight != Sight::Looks)
+    }
+
+    /// What it would do now, before a look as if nothing could be told.
+    pub fn choice(&self) -> &Choice {
+        &self.choice
     }
 
     /// Off the runtime's workers: a card may be slow, and other cameras must not wait for it.
@@ -130,22 +145,19 @@ impl FfmpegEngine {
 #[async_trait]
 impl Engine for FfmpegEngine {
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
-        if let Sight::Looks(acquaintance) = &self.sight {
-            let (workshop, source) = (self.workshop.clone(), self.spec.source.clone());
-            return Ok(Box::new(ProbeRun::start(workshop, source, acquaintance.clone())));
+        let (workshop, acquaintance) = (self.workshop.clone(), self.acquaintance.clone());
+        if self.sight == Sight::Looks {
+            return Ok(Box::new(ProbeRun::start(workshop, self.spec.source.clone(), acquaintance)));
         }
         let folder = self.run_folder(run).await?;
-        let (choice, media) = self.choice();
-        let way = match choice.video {
+        let way = match self.choice.video {
             VideoOut::Copy => Way::software(),
             VideoOut::Encode(_) => self.encoder.start(),
         };
-        let command = argv::command(&self.spec, &choice, &way, &self.workshop.capabilities, folder.path());
-        let process = process::start(&self.workshop, &command, Stdio::null()).await?;
-        let bell = self.workshop.watch.bell(folder.path());
-        let fitness = Fitness::new(&choice, media.as_ref());
-        let acquaintance = if let Sight::Knows(known) = &self.sight { Some(known.clone()) } else { None };
-        let workshop = self.workshop.clone();
+        let command = argv::command(&self.spec, &self.choice, &way, &workshop.capabilities, folder.path());
+        let process = process::start(&workshop, &command, Stdio::null()).await?;
+        let bell = workshop.watch.bell(folder.path());
+        let fitness = Fitness::new(&self.choice, self.media.as_ref());
         Ok(Box::new(drive::FfmpegRun::start(run, process, folder, bell, workshop, fitness, acquaintance)))
     }
 
@@ -155,11 +167,13 @@ impl Engine for FfmpegEngine {
     }
 
     fn is_outgrown(&self) -> bool {
-        match &self.sight {
-            Sight::Looks(acquaintance) => acquaintance.known() != Known::Nothing,
-            Sight::Knows(acquaintance) => acquaintance.known() == Known::Nothing,
+        let is_known = self.acquaintance.known() != Known::Nothing;
+        let sees_otherwise = match self.sight {
+            Sight::Looks => is_known,
+            Sight::Knows => !is_known,
             Sight::Blind => false,
-        }
+        };
+        sees_otherwise || self.is_muted == self.acquaintance.has_sound(clock::now())
     }
 
     fn ended(&self, exit: &Exit, cause: Cause) -> bool {
@@ -171,8 +185,7 @@ impl Engine for FfmpegEngine {
     }
 
     fn mode(&self) -> Option<String> {
-        let looks = matches!(self.sight, Sight::Looks(_));
-        (!looks).then(|| self.choice().0.mode(&self.encoder.in_words()))
+        self.chosen().map(|choice| choice.mode(&self.encoder.in_words()))
     }
 
     fn note(&self) -> Note {
