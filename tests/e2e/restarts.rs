@@ -16,8 +16,8 @@ use crate::{
 const CAMERA: &str = "cam_floor";
 /// Short enough to hit the time between a segment's upload and the playlist's.
 const AT_ONCE: Duration = Duration::from_millis(2);
-/// The listing waits until no earlier playlist counts (20 segments and one); what it finds is held as long again, and a
-/// minute: 102 s. The rest is for a busy machine.
+/// The listing waits until no earlier playlist counts; what it finds is held twice as long. Together some 95 s for
+/// segments of a second; the rest is for a busy machine.
 const SWEPT_WITHIN: Duration = Duration::from_secs(240);
 const SETTINGS: &str = "defaults: {settings: {segment_duration: 1}}\n";
 

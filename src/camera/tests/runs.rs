@@ -64,7 +64,7 @@ async fn the_monitor_looks_and_judges() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hours_of_a_camera_that_reboots_every_minute_are_some_tens_of_lines() {
+async fn hours_of_a_camera_that_reboots_every_minute_are_few_lines() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -82,7 +82,7 @@ async fn hours_of_a_camera_that_reboots_every_minute_are_some_tens_of_lines() {
     assert!(status.restarts > u64::from(2 * 60 * hours), "{} restarts", status.restarts);
     let text = log.text();
     let lines = text.lines().count();
-    assert!((20..=80).contains(&lines), "{lines} lines:\n{text}");
+    assert!((10..=60).contains(&lines), "{lines} lines:\n{text}");
 }
 
 #[tokio::test(start_paused = true)]

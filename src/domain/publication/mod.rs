@@ -348,11 +348,6 @@ impl Publication {
         self.ownership.floor.note(&self.plan.layout)
     }
 
-    /// The window that a playlist under way was made of is no more: its answer says nothing of the next one.
-    fn disown_playlist(&mut self) {
-        self.playlist_put.iter_mut().for_each(|sent| sent.counts = false);
-    }
-
     /// Viewers may have seen it.
     fn have_named(&mut self, playlist: &MediaPlaylist, duration: Duration) {
         for entry in &playlist.entries {

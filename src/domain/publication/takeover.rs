@@ -142,6 +142,11 @@ impl Publication {
         self.sweep.stop();
     }
 
+    /// The window that a playlist under way was made of is no more: its answer says nothing of the next one.
+    fn disown_playlist(&mut self) {
+        self.playlist_put.iter_mut().for_each(|sent| sent.counts = false);
+    }
+
     fn stood_back(&mut self, outgoing: Outgoing) {
         self.progress.segments_stood_back += 1;
         let Segment { payload, .. } = outgoing.segment;
