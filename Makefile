@@ -50,7 +50,7 @@ chaos: setup-test player ## every fault and 100 kill -9 on the real agent, into 
 soak: setup-test player ## 8 cameras for SOAK_MINUTES (60) with random faults, into artifacts/soak.csv
 	cargo test --release --test chaos -- --soak
 
-bench: player ## publishing overhead and the agent's own CPU and memory
+bench: setup-test player ## publishing overhead, the agent's own CPU and memory, and the whole pipeline copying and re-encoding
 	cargo bench
 
 # 4.3 and 4.4 are there to be refused. Not all of them have an ffmpeg that runs on every machine: what can't be fetched is told.
