@@ -14,7 +14,7 @@ use edge_agent::domain::ids::RunId;
 use edge_agent::domain::lifecycle::Cause;
 use edge_agent::domain::media::{AudioCodec, AudioIn, Keyframes, Media, VideoCodec, VideoIn};
 use edge_agent::domain::segment::{Payload, Segment};
-use edge_agent::engine::ffmpeg::capabilities::{Capabilities, RtspTimeout, detect};
+use edge_agent::engine::ffmpeg::capabilities::{Capabilities, RtspOptions, detect};
 use edge_agent::engine::ffmpeg::{Acquaintance, FfmpegEngine, Known, Workshop};
 use edge_agent::engine::spool::watch::SpoolWatch;
 use edge_agent::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run, StreamSpec};
@@ -79,8 +79,8 @@ fn script(folder: &Path, body: &str) -> Capabilities {
     let path: PathBuf = folder.join("ffmpeg");
     fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("a file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
-    let rtsp_timeout = RtspTimeout::Timeout;
-    Capabilities { path, version: "script".into(), rtsp_timeout, draws_text: false, h264_encoders: vec![] }
+    let rtsp_options = RtspOptions::InScript;
+    Capabilities { path, version: "script".into(), rtsp_options, draws_text: false, h264_encoders: vec![] }
 }
 
 async fn start(engine: &FfmpegEngine) -> Box<dyn Run> {

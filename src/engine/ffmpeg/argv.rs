@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::capabilities::Capabilities;
+use super::capabilities::{Capabilities, RtspOptions};
 use super::encoders::{Coding, Way, codec_args, filter_suffix, global_args};
 use crate::domain::choice::{AudioOut, Choice, Encoding, VideoOut};
 use crate::domain::source::{RtspUrl, Source};
@@ -120,15 +120,30 @@ fn protocols(url: &RtspUrl) -> &'static str {
 }
 
 fn script(url: &str, ffmpeg: &Capabilities) -> String {
-    let options = [
-        ("rtsp_transport", "tcp".to_owned()),
-        (ffmpeg.rtsp_timeout.option(), IO_TIMEOUT.as_micros().to_string()),
-        ("probesize", PROBE_BYTES.to_string()),
-        ("analyzeduration", PROBE_TIME.as_micros().to_string()),
-    ];
     // A control character or a quote would end the line; `Source` refuses both.
-    let options: String = options.iter().map(|(name, value)| format!("option {name} {value}\n")).collect();
-    format!("ffconcat version 1.0\nfile '{url}'\n{options}")
+    let file = |url: &str| format!("ffconcat version 1.0\nfile '{url}'\n");
+    match ffmpeg.rtsp_options {
+        RtspOptions::InUrl => file(&over_tcp(url)),
+        RtspOptions::InScript => {
+            let options = [
+                ("rtsp_transport", "tcp".to_owned()),
+                ("timeout", IO_TIMEOUT.as_micros().to_string()),
+                ("probesize", PROBE_BYTES.to_string()),
+                ("analyzeduration", PROBE_TIME.as_micros().to_string()),
+            ];
+            options
+                .iter()
+                .fold(file(url), |script, (name, value)| script + &format!("option {name} {value}\n"))
+        }
+    }
+}
+
+/// ffmpeg takes `tcp` out of the last query and gives the camera what is left.
+fn over_tcp(url: &str) -> String {
+    match url.rsplit_once('?') {
+        Some((path, query)) => format!("{path}?tcp&{query}"),
+        None => format!("{url}?tcp"),
+    }
 }
 
 fn test_pattern(ffmpeg: &Capabilities) -> Vec<String> {
@@ -218,11 +233,10 @@ mod tests {
     use crate::config::model::Settings;
     use crate::domain::choice::{Effort, Quality, decide};
     use crate::domain::encoder::Encoder;
-    use crate::engine::ffmpeg::capabilities::RtspTimeout;
 
-    fn ffmpeg(rtsp_timeout: RtspTimeout) -> Capabilities {
+    fn ffmpeg(rtsp_options: RtspOptions) -> Capabilities {
         let path = "/usr/bin/ffmpeg".into();
-        Capabilities { path, version: "5.1.9".into(), rtsp_timeout, draws_text: false, h264_encoders: vec![] }
+        Capabilities { path, version: "5.1.9".into(), rtsp_options, draws_text: false, h264_encoders: vec![] }
     }
 
     fn spec(source: &str, settings: Settings) -> StreamSpec {
@@ -236,7 +250,7 @@ mod tests {
     fn build_in(folder: &str, source: &str, settings: Settings) -> FfmpegCommand {
         let choice = decide(&settings.wish(), None);
         let way = Way::software();
-        command(&spec(source, settings), &choice, &way, &ffmpeg(RtspTimeout::Timeout), Path::new(folder))
+        command(&spec(source, settings), &choice, &way, &ffmpeg(RtspOptions::InScript), Path::new(folder))
     }
 
     #[test]
@@ -268,21 +282,22 @@ mod tests {
     }
 
     #[test]
-    fn an_old_ffmpeg_gets_the_old_option() {
-        for choice in [copy(AudioOut::Copy), decide(&Settings::default().wish(), None)] {
-            let built = |timeout| {
-                command(
-                    &spec("rtsp://cam/1", Settings::default()),
-                    &choice,
-                    &Way::software(),
-                    &ffmpeg(timeout),
-                    Path::new("/s"),
-                )
-            };
-            let (old, new) = (built(RtspTimeout::Stimeout), built(RtspTimeout::Timeout));
-            assert!(old.script.unwrap().reveal().contains("option stimeout 2500000\n"));
-            assert!(new.script.unwrap().reveal().contains("option timeout 2500000\n"));
+    fn an_old_ffmpeg_has_the_transport_in_the_url() {
+        let built = |url: &str, options| {
+            let choice = copy(AudioOut::Copy);
+            let spec = spec(url, Settings::default());
+            command(&spec, &choice, &Way::software(), &ffmpeg(options), Path::new("/s"))
+        };
+        for (url, expected) in [
+            ("rtsp://cam/1", "rtsp://cam/1?tcp"),
+            ("rtsp://u:hunter2@cam/1?channel=1&subtype=0", "rtsp://u:hunter2@cam/1?tcp&channel=1&subtype=0"),
+        ] {
+            let (old, new) = (built(url, RtspOptions::InUrl), built(url, RtspOptions::InScript));
             assert_eq!(old.args, new.args);
+            let script = old.script.unwrap();
+            assert_eq!(script.reveal(), format!("ffconcat version 1.0\nfile '{expected}'\n"));
+            assert!(!script.redacted().contains("hunter2") && !script.redacted().contains("channel"));
+            assert!(new.script.unwrap().reveal().contains("option timeout 2500000\n"));
         }
     }
 
@@ -339,7 +354,7 @@ mod tests {
         ] {
             let spec = spec("rtsp://cam/1", Settings { threads, nice: 7, ..Settings::default() });
             let way = Way::software();
-            let built = command(&spec, &choice, &way, &ffmpeg(RtspTimeout::Timeout), Path::new("/s"));
+            let built = command(&spec, &choice, &way, &ffmpeg(RtspOptions::InScript), Path::new("/s"));
             assert_eq!(
                 built.args.join(" "),
                 format!(
@@ -388,7 +403,7 @@ mod tests {
             let way = Way { encoder, node, low_power };
             let spec = spec("rtsp://cam/1", Settings::default());
             let choice = encode(Effort::Veryfast, Some(1500));
-            let built = command(&spec, &choice, &way, &ffmpeg(RtspTimeout::Timeout), Path::new("/s"));
+            let built = command(&spec, &choice, &way, &ffmpeg(RtspOptions::InScript), Path::new("/s"));
             assert_eq!(
                 built.args.join(" "),
                 format!(
@@ -402,7 +417,7 @@ mod tests {
             );
             let copied = |way| {
                 let copy = copy(AudioOut::Copy);
-                command(&spec, &copy, &way, &ffmpeg(RtspTimeout::Timeout), Path::new("/s")).args
+                command(&spec, &copy, &way, &ffmpeg(RtspOptions::InScript), Path::new("/s")).args
             };
             assert_eq!(copied(way), copied(Way::software()), "a copy needs no device");
         }
