@@ -4,7 +4,9 @@
 //! agent ── stop token, abort token
 //!  ├─ camera × N (one after the other as the configuration changes, restarted if it panics)
 //!  │   ├─ supervisor ── run (ffmpeg, its spool)
-//!  │   └─ publisher ── store calls
+//!  │   ├─ publisher ── store calls
+//!  │   ├─ snapshots ── a short ffmpeg, a store call
+//!  │   └─ sheet ── a store call
 //!  ├─ credentials of the storage
 //!  └─ http server (last to stop)
 //! ```
@@ -32,9 +34,9 @@ use crate::clock;
 use crate::config::StorageSource;
 use crate::config::model::{Camera, Config, StoreConfig};
 use crate::domain::health;
-use crate::domain::key::Layout;
+use crate::domain::key::{Layout, ObjectKey};
 use crate::domain::quota;
-use crate::engine::ffmpeg::{Workshop, capabilities};
+use crate::engine::ffmpeg::{Trials, Workshop, capabilities};
 use crate::engine::spool::root::{default_root, file_system_bytes};
 use crate::engine::spool::watch::SpoolWatch;
 use crate::http::{self, CameraLink, FilesAt, STREAMS_PATH, Site, Streams};
@@ -44,6 +46,7 @@ use crate::sys::child::Spawner;
 use camera::{Slot, Surroundings};
 use credentials::SharedStore;
 pub use reload::Prepared;
+use streams::Urls;
 
 /// For the last segments to be published. Below systemd's TimeoutStopSec.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(20);
@@ -93,8 +96,12 @@ impl Agent {
             spool_root,
             spool_share: spool_share.into(),
         });
-        let around =
-            Surroundings { workshop, stop: CancellationToken::new(), abort: CancellationToken::new() };
+        let around = Surroundings {
+            trials: Arc::new(Trials::new(workshop.clone())),
+            workshop,
+            stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        };
         let mut agent = Self {
             config: config.clone(),
             cameras: cameras.iter().map(|camera| (*camera).clone()).collect(),
@@ -150,14 +157,17 @@ impl Agent {
     fn streams(&self) -> Streams {
         let tell = |camera: &Camera| {
             let slot = self.slots.iter().find(|slot| slot.id == camera.id)?;
-            let url = playlist_url(&self.config, camera, self.http_addr);
-            Some((slot.status.clone(), camera.name.clone(), url))
+            let layout = Layout::new(&self.config.location, &camera.id);
+            let url = |key| url_of(&self.config, &key, self.http_addr);
+            let snapshot = camera.settings.snapshot_interval.and_then(|_| url(layout.snapshot()));
+            let urls = Urls { playlist: url(layout.playlist()), snapshot };
+            Some((slot.status.clone(), camera.name.clone(), urls))
         };
         let told: Vec<_> = self.cameras.iter().filter_map(tell).collect();
         Streams::new(move || {
             let now = clock::now();
-            let tell = |(status, name, url): &(watch::Receiver<CameraStatus>, String, Option<String>)| {
-                streams::stream_status(&status.borrow(), name, url.clone(), now)
+            let tell = |(status, name, urls): &(watch::Receiver<CameraStatus>, String, Urls)| {
+                streams::stream_status(&status.borrow(), name, urls.clone(), now)
             };
             told.iter().map(tell).collect()
         })
@@ -240,8 +250,11 @@ fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
 
 /// Where viewers find a camera's playlist; `None` for a folder that nothing serves.
 pub fn playlist_url(config: &Config, camera: &Camera, http: Option<SocketAddr>) -> Option<String> {
-    let key = Layout::new(&config.location, &camera.id).playlist();
-    if let Some(url) = store::public_url(&config.store, &key) {
+    url_of(config, &Layout::new(&config.location, &camera.id).playlist(), http)
+}
+
+fn url_of(config: &Config, key: &ObjectKey, http: Option<SocketAddr>) -> Option<String> {
+    if let Some(url) = store::public_url(&config.store, key) {
         return Some(url.to_string());
     }
     let mut addr = http.or(config.http.as_ref().map(|http| http.listen))?;

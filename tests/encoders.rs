@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use edge_agent::config::model::Settings;
-use edge_agent::domain::encoder::Encoder;
+use edge_agent::domain::encoder::{Encoder, Wish};
 use edge_agent::engine::ffmpeg::capabilities::{Capabilities, FfmpegError, detect};
 use edge_agent::engine::ffmpeg::encoders::{Bench, Finding, RENDER_NODES, render_nodes};
+use edge_agent::engine::ffmpeg::{Trials, Workshop};
+use edge_agent::engine::spool::watch::SpoolWatch;
 use edge_agent::sys::child::Spawner;
 use tokio::sync::RwLock;
 
@@ -177,12 +179,53 @@ async fn all_trials_together_are_bounded_and_only_the_first_that_works_is_wanted
 }
 
 #[tokio::test]
-async fn an_ffmpeg_before_5_0_is_refused_with_its_mend() {
+async fn a_trial_is_made_once_for_all_cameras_and_a_failure_is_forgotten_when_asked() {
+    let _others = CHILDREN.read().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (tried, broken) = (folder.path().join("tried"), folder.path().join("broken"));
+    let body = format!(
+        "echo x >> {}\n[ -e {} ] && exit 1\n\
+         exec ffmpeg -v error -f lavfi -i testsrc2=s=320x180:r=15 -c:v libx264 -g 5 -frames:v 15 -f h264 pipe:1",
+        tried.display(),
+        broken.display()
+    );
+    fs::write(&broken, "").expect("a file");
+    let workshop = Workshop {
+        capabilities: script(folder.path(), &body).await,
+        spawner: Spawner::start().expect("a thread"),
+        watch: SpoolWatch::new(),
+        spool_root: folder.path().join("spool"),
+        spool_share: u64::MAX.into(),
+    };
+    let trials = Trials::new(workshop.into());
+    let count = || fs::read_to_string(&tried).unwrap_or_default().lines().count();
+    let settings = Settings::default();
+    let nvenc = Wish::Only(Encoder::Nvenc);
+    assert!(trials.find(Wish::default(), &settings).await.is_empty());
+    assert_eq!(count(), 0, "software costs no trial");
+    let (one, other) = tokio::join!(trials.find(nvenc, &settings), trials.find(nvenc, &settings));
+    assert_eq!((one[0].works(), other[0].works(), count()), (false, false, 1), "{one:?}");
+    fs::remove_file(&broken).expect("a file");
+    assert!(!trials.find(nvenc, &settings).await[0].works(), "it is known");
+    trials.forget_failures();
+    assert!(trials.find(nvenc, &settings).await[0].works());
+    trials.forget_failures();
+    assert!(trials.find(Wish::Auto, &settings).await[0].works());
+    assert_eq!(count(), 2);
+    let large = Settings { target_width: 1920, ..settings.clone() };
+    trials.find(nvenc, &large).await;
+    assert_eq!(count(), 3, "another size is another question");
+    fs::write(&broken, "").expect("a file");
+    assert!(!trials.again(Encoder::Nvenc, &settings).await.works());
+}
+
+#[tokio::test]
+async fn an_ffmpeg_before_4_4_is_refused_with_its_mend() {
     let _others = CHILDREN.read().await;
     let folder = tempfile::tempdir().expect("a folder");
     let mut path = folder.path().join("ffmpeg");
-    // As 4.4 answers: its RTSP demuxer has another name for the timeout.
-    fs::write(folder.path().join("new"), "#!/bin/sh\nffmpeg \"$@\" | sed 's/-timeout /-stimeout /'\n")
+    let tell = "s/^ffmpeg version [^ ]*/ffmpeg version 4.3.7-0+deb11u1/";
+    fs::write(folder.path().join("new"), format!("#!/bin/sh\nffmpeg \"$@\" | sed '{tell}'\n"))
         .expect("a file");
     fs::set_permissions(folder.path().join("new"), fs::Permissions::from_mode(0o755)).expect("a mode");
     fs::rename(folder.path().join("new"), &path).expect("a name");
@@ -192,5 +235,5 @@ async fn an_ffmpeg_before_5_0_is_refused_with_its_mend() {
     let error = detect(Some(&path)).await.expect_err("too old");
     assert!(matches!(error, FfmpegError::Old { .. }), "{error:?}");
     let error = error.to_string();
-    assert!(error.contains("older than ffmpeg 5.0") && error.contains("set `ffmpeg:`"), "{error}");
+    assert!(error.contains("older than ffmpeg 4.4") && error.contains("set `ffmpeg:`"), "{error}");
 }

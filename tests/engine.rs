@@ -14,7 +14,7 @@ use edge_agent::domain::ids::RunId;
 use edge_agent::domain::lifecycle::Cause;
 use edge_agent::domain::media::{AudioCodec, AudioIn, Keyframes, Media, VideoCodec, VideoIn};
 use edge_agent::domain::segment::{Payload, Segment};
-use edge_agent::engine::ffmpeg::capabilities::{Capabilities, RtspTimeout, detect};
+use edge_agent::engine::ffmpeg::capabilities::{Capabilities, RtspOptions, detect};
 use edge_agent::engine::ffmpeg::{Acquaintance, FfmpegEngine, Known, Workshop};
 use edge_agent::engine::spool::watch::SpoolWatch;
 use edge_agent::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run, StreamSpec};
@@ -81,8 +81,8 @@ fn script(folder: &Path, body: &str) -> Capabilities {
     let path: PathBuf = folder.join("ffmpeg");
     fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("a file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
-    let rtsp_timeout = RtspTimeout::Timeout;
-    Capabilities { path, version: "script".into(), rtsp_timeout, draws_text: false, h264_encoders: vec![] }
+    let rtsp_options = RtspOptions::InScript;
+    Capabilities { path, version: "script".into(), rtsp_options, draws_text: false, h264_encoders: vec![] }
 }
 
 async fn start(engine: &FfmpegEngine) -> Box<dyn Run> {
@@ -360,7 +360,7 @@ fn media(opts: &CameraOpts) -> Media {
             fps: Some(opts.fps.into()),
             interlaced: false,
             b_frames: false,
-            keyframes: Keyframes { longest: Some(interval), watched: 2 * interval },
+            keyframes: Keyframes { longest: Some(interval), watched: 2 * interval, vary: false },
             bitrate_kbps: Some(2000),
         },
         audio: Some(AudioIn {
@@ -409,6 +409,23 @@ async fn a_copy_is_the_cameras_own_streams_cut_at_its_keyframes() {
     }
     run.halt(Halt::Ask);
     assert_eq!(exit(&mut run).await.cause, Cause::Asked);
+}
+
+#[tokio::test]
+async fn a_re_encoded_camera_is_looked_at_again_when_it_comes_back_and_a_copied_one_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let opts = CameraOpts { size: (320, 180), audio: false, ..CameraOpts::default() };
+    let camera = Camera::start(opts.clone()).await;
+    for (gop, again) in [(500, true), (50, false)] {
+        // What was known of it long ago.
+        let engine = copying(&camera, &CameraOpts { gop, ..opts.clone() }, folder.path()).await;
+        let mut run = start(&engine).await;
+        segment(&mut run).await;
+        assert!(!engine.is_outgrown(), "while it runs");
+        camera.control("kick").await;
+        assert_eq!(exit(&mut run).await.cause, Cause::Disconnected);
+        assert_eq!(engine.is_outgrown(), again, "GOPs of {gop} frames");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use edge_agent::domain::lifecycle::Cause;
 use edge_agent::domain::media::{AudioCodec, AudioIn, Media, VideoCodec};
 use edge_agent::engine::ffmpeg::Workshop;
-use edge_agent::engine::ffmpeg::capabilities::{Capabilities, RtspTimeout, detect};
+use edge_agent::engine::ffmpeg::capabilities::{Capabilities, RtspOptions, detect};
 use edge_agent::engine::ffmpeg::probe::{DEADLINE, ProbeError, probe};
 use edge_agent::engine::spool::watch::SpoolWatch;
 use edge_agent::sys::child::Spawner;
@@ -48,11 +48,11 @@ fn script(folder: &Path, body: &str) -> Workshop {
     let path: PathBuf = folder.join("ffmpeg");
     fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("a file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
-    let rtsp_timeout = RtspTimeout::Timeout;
+    let rtsp_options = RtspOptions::InScript;
     workshop(Capabilities {
         path,
         version: "script".into(),
-        rtsp_timeout,
+        rtsp_options,
         draws_text: false,
         h264_encoders: vec![],
     })

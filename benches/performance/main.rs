@@ -6,9 +6,13 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![expect(clippy::print_stdout, reason = "its report")]
 
+#[path = "../../tests/support/camera.rs"]
+#[allow(dead_code, reason = "tests use the rest")]
+mod camera;
 mod footprint;
 mod link;
 mod numbers;
+mod pipeline;
 mod process;
 mod publishing;
 mod s3_process;
@@ -36,6 +40,9 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     if is_wanted("footprint") {
         footprint::report()?;
+    }
+    if is_wanted("pipeline") {
+        pipeline::report()?;
     }
     Ok(ExitCode::SUCCESS)
 }

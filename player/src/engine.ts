@@ -3,6 +3,7 @@ import Hls, { ErrorTypes, Events, type LevelDetails } from 'hls.js/light';
 import { clockSkewMs } from './clock.ts';
 import { hlsConfig } from './hls-config.ts';
 import { Backoff } from './recovery.ts';
+import { fetchSettings } from './sheet.ts';
 
 export interface Engine {
   /** Seconds from the playlist's live edge to the picture. */
@@ -63,6 +64,8 @@ class HlsJsEngine implements Engine {
       this.readPlaylist(details);
       this.readClock(networkDetails);
     });
+    // The first picture does not wait for it, and before there is a playlist there is nothing to ask for.
+    this.hls.once(Events.LEVEL_LOADED, () => void this.adoptSettings());
     this.hls.on(Events.FRAG_BUFFERED, () => {
       this.lastError = null;
       this.backoff.reset();
@@ -100,6 +103,11 @@ class HlsJsEngine implements Engine {
   destroy(): void {
     window.clearTimeout(this.retryTimer);
     this.hls.destroy();
+  }
+
+  /** hls.js looks at them whenever it needs them. */
+  private async adoptSettings(): Promise<void> {
+    Object.assign(this.hls.config, await fetchSettings(this.url));
   }
 
   private recover(type: ErrorTypes): void {

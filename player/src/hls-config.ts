@@ -35,7 +35,7 @@ function loadPolicy(tries: number, firstByteMs: number, wholeMs: number): { defa
 export function pastCdn(url: string, nowMs: number): string {
   const parsed = new URL(url);
   const cached = /(^|\.)supabase\.co$/.test(parsed.hostname) && parsed.pathname.includes('/object/public/');
-  if (!cached || !parsed.pathname.endsWith('.m3u8')) return url;
+  if (!cached || !/\.(m3u8|json)$/.test(parsed.pathname)) return url;
   parsed.searchParams.set('t', String(nowMs));
   return parsed.href;
 }
@@ -43,7 +43,7 @@ export function pastCdn(url: string, nowMs: number): string {
 export function hlsConfig(workerPath: string, now: () => number): Partial<HlsConfig> {
   return {
     workerPath,
-    // Two segments behind the edge: one to play, one in reserve. Stalls widen it, up to one more.
+    // The agent's word on the stream takes the place of these (sheet.ts). Two segments behind the edge: one to play, one in reserve. Stalls widen it, up to one more.
     liveSyncDurationCount: 2,
     liveSyncOnStallIncrease: 1,
     liveMaxLatencyDurationCount: 8,

@@ -13,24 +13,29 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::DRAIN_GRACE;
+use crate::camera::sheet::{Posting, Sheet};
+use crate::camera::snapshots::Studio;
 use crate::camera::status::{CameraStatus, StatusSender};
 use crate::camera::supervisor::{End, Supervisor, plan};
 use crate::clock;
 use crate::config::model::Camera;
 use crate::config::same_stream;
 use crate::domain::backoff::Backoff;
-use crate::domain::choice::{Choice, decide};
+use crate::domain::encoder::{Encoder, Policy};
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::lifecycle::Patience;
 use crate::domain::publication::Plan;
-use crate::engine::StreamSpec;
-use crate::engine::ffmpeg::{Acquaintance, FfmpegEngine, Known, Workshop};
+use crate::engine::ffmpeg::encoders::Finding;
+use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, FfmpegStills, Trials, Workshop};
+use crate::engine::{Engine as _, StreamSpec};
 use crate::store::renewing::RenewingStore;
 
 /// After a panic; below [`super::HANGS_AFTER`].
 const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
 /// Lines of one assignment about what was chosen; the status always has it.
 const MOST_TOLD: u32 = 3;
+/// Waiting for trials of encoders is not hanging (see `Agent::is_alive`).
+const BEAT: Duration = Duration::from_secs(5);
 const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// One stream and where it goes.
@@ -63,12 +68,18 @@ struct Wanted {
 pub(super) struct Slot {
     pub(super) id: CameraId,
     wanted: Arc<watch::Sender<Wanted>>,
+    name: Arc<watch::Sender<String>>,
     pub(super) status: watch::Receiver<CameraStatus>,
 }
 
 impl Slot {
     /// From now on this should run there, or nothing. `false`: the task has ended, nothing was changed.
     pub(super) fn want(&self, assignment: Option<Arc<Assignment>>) -> bool {
+        // A new name alone restarts nothing.
+        let name = assignment.as_ref().map(|assignment| assignment.camera.name.clone());
+        if let Some(name) = name {
+            self.name.send_if_modified(|now| std::mem::replace(now, name.clone()) != name);
+        }
         self.wanted.send_if_modified(|wanted| {
             if !wanted.retired {
                 wanted.assignment = assignment;
@@ -86,6 +97,7 @@ impl Slot {
 #[derive(Debug, Clone)]
 pub(super) struct Surroundings {
     pub(super) workshop: Arc<Workshop>,
+    pub(super) trials: Arc<Trials>,
     pub(super) stop: CancellationToken,
     pub(super) abort: CancellationToken,
 }
@@ -94,15 +106,22 @@ pub(super) struct Surroundings {
 pub(super) fn spawn(tasks: &mut JoinSet<()>, around: &Surroundings, assignment: Arc<Assignment>) -> Slot {
     let id = assignment.camera.id.clone();
     let (status, receiver) = watch::channel(CameraStatus::new(id.clone(), clock::now()));
+    let name = Arc::new(watch::Sender::new(assignment.camera.name.clone()));
     let wanted = Arc::new(watch::Sender::new(Wanted { assignment: Some(assignment), retired: false }));
-    let keeper = Keeper { wanted: wanted.clone(), around: around.clone(), status: Arc::new(status) };
+    let keeper = Keeper {
+        wanted: wanted.clone(),
+        name: name.clone(),
+        around: around.clone(),
+        status: Arc::new(status),
+    };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
-    Slot { id, wanted, status: receiver }
+    Slot { id, wanted, name, status: receiver }
 }
 
 struct Keeper {
     wanted: Arc<watch::Sender<Wanted>>,
+    name: Arc<watch::Sender<String>>,
     around: Surroundings,
     status: StatusSender,
 }
@@ -132,14 +151,22 @@ impl Keeper {
     /// Until the agent stops or something else is wanted, and then to its orderly end.
     async fn run(&self, assignment: &Arc<Assignment>) {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
-        let acquaintance = Acquaintance::default();
-        let told = AtomicU32::new(0);
-        let run = Run { assignment, keeper: self, acquaintance, told, stop: &stop, abort: &abort };
+        let encoder = tokio::select! {
+            encoder = self.encoder(assignment) => encoder,
+            () = self.superseded(assignment) => return,
+            () = stop.cancelled() => return,
+        };
+        let (acquaintance, told) = (Acquaintance::default(), AtomicU32::new(0));
+        let used = encoder.clone();
+        let run =
+            Run { assignment, keeper: self, acquaintance, encoder: used, told, stop: &stop, abort: &abort };
         let runs = run.supervised();
         tokio::pin!(runs);
+        let settings = &assignment.camera.settings;
         tokio::select! {
             () = &mut runs => return,
             () = self.superseded(assignment) => {}
+            never = encoder.tend(|encoder| self.around.trials.again(encoder, settings)) => match never {},
         }
         let mut wanted = self.wanted.subscribe();
         let comes_back = wanted.borrow_and_update().assignment.is_some();
@@ -153,6 +180,22 @@ impl Keeper {
                 runs.await;
             }
         }
+    }
+
+    /// What its settings ask for, and what of it works here.
+    async fn encoder(&self, assignment: &Assignment) -> EncoderUse {
+        let settings = &assignment.camera.settings;
+        let find = self.around.trials.find(settings.encoder, settings);
+        tokio::pin!(find);
+        let findings = loop {
+            tokio::select! {
+                findings = &mut find => break findings,
+                () = tokio::time::sleep(BEAT) => self.status.send_modify(|status| status.beat = clock::now()),
+            }
+        };
+        let works = findings.iter().filter(|finding| finding.works()).map(Finding::encoder);
+        let policy = Policy::new(clock::now(), settings.encoder, &works.collect::<Vec<Encoder>>());
+        EncoderUse::new(policy, findings)
     }
 
     async fn superseded(&self, assignment: &Assignment) {
@@ -170,6 +213,7 @@ struct Run<'a> {
     keeper: &'a Keeper,
     /// What this stream's camera was found to send.
     acquaintance: Acquaintance,
+    encoder: EncoderUse,
     /// How often the log was told what was chosen.
     told: AtomicU32,
     stop: &'a CancellationToken,
@@ -205,34 +249,37 @@ impl Run<'_> {
     fn supervise(&self) -> impl Future<Output = End> + Send + use<> {
         let Assignment { location, camera, store, min_playlist_interval } = self.assignment;
         let Camera { id, settings, .. } = camera;
-        let choice = decide(&settings.wish(), self.acquaintance.media().as_ref());
+        let engine = self.engine();
+        let choice = engine.choice().clone();
         let share = self.keeper.around.workshop.spool_share.load(Ordering::Relaxed);
         let look_every = settings.health_check_interval;
         let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
-        let engine = self.engine(&choice);
-        let supervisor = Supervisor::new(engine, patience, self.keeper.status.clone(), seed());
+        let studio = settings.snapshot_interval.map(|interval| Studio {
+            interval,
+            stills: Arc::new(FfmpegStills::new(self.keeper.around.workshop.clone(), settings.nice)),
+        });
+        let supervisor = Supervisor::new(Box::new(engine), patience, self.keeper.status.clone(), seed());
+        let posting =
+            Posting { sheet: Sheet::new(id, settings, &choice), name: self.keeper.name.subscribe() };
+        let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting));
         let min_playlist_interval = *min_playlist_interval;
         let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
         supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())
     }
 
-    fn engine(&self, choice: &Choice) -> Box<FfmpegEngine> {
+    fn engine(&self) -> FfmpegEngine {
         let Camera { id, source, settings, .. } = &self.assignment.camera;
         let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
         let workshop = self.keeper.around.workshop.clone();
-        let (engine, is_chosen) = if settings.wish().depends_on_media() {
-            let is_chosen = self.acquaintance.known() != Known::Nothing;
-            (FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()), is_chosen)
-        } else {
-            (FfmpegEngine::new(workshop, spec), true)
-        };
+        let engine = FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone());
+        let engine = engine.encoding_with(self.encoder.clone());
+        let mode = engine.mode();
         // A camera that changes all the time must not fill the log.
-        if is_chosen && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
-            tracing::info!(mode = choice.why, "mode chosen");
+        if mode.is_some() && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
+            tracing::info!(mode, "mode chosen");
         }
-        let mode = is_chosen.then(|| choice.why.clone());
         self.keeper.status.send_modify(|status| status.mode = mode);
-        Box::new(engine)
+        engine
     }
 }
 

@@ -71,6 +71,7 @@ impl Agent {
         let workshop = &self.around.workshop;
         let share = spool_share(&self.config, &workshop.spool_root, self.cameras.iter());
         workshop.spool_share.store(share, Ordering::Relaxed);
+        self.around.trials.forget_failures();
         self.assign();
         self.show();
         self.watch_credentials(storage);

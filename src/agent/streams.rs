@@ -7,12 +7,14 @@ use crate::domain::health;
 use crate::domain::lifecycle::Phase;
 use crate::http::{StreamStatus, UplinkStatus};
 
-pub(super) fn stream_status(
-    status: &CameraStatus,
-    name: &str,
-    playlist_url: Option<String>,
-    now: Instant,
-) -> StreamStatus {
+/// Where viewers find what a camera publishes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Urls {
+    pub(super) playlist: Option<String>,
+    pub(super) snapshot: Option<String>,
+}
+
+pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: Instant) -> StreamStatus {
     let age_s = |at: Instant| seconds(now.saturating_duration_since(at));
     let progress = &status.progress;
     StreamStatus {
@@ -46,7 +48,10 @@ pub(super) fn stream_status(
         standing_back: progress.standing_back,
         last_error: last_error(status),
         storage_error: status.storage_error.clone(),
-        playlist_url,
+        playlist_url: urls.playlist,
+        snapshot_url: urls.snapshot,
+        snapshot_age_s: status.snapshot_stored.map(age_s),
+        snapshots_failed: status.snapshots_failed,
     }
 }
 
@@ -94,14 +99,14 @@ mod tests {
         status.last_exit =
             Some(LastExit { cause: Cause::Auth, code: Some(1), signal: None, last_words, ran_for: s });
         status.restarts = 3;
-        let told = stream_status(&status, "Door", None, t0 + 10 * s);
+        let told = stream_status(&status, "Door", Urls::default(), t0 + 10 * s);
         assert_eq!((told.phase, told.verdict, told.is_active), ("waiting", "down", false));
         assert_eq!((told.next_try_in_s, told.reconnect_count), (Some(50.0), 3));
         let error = "the camera refused user or password (401); it said: 401 Unauthorized";
         assert_eq!(told.last_error.as_deref(), Some(error));
         status.phase = Phase::Live { since: t0, last_segment: t0 };
         (status.live_since, status.last_segment) = (Some(t0), Some(t0 + 8 * s));
-        let told = stream_status(&status, "Door", None, t0 + 10 * s);
+        let told = stream_status(&status, "Door", Urls::default(), t0 + 10 * s);
         assert_eq!((told.uptime_s, told.last_segment_age_s), (Some(10.0), Some(2.0)));
     }
 }

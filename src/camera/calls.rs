@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
+use super::snapshots::Desk;
 use crate::clock;
 use crate::domain::class::ObjectClass;
 use crate::domain::gate::Failure;
@@ -74,6 +75,8 @@ pub(super) struct Calls {
     pub(super) target_duration_s: u64,
     pub(super) attempt_time: Duration,
     pub(super) note: Note,
+    /// Where stored segments are shown, if pictures are made of them.
+    pub(super) desk: Option<Desk>,
 }
 
 impl Calls {
@@ -149,12 +152,25 @@ impl Calls {
             let mut body = tokio::fs::read(&path).await.map_err(unreadable)?;
             header.iter().for_each(|header| header.retime(&mut body));
             let class = if header.is_some() { ObjectClass::Fmp4 } else { ObjectClass::Segment };
-            self.store.put(&key, Bytes::from(body), class).await
+            let body = Bytes::from(body);
+            self.store.put(&key, body.clone(), class).await?;
+            if let Some((desk, place)) = self.desk.as_ref().zip(self.layout.place_of(&key)) {
+                desk.show(place, header.as_ref().map_or(&[], |header| header.bytes()), &body);
+            }
+            Ok(())
         };
         match dropped.run_until_cancelled(put).await {
             Some(answer) => answer,
             None => Err(late(clock::now().saturating_duration_since(begun))),
         }
+    }
+
+    pub(super) async fn put_snapshot(&self, picture: Bytes) -> Result<(), StoreError> {
+        self.within(self.store.put(&self.layout.snapshot(), picture, ObjectClass::Snapshot)).await
+    }
+
+    pub(super) async fn put_sheet(&self, sheet: Bytes) -> Result<(), StoreError> {
+        self.within(self.store.put(&self.layout.sheet(), sheet, ObjectClass::Sheet)).await
     }
 
     async fn put_playlist(&self, playlist: &MediaPlaylist) -> Result<(), StoreError> {
@@ -219,7 +235,7 @@ fn playlist_failure(error: &StoreError) -> Failure {
 }
 
 /// What a store's answer means for the next try.
-fn failure(error: &StoreError) -> Failure {
+pub(super) fn failure(error: &StoreError) -> Failure {
     match error {
         StoreError::Unavailable { .. } => Failure::Retry { after: None },
         StoreError::Throttled { retry_after, .. } => Failure::Retry { after: *retry_after },

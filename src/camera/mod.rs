@@ -8,6 +8,8 @@ mod calls;
 mod looks;
 pub mod publisher;
 mod rivalry;
+pub mod sheet;
+pub mod snapshots;
 pub mod status;
 pub mod supervisor;
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The publisher's driver: carries out a [`Publication`]'s actions on a store. The only caller of the store
-//! while a camera runs, and the only place where store calls are tried again.
+//! for the stream while a camera runs, and where its calls are tried again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use super::calls::{Calls, Outcome};
 use super::rivalry::Rivalry;
+use super::snapshots::Desk;
 use super::status::StatusSender;
 use super::trouble::Trouble;
 use crate::clock;
@@ -52,6 +53,7 @@ impl Publisher {
             target_duration_s: plan.target_duration_s,
             attempt_time: plan.uploads.attempt,
             note,
+            desk: None,
         };
         Self {
             publication: Publication::new(plan, seed),
@@ -66,6 +68,16 @@ impl Publisher {
             rivalry: Rivalry::new(&before),
             renewals,
         }
+    }
+
+    /// Shows each stored segment there.
+    pub(super) fn shows(&mut self, desk: Desk) {
+        self.calls.desk = Some(desk);
+    }
+
+    /// To the same place, with the same limits.
+    pub(super) fn calls(&self) -> Calls {
+        self.calls.clone()
     }
 
     /// Publishes what comes until the channel closes and all is stored and listed, or `abort` fires.
@@ -216,7 +228,7 @@ fn tell_of_loss(given_up: u64, since_s: u64, backlog: usize, uplink: Option<Shor
     }
 }
 
-async fn renewed(renewals: &mut Option<watch::Receiver<u64>>) {
+pub(super) async fn renewed(renewals: &mut Option<watch::Receiver<u64>>) {
     let changed = match renewals {
         Some(renewals) => renewals.changed().await.is_ok(),
         None => false,

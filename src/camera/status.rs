@@ -34,6 +34,10 @@ pub struct CameraStatus {
     pub playlist_stored: Option<Instant>,
     /// What the store said last to a segment or playlist that it did not take; `None` since it took a playlist.
     pub storage_error: Option<String>,
+    /// When the store last took a still picture.
+    pub snapshot_stored: Option<Instant>,
+    /// Still pictures that could not be made, or that the store did not take.
+    pub snapshots_failed: u64,
     /// The supervisor's last sign of life.
     pub beat: Instant,
 }
@@ -67,6 +71,8 @@ impl CameraStatus {
             last_segment: None,
             playlist_stored: None,
             storage_error: None,
+            snapshot_stored: None,
+            snapshots_failed: 0,
             beat: now,
         }
     }

@@ -10,6 +10,8 @@ use tracing::Instrument as _;
 
 use super::looks::Looks;
 use super::publisher::Publisher;
+use super::sheet::{Posting, keep_posted};
+use super::snapshots::{Studio, take_snapshots};
 use super::status::{LastExit, StatusSender};
 use super::voice::Voice;
 use crate::clock;
@@ -89,6 +91,8 @@ pub struct Supervisor {
     runaway: bool,
     /// Of supervisors before this one, which panicked.
     restarts_before: u64,
+    studio: Option<Studio>,
+    posting: Option<Posting>,
     /// The publisher knows which runs were this machine's.
     told_runs: bool,
 }
@@ -112,8 +116,22 @@ impl Supervisor {
             pace: Pace::new(clock::now()),
             runaway: false,
             restarts_before,
+            studio: None,
+            posting: None,
             told_runs: false,
         }
+    }
+
+    /// Also makes still pictures.
+    #[must_use]
+    pub fn with_snapshots(self, studio: Option<Studio>) -> Self {
+        Self { studio, ..self }
+    }
+
+    /// Also tells players of the stream.
+    #[must_use]
+    pub fn with_sheet(self, posting: Option<Posting>) -> Self {
+        Self { posting, ..self }
     }
 
     /// Runs the camera until `stop`, then finishes its last segment and publishes it; `abort` ends it at once.
@@ -124,8 +142,11 @@ impl Supervisor {
         stop: CancellationToken,
         abort: CancellationToken,
     ) -> End {
-        let publisher =
+        let mut publisher =
             Publisher::new(plan, store, self.engine.note(), self.status.clone(), self.dice.roll());
+        let studio = self.studio.take();
+        let snapshots = take_snapshots(studio, &mut publisher, self.status.clone(), self.dice.roll());
+        let sheet = keep_posted(self.posting.take(), &publisher, &self.status, self.dice.roll());
         // The publisher never waits for the store before it takes the next segment: this does not fill up.
         let (segments, inbox) = mpsc::channel(16);
         let mut publishing = JoinSet::new();
@@ -138,6 +159,8 @@ impl Supervisor {
                 resume_panic(ended);
                 return End::Stopped;
             }
+            never = snapshots => match never {},
+            never = sheet => match never {},
             end = self.supervise(segments, &stop) => end,
         };
         tokio::select! {
@@ -182,7 +205,8 @@ impl Supervisor {
                         current = None;
                         let is_outgrown = self.engine.is_outgrown() && !stopping;
                         if is_outgrown && exit.cause == Cause::Asked {
-                            // It only looked: nothing has failed.
+                            // It only looked, or was asked to end: nothing has failed.
+                            self.engine.ended(&exit, exit.cause);
                             self.status.send_modify(|status| status.run = None);
                             return End::Outgrown;
                         }
@@ -192,6 +216,7 @@ impl Supervisor {
                         }
                     }
                 },
+                () = self.engine.renewal() => self.lifecycle.handle(clock::now(), Input::Renew),
                 () = clock::sleep_until(self.lifecycle.deadline()) => {}
                 () = clock::sleep_until(Some(self.looks.next())) => {}
                 () = tokio::time::sleep(BEAT) => {}
@@ -204,7 +229,10 @@ impl Supervisor {
             Action::Spawn => {
                 let run = self.new_run();
                 match self.engine.start(run).await {
-                    Ok(started) => *current = Some(started),
+                    Ok(started) => {
+                        *current = Some(started);
+                        self.status.send_modify(|status| status.mode = self.engine.mode());
+                    }
                     Err(error) => self.exited(never_started(&error)),
                 }
                 return;
@@ -269,7 +297,9 @@ impl Supervisor {
         let now = clock::now();
         self.lifecycle.handle(now, Input::Exited(exit.cause));
         let cause = self.lifecycle.last_cause().unwrap_or(exit.cause);
-        self.voice.exited(now, &self.lifecycle, &exit);
+        if !self.engine.ended(&exit, cause) {
+            self.voice.exited(now, &self.lifecycle, &exit);
+        }
         let Exit { code, signal, ran_for, last_words, .. } = exit;
         let last_exit = LastExit { cause, code, signal, last_words, ran_for };
         self.status.send_modify(|status| {

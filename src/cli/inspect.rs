@@ -4,13 +4,15 @@ use std::path::Path;
 
 use super::{CameraArgs, Failure, Outcome, load, say};
 use crate::agent::playlist_url;
-use crate::config::model::{Camera, Config};
+use crate::config::model::{Camera, Config, Settings};
 use crate::config::{self};
 use crate::domain::choice::decide;
 use crate::engine::StreamSpec;
 use crate::engine::ffmpeg::argv::{self, SCRIPT_INPUT};
-use crate::engine::ffmpeg::capabilities;
+use crate::engine::ffmpeg::capabilities::{self, Capabilities};
+use crate::engine::ffmpeg::encoders::{Bench, Finding, RENDER_NODES, Way, render_nodes};
 use crate::engine::spool::root::default_root;
+use crate::sys::child::Spawner;
 
 pub(super) async fn argv(args: CameraArgs) -> Outcome {
     let config = load(&args.config)?.config;
@@ -23,7 +25,9 @@ pub(super) async fn argv(args: CameraArgs) -> Outcome {
         source: camera.source.clone(),
         settings: camera.settings.clone(),
     };
-    let command = argv::command(&spec, &decide(&spec.settings.wish(), None), &ffmpeg, &folder);
+    let choice = decide(&spec.settings.wish(), None);
+    let way = way(&ffmpeg, &spec.settings).await?;
+    let command = argv::command(&spec, &choice, &way, &ffmpeg, &folder);
     if let Some(script) = &command.script {
         say("# The camera's URL reaches ffmpeg on a pipe, so that no other user sees it. The pipe holds:");
         script.redacted().lines().for_each(|line| say(&format!("#   {line}")));
@@ -35,6 +39,24 @@ pub(super) async fn argv(args: CameraArgs) -> Outcome {
         .map(|arg| if arg == SCRIPT_INPUT { "camera.ffconcat".into() } else { quote(arg) });
     say(&format!("{} {}", quote_path(&command.program), words.collect::<Vec<_>>().join(" ")));
     Ok(())
+}
+
+/// That a camera with these settings would begin with.
+async fn way(ffmpeg: &Capabilities, settings: &Settings) -> anyhow::Result<Way> {
+    let (spawner, nodes) = (Spawner::start()?, render_nodes(RENDER_NODES.as_ref()));
+    let bench = Bench { ffmpeg, spawner: &spawner, nodes, settings };
+    let candidates = settings.encoder.candidates();
+    for finding in bench.first_working(candidates).await {
+        if let Finding::Works(way) = finding {
+            say(&format!("# settings.encoder: {}: the picture is encoded with {way}.", settings.encoder));
+            return Ok(way);
+        }
+        say(&format!("# {}", finding.why_not().unwrap_or_default()));
+    }
+    if !candidates.is_empty() {
+        say(&format!("# settings.encoder: {}: the picture is encoded in software.", settings.encoder));
+    }
+    Ok(Way::software())
 }
 
 pub(super) fn url(args: &CameraArgs) -> Outcome {

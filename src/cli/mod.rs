@@ -132,7 +132,7 @@ type Outcome = Result<(), Failure>;
 
 /// Parses the command line and runs it to its exit status.
 pub fn main() -> ExitCode {
-    limits::share_heaps();
+    limits::bound_heaps();
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Run(cli.run)) {
         Command::Run(args) => in_runtime(run::run(args)),

@@ -10,7 +10,7 @@ use crate::domain::source::{Source, SourceError};
 pub(super) const KEYS: &[&str] = &["id", "name", "rtsp_url", "use_case", "enabled", "settings"];
 
 pub(super) enum AnyCamera {
-    Ours(Camera),
+    Ours(Box<Camera>),
     Other(OtherCamera),
 }
 
@@ -37,14 +37,14 @@ pub(super) fn read(
     let enabled = reader.boolean(section, "enabled").unwrap_or(true);
     let settings = settings::read(reader, section.get("settings"), base).settings();
     let id = id?;
-    Some(AnyCamera::Ours(Camera {
+    Some(AnyCamera::Ours(Box::new(Camera {
         name: name.unwrap_or_else(|| id.to_string()),
         id,
         source: source?.value,
         use_case: LIVE_STREAM.into(),
         enabled,
         settings,
-    }))
+    })))
 }
 
 /// `Some(None)` for live streams. A camera of another use case is left alone: its other keys are for other

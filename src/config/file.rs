@@ -165,7 +165,7 @@ fn cameras(reader: &mut Reader<'_>, field: &Field<'_>, base: &Said) -> (Vec<Came
             id.value
         });
         match camera::read(reader, &section, id, base) {
-            Some(AnyCamera::Ours(camera)) => cameras.push(camera),
+            Some(AnyCamera::Ours(camera)) => cameras.push(*camera),
             Some(AnyCamera::Other(other)) => others.push(other),
             None => {}
         }

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::choice::{Quality, Wish};
+use crate::domain::encoder;
 use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::segment::SegmentType;
@@ -82,12 +83,16 @@ pub struct Settings {
     pub segment_type: SegmentType,
     /// The camera's own video where it can be copied, also H.265: then segments are fMP4.
     pub passthrough: bool,
-    /// Of the encoder.
+    /// Of a re-encoded picture.
+    pub encoder: encoder::Wish,
+    /// Of the software encoder.
     pub threads: u32,
     /// Added to the agent's own niceness.
     pub nice: u32,
     /// Between two looks of the health monitor.
     pub health_check_interval: Duration,
+    /// Between two still pictures; `None`: none are made.
+    pub snapshot_interval: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -102,9 +107,11 @@ impl Default for Settings {
             audio: true,
             segment_type: SegmentType::MpegTs,
             passthrough: false,
+            encoder: encoder::Wish::default(),
             threads: 2,
             nice: 0,
             health_check_interval: DEFAULT_INTERVAL,
+            snapshot_interval: None,
         }
     }
 }

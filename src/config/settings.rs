@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::model::Settings;
 use super::read::{Field, Given, Reader, Section, Spot};
 use crate::domain::choice::Quality;
+use crate::domain::encoder::Wish;
+use crate::domain::profile::Profile;
 use crate::domain::segment::SegmentType;
 
 pub(super) const KEYS: &[&str] = &[
@@ -18,9 +20,11 @@ pub(super) const KEYS: &[&str] = &[
     "audio",
     "segment_type",
     "video",
+    "encoder",
     "threads",
     "nice",
     "health_check_interval",
+    "snapshot_interval",
 ];
 
 const WIDTH_MIN: u32 = 16;
@@ -38,6 +42,8 @@ const THREADS_MAX: u32 = 16;
 const NICE_MAX: u32 = 19;
 const LOOK_MIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(300);
+const SNAPSHOT_MIN: Duration = Duration::from_secs(1);
+const SNAPSHOT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether the video is passed through.
 const VIDEOS: [(&str, bool); 2] = [("h264", false), ("passthrough", true)];
@@ -46,39 +52,6 @@ const SEGMENT_TYPES: [(&str, SegmentType); 2] =
 
 /// How far from a whole number of frames a segment may be: what decimals of a fraction leave over.
 const FRAME_TOLERANCE: f64 = 1e-6;
-
-/// Segments for a purpose: little delay, or few requests and patience with the uplink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Profile {
-    Realtime,
-    Low,
-    Balanced,
-    Stable,
-}
-
-impl Profile {
-    const WORDS: [(&str, Self); 4] = [
-        ("realtime", Self::Realtime),
-        ("low", Self::Low),
-        ("balanced", Self::Balanced),
-        ("stable", Self::Stable),
-    ];
-
-    fn name(self) -> &'static str {
-        Self::WORDS[self as usize].0
-    }
-
-    /// How long segments are, and how many are kept.
-    fn segments(self) -> (Duration, usize) {
-        let (millis, keep) = match self {
-            Self::Realtime => (500, 6),
-            Self::Low => (1_000, 6),
-            Self::Balanced => (2_000, 5),
-            Self::Stable => (6_000, 4),
-        };
-        (Duration::from_millis(millis), keep)
-    }
-}
 
 /// What `settings` sections say, the camera's over the defaults'. `None`: nobody said it.
 #[derive(Debug, Clone, Default)]
@@ -93,9 +66,11 @@ pub(super) struct Said {
     audio: Option<bool>,
     segment_type: Option<SegmentType>,
     passthrough: Option<bool>,
+    encoder: Option<Wish>,
     threads: Option<u32>,
     nice: Option<u32>,
     look: Option<Duration>,
+    snapshot: Option<Duration>,
 }
 
 impl Said {
@@ -123,9 +98,11 @@ impl Said {
             audio: self.audio.unwrap_or(built_in.audio),
             segment_type: self.segment_type.unwrap_or(usual_type),
             passthrough,
+            encoder: self.encoder.unwrap_or(built_in.encoder),
             threads: self.threads.unwrap_or(built_in.threads),
             nice: self.nice.unwrap_or(built_in.nice),
             health_check_interval: self.look.unwrap_or(built_in.health_check_interval),
+            snapshot_interval: self.snapshot,
         }
     }
 
@@ -150,9 +127,11 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let audio = reader.switch(&section, "audio");
     let segment_type = reader.word(&section, "segment_type", &SEGMENT_TYPES);
     let video = reader.word(&section, "video", &VIDEOS);
+    let encoder = reader.word(&section, "encoder", &Wish::ALL.map(|wish| (wish.name(), wish)));
     let threads = reader.integer(&section, "threads", 1..=THREADS_MAX);
     let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
+    let snapshot = reader.duration(&section, "snapshot_interval", SNAPSHOT_MIN..=SNAPSHOT_MAX);
     let faults_before = reader.faults.len();
     let frames = Frames::read(reader, &section);
     let frames_are_read = reader.faults.len() == faults_before;
@@ -173,9 +152,11 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         audio: audio.or(base.audio),
         segment_type: value(&segment_type).or(base.segment_type),
         passthrough: value(&video).or(base.passthrough),
+        encoder: value(&encoder).or(base.encoder),
         threads: value(&threads).or(base.threads),
         nice: value(&nice).or(base.nice),
         look: value(&look).or(base.look),
+        snapshot: value(&snapshot).or(base.snapshot),
     };
     refuse_clash(reader, &said, segment_type.map(|given| given.spot), video.map(|given| given.spot));
     // With a value that is wrong by itself the others say nothing.
@@ -210,9 +191,10 @@ struct Frames {
 impl Frames {
     fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Self {
         let qualities = Quality::ALL.map(|quality| (quality.name(), quality));
+        let profiles = Profile::ALL.map(|profile| (profile.name(), profile));
         Self {
             quality: reader.word(section, "quality", &qualities),
-            profile: reader.word(section, "profile", &Profile::WORDS),
+            profile: reader.word(section, "profile", &profiles),
             fps: reader.integer(section, "target_fps", 1..=FPS_MAX),
             duration: reader.duration(section, "segment_duration", SEGMENT_MIN..=SEGMENT_MAX),
         }

@@ -1,5 +1,7 @@
 //! What kind of object it is: decides its content type and how long caches may keep it.
 
+use super::key::{SHEET_NAME, SNAPSHOT_NAME};
+
 /// An object's class, with the HTTP headers that belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectClass {
@@ -9,6 +11,10 @@ pub enum ObjectClass {
     Segment,
     /// The same of fMP4, or its init object.
     Fmp4,
+    /// The camera's last still picture, rewritten now and then.
+    Snapshot,
+    /// What players should know of the stream, rewritten when it changes.
+    Sheet,
     /// The scratch object of `edge-agent check`.
     Probe,
 }
@@ -16,11 +22,22 @@ pub enum ObjectClass {
 impl ObjectClass {
     /// By file name, for servers of files; `None` for names that are not the agent's.
     pub fn of_name(name: &str) -> Option<Self> {
+        // Names that others may use, too, are the agent's as a whole only.
         match name.rsplit_once('.')?.1 {
+            _ if name == SNAPSHOT_NAME => Some(Self::Snapshot),
+            _ if name == SHEET_NAME => Some(Self::Sheet),
             "m3u8" => Some(Self::Playlist),
             "ts" => Some(Self::Segment),
             "m4s" | "mp4" => Some(Self::Fmp4),
             _ => None,
+        }
+    }
+
+    /// Without it nobody sees the stream: what the store says to it is what the store says to the agent.
+    pub fn is_of_the_stream(self) -> bool {
+        match self {
+            Self::Playlist | Self::Segment | Self::Fmp4 | Self::Probe => true,
+            Self::Snapshot | Self::Sheet => false,
         }
     }
 
@@ -30,13 +47,17 @@ impl ObjectClass {
             Self::Fmp4 => "video/mp4",
             // A bucket may allow the stream's types only: the probe has to pass for one.
             Self::Segment | Self::Probe => "video/mp2t",
+            Self::Snapshot => "image/jpeg",
+            Self::Sheet => "application/json",
         }
     }
 
     pub fn cache_control(self) -> &'static str {
         match self {
             // `max-age=1` would not do: a store may append `stale-while-revalidate` to it.
-            Self::Playlist | Self::Probe => "no-cache, no-store, must-revalidate",
+            Self::Playlist | Self::Snapshot | Self::Sheet | Self::Probe => {
+                "no-cache, no-store, must-revalidate"
+            }
             Self::Segment | Self::Fmp4 => "public, max-age=31536000, immutable",
         }
     }

@@ -5,10 +5,10 @@
 //! than none, also where a person asked for exactly one hardware encoder. Then it is told loudly.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
+use super::lifecycle::Cause;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoder {
@@ -76,8 +76,23 @@ impl Default for Wish {
 }
 
 impl Wish {
-    /// What a value may be, for messages.
-    pub const NAMES: &str = "auto, software, vaapi, qsv, nvenc, v4l2m2m or rkmpp";
+    pub const ALL: [Self; 7] = [
+        Self::Auto,
+        Self::Only(Encoder::Software),
+        Self::Only(Encoder::Vaapi),
+        Self::Only(Encoder::Qsv),
+        Self::Only(Encoder::Nvenc),
+        Self::Only(Encoder::V4l2m2m),
+        Self::Only(Encoder::Rkmpp),
+    ];
+
+    /// As the configuration has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Only(encoder) => encoder.name(),
+        }
+    }
 
     /// The hardware encoders that are worth a trial for it, in this order.
     pub fn candidates(self) -> &'static [Encoder] {
@@ -93,23 +108,7 @@ impl Wish {
 
 impl fmt::Display for Wish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Only(encoder) => encoder.fmt(f),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not an encoder; use {}", Wish::NAMES)]
-pub struct UnknownEncoder;
-
-impl FromStr for Wish {
-    type Err = UnknownEncoder;
-
-    fn from_str(name: &str) -> Result<Self, UnknownEncoder> {
-        let all = Encoder::HARDWARE.iter().copied().chain([Encoder::Software]).map(Self::Only);
-        all.chain([Self::Auto]).find(|wish| wish.to_string() == name).ok_or(UnknownEncoder)
+        f.write_str(self.name())
     }
 }
 
@@ -122,6 +121,21 @@ pub enum Blame {
     Perhaps,
     /// Something else ended it.
     Not,
+}
+
+/// SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: a driver runs within ffmpeg, and takes it along.
+const CRASHES: [i32; 5] = [4, 6, 7, 8, 11];
+
+impl Blame {
+    /// Of a run that ended so.
+    pub fn of(cause: Cause, signal: Option<i32>) -> Self {
+        match cause {
+            Cause::Encoder => Self::Encoder,
+            Cause::Stalled => Self::Perhaps,
+            Cause::Crashed if signal.is_some_and(|signal| CRASHES.contains(&signal)) => Self::Perhaps,
+            _ => Self::Not,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +182,9 @@ enum State {
 pub struct Policy {
     /// What is used while all goes well: a hardware encoder that was found working, or software.
     best: Encoder,
+    /// That was found to work at some time.
+    has_worked: bool,
+    pauses: Backoff,
     state: State,
     strikes: u32,
     /// Falls since the last good run.
@@ -182,9 +199,16 @@ impl Policy {
     /// `working`: what was found to work, of the wish's candidates. A hardware encoder that was asked for and does not
     /// work at the start is tried again as if it had died.
     pub fn new(now: Instant, wish: Wish, working: &[Encoder]) -> Self {
+        Self::pausing(now, wish, working, PAUSES)
+    }
+
+    /// With other pauses until the hardware is tried again.
+    pub fn pausing(now: Instant, wish: Wish, working: &[Encoder], pauses: Backoff) -> Self {
         let works = wish.candidates().iter().find(|candidate| working.contains(candidate));
         let mut policy = Self {
             best: works.copied().unwrap_or(Encoder::Software),
+            has_worked: works.is_some(),
+            pauses,
             state: State::Settled,
             strikes: 0,
             falls: 0,
@@ -219,6 +243,11 @@ impl Policy {
         (self.state != State::Settled).then_some(self.best)
     }
 
+    /// It did not die: it has not worked yet.
+    pub fn is_refused(&self) -> bool {
+        !self.has_worked
+    }
+
     /// The current run has ended.
     pub fn ended(&mut self, now: Instant, ran_for: Duration, blame: Blame) {
         self.renew = false;
@@ -249,6 +278,7 @@ impl Policy {
         }
         if works {
             self.state = State::Settled;
+            self.has_worked = true;
             self.renew = self.running == Some(Encoder::Software);
             self.notice = Some(Notice::Back { to: self.best });
         } else {
@@ -259,7 +289,7 @@ impl Policy {
     fn fall(&mut self, now: Instant) -> Duration {
         self.falls = self.falls.saturating_add(1);
         self.strikes = 0;
-        let pause = PAUSES.delay(self.falls, 0.0);
+        let pause = self.pauses.delay(self.falls, 0.0);
         self.state = State::Fallen { again_at: now + pause };
         pause
     }
@@ -298,13 +328,36 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn names_are_read_back() {
-        for name in ["auto", "software", "vaapi", "qsv", "nvenc", "v4l2m2m", "rkmpp"] {
-            assert_eq!(name.parse::<Wish>().unwrap().to_string(), name);
-            assert!(Wish::NAMES.contains(name));
+    fn every_encoder_can_be_wished_for() {
+        let names = Wish::ALL.map(Wish::name);
+        assert_eq!(names, ["auto", "software", "vaapi", "qsv", "nvenc", "v4l2m2m", "rkmpp"]);
+        for encoder in Encoder::HARDWARE {
+            assert!(names.contains(&encoder.name()));
+            assert_eq!(Wish::Only(*encoder).candidates(), [*encoder]);
         }
-        for name in ["", "Auto", "h264_vaapi", "libx264", "cuda"] {
-            assert_eq!(name.parse::<Wish>(), Err(UnknownEncoder));
+    }
+
+    #[test]
+    fn the_cause_of_an_end_tells_whose_fault_it_may_be() {
+        for (cause, signal, blame) in [
+            (Cause::Encoder, None, Blame::Encoder),
+            (Cause::Encoder, Some(9), Blame::Encoder),
+            (Cause::Stalled, None, Blame::Perhaps),
+            (Cause::Stalled, Some(15), Blame::Perhaps),
+            (Cause::Crashed, Some(11), Blame::Perhaps),
+            (Cause::Crashed, Some(6), Blame::Perhaps),
+            // Out of memory, or a person.
+            (Cause::Crashed, Some(9), Blame::Not),
+            (Cause::Crashed, None, Blame::Not),
+            (Cause::Asked, Some(11), Blame::Not),
+            (Cause::Disconnected, None, Blame::Not),
+            (Cause::Unreachable, None, Blame::Not),
+            (Cause::BadStream, None, Blame::Not),
+            (Cause::ClockJumped, None, Blame::Not),
+            (Cause::Spool, None, Blame::Not),
+            (Cause::SpoolLimit, Some(9), Blame::Not),
+        ] {
+            assert_eq!(Blame::of(cause, signal), blame, "{cause:?} {signal:?}");
         }
     }
 
@@ -325,6 +378,7 @@ mod tests {
             assert_eq!(policy.start(), chosen, "{wish} with {working:?}");
             assert_eq!(policy.notice(), refused.map(|wanted| Notice::Refused { wanted }));
             assert_eq!(policy.fallen_from(), refused);
+            assert_eq!(policy.is_refused(), !chosen.is_hardware());
             assert_eq!(policy.notice(), None, "told once");
         }
     }

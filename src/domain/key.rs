@@ -5,6 +5,8 @@
 //! {location}/{camera}/segment_{run}_{index}.ts
 //! {location}/{camera}/segment_{run}_{index}.m4s     fMP4
 //! {location}/{camera}/init_{run}.mp4                what its run's segments need
+//! {location}/{camera}/snapshot.jpg
+//! {location}/{camera}/status.json
 //! ```
 
 use std::fmt;
@@ -15,6 +17,12 @@ use super::segment::SegmentType;
 
 /// The media playlist's name in a camera's folder.
 pub const PLAYLIST_NAME: &str = "stream.m3u8";
+
+/// The last still picture's name there.
+pub const SNAPSHOT_NAME: &str = "snapshot.jpg";
+
+/// The name there of what players should know.
+pub const SHEET_NAME: &str = "status.json";
 
 /// An object's full name in the store: `/`-separated, never starting with `/`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,6 +90,14 @@ impl Layout {
         self.named(PLAYLIST_NAME)
     }
 
+    pub fn snapshot(&self) -> ObjectKey {
+        self.named(SNAPSHOT_NAME)
+    }
+
+    pub fn sheet(&self) -> ObjectKey {
+        self.named(SHEET_NAME)
+    }
+
     pub fn segment(&self, run: RunId, index: u64, kind: SegmentType) -> ObjectKey {
         self.named(&format!("segment_{run}_{index:06}{}", suffix(kind)))
     }
@@ -99,9 +115,15 @@ impl Layout {
 
     /// The run that made this object; `None` unless it is a segment or an init object in this very folder.
     pub fn run_of(&self, key: &ObjectKey) -> Option<RunId> {
+        self.place_of(key)
+            .map(|(run, _)| run)
+            .or_else(|| parse_init_name(key.as_str().strip_prefix(&*self.folder)?))
+    }
+
+    /// The same with the segment's number in that run; `None` for an init object.
+    pub fn place_of(&self, key: &ObjectKey) -> Option<(RunId, u64)> {
         let name = key.as_str().strip_prefix(&*self.folder)?;
-        let segment = |suffix| parse_segment_name(name, suffix).map(|(run, _)| run);
-        segment(MPEG_TS_SUFFIX).or_else(|| segment(FMP4_SUFFIX)).or_else(|| parse_init_name(name))
+        [MPEG_TS_SUFFIX, FMP4_SUFFIX].iter().find_map(|suffix| parse_segment_name(name, suffix))
     }
 
     fn named(&self, name: &str) -> ObjectKey {
@@ -148,9 +170,10 @@ mod tests {
     fn keys_follow_the_layout() {
         let run = RunId::new(0x123, 0xab);
         assert_eq!(layout().playlist().as_str(), "location_1/cam_floor/stream.m3u8");
+        assert_eq!(layout().snapshot().as_str(), "location_1/cam_floor/snapshot.jpg");
         let key = layout().segment(run, 7, SegmentType::MpegTs);
         assert_eq!(key.as_str(), "location_1/cam_floor/segment_00000000123000000ab_000007.ts");
-        assert_eq!(layout().run_of(&key), Some(run));
+        assert_eq!((layout().run_of(&key), layout().place_of(&key)), (Some(run), Some((run, 7))));
         assert_eq!(key.init(), None);
         assert_eq!(layout().segment_named(key.file_name()), Some(key));
     }
@@ -173,6 +196,8 @@ mod tests {
     fn foreign_objects_are_nobodys_segment() {
         for name in [
             "stream.m3u8",
+            "snapshot.jpg",
+            "status.json",
             "holiday.mp4",
             "segment_.ts",
             "init_.mp4",

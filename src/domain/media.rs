@@ -36,6 +36,8 @@ pub struct Keyframes {
     pub longest: Option<Duration>,
     /// How long was watched; without `longest`, the longest stretch of it that had no keyframe in it.
     pub watched: Duration,
+    /// The times between them are not alike.
+    pub vary: bool,
 }
 
 impl Keyframes {
@@ -118,7 +120,10 @@ impl fmt::Display for VideoIn {
 impl fmt::Display for Keyframes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.longest {
-            Some(longest) => write!(f, "keyframe every {} s", short(longest.as_secs_f64())),
+            Some(longest) => {
+                let up_to = if self.vary { "at most " } else { "" };
+                write!(f, "keyframe every {up_to}{} s", short(longest.as_secs_f64()))
+            }
             None => write!(f, "no second keyframe in {} s", short(self.watched.as_secs_f64())),
         }
     }
@@ -171,7 +176,8 @@ mod tests {
 
     #[test]
     fn it_is_told_in_one_line() {
-        let keyframes = Keyframes { longest: Some(Duration::from_millis(1_990)), watched: Duration::ZERO };
+        let keyframes =
+            Keyframes { longest: Some(Duration::from_millis(1_990)), watched: Duration::ZERO, vary: false };
         let video = VideoIn {
             codec: VideoCodec::H264,
             profile: Some("High".into()),
@@ -194,10 +200,13 @@ mod tests {
         let told = "H.264 High 1920x1080 25 fps, keyframe every 2 s, 2900 kbps; audio AAC LC 48 kHz";
         assert_eq!(media.to_string(), told);
         media.audio = None;
+        media.video.keyframes.vary = true;
+        assert!(media.to_string().contains("25 fps, keyframe every at most 2 s, 2900"));
         media.video.codec = VideoCodec::H265;
         (media.video.profile, media.video.bitrate_kbps) = (None, None);
         (media.video.interlaced, media.video.b_frames, media.video.fps) = (true, true, Some(29.97));
-        media.video.keyframes = Keyframes { longest: None, watched: Duration::from_millis(7_640) };
+        media.video.keyframes =
+            Keyframes { longest: None, watched: Duration::from_millis(7_640), vary: false };
         let told = "H.265 1920x1080 30 fps, interlaced, B-frames, no second keyframe in 7.6 s; no audio";
         assert_eq!(media.to_string(), told);
     }

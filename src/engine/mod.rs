@@ -11,6 +11,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::SemaphorePermit;
 
 use spool::note::Note;
 
@@ -46,6 +48,21 @@ pub trait Engine: Send + Sync + Debug {
         false
     }
 
+    /// A run has ended, or could not begin, for this cause. `true`: it was told why, and the next run is another one.
+    fn ended(&self, _exit: &Exit, _cause: Cause) -> bool {
+        false
+    }
+
+    /// Comes when the current run should end because a better one can be had. Cancel-safe.
+    async fn renewal(&self) {
+        std::future::pending().await
+    }
+
+    /// What is done with the camera's streams, in words; `None`: it is not known what they are.
+    fn mode(&self) -> Option<String> {
+        None
+    }
+
     /// Kept for the next engine of this camera on this machine; known as soon as a run has been started.
     fn note(&self) -> Note;
 }
@@ -58,6 +75,37 @@ pub trait Run: Send {
 
     /// Asks it to end; the answer is `Exited`.
     fn halt(&mut self, how: Halt);
+}
+
+/// Makes still pictures of finished segments, beside the runs.
+#[async_trait]
+pub trait Stills: Send + Sync + Debug {
+    /// Waits until this machine has time for one more.
+    async fn turn(&self) -> Turn;
+
+    /// The segment's first picture, as a JPEG; of a segment so much is enough: [`STILL_NEEDS`].
+    ///
+    /// # Errors
+    /// There is no picture in it, or it took too long.
+    async fn still(&self, turn: Turn, segment: Bytes) -> Result<Bytes, StillError>;
+}
+
+/// Held while a picture is made.
+pub type Turn = SemaphorePermit<'static>;
+
+/// A segment begins with a key frame: far more than the largest has.
+pub const STILL_NEEDS: usize = 4 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StillError {
+    #[error(transparent)]
+    NotStarted(#[from] EngineError),
+    #[error("ffmpeg made no picture in {} s", after.as_secs())]
+    Late { after: Duration },
+    #[error("the picture has more than {most} bytes")]
+    TooLarge { most: u64 },
+    #[error("ffmpeg made no picture of the segment: {said}")]
+    NoPicture { said: String },
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -2,13 +2,16 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::{Semaphore, watch};
 
 use super::spool::note::Note;
-use super::{Engine, EngineError, EngineEvent, Exit, Halt, Run};
+use super::{Engine, EngineError, EngineEvent, Exit, Halt, Run, StillError, Stills, Turn};
 use crate::clock;
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
@@ -41,6 +44,10 @@ pub(crate) struct ScriptedEngine {
     pub(crate) stubborn: bool,
     pub(crate) earlier_runs: Vec<RunId>,
     pub(crate) note: Note,
+    /// Of its still pictures, and between them.
+    pub(crate) stills: Option<(Duration, Arc<ScriptedStills>)>,
+    /// The camera's, if players are to be told of it.
+    pub(crate) name: Option<watch::Receiver<String>>,
 }
 
 impl ScriptedEngine {
@@ -53,6 +60,8 @@ impl ScriptedEngine {
             stubborn: false,
             earlier_runs: Vec::new(),
             note: Note::default(),
+            stills: None,
+            name: None,
         }
     }
 
@@ -151,6 +160,40 @@ impl ScriptedRun {
             header: None,
             payload,
         }
+    }
+}
+
+/// Its pictures are the segments themselves; each takes a while, and some fail.
+#[derive(Debug)]
+pub(crate) struct ScriptedStills {
+    pub(crate) takes: Duration,
+    /// Of so many pictures only the last one works.
+    pub(crate) one_in: usize,
+    made: AtomicUsize,
+}
+
+impl ScriptedStills {
+    pub(crate) fn new(takes: Duration, one_in: usize) -> Self {
+        Self { takes, one_in, made: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn made(&self) -> usize {
+        self.made.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Stills for ScriptedStills {
+    async fn turn(&self) -> Turn {
+        static TURNS: Semaphore = Semaphore::const_new(1000);
+        TURNS.acquire().await.expect("nobody closes it")
+    }
+
+    async fn still(&self, _turn: Turn, segment: Bytes) -> Result<Bytes, StillError> {
+        let made = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        tokio::time::sleep(self.takes).await;
+        let said = "scripted".to_owned();
+        if made.is_multiple_of(self.one_in) { Ok(segment) } else { Err(StillError::NoPicture { said }) }
     }
 }
 

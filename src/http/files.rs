@@ -113,6 +113,8 @@ mod tests {
     fn only_object_keys_have_a_class() {
         assert_eq!(class_of("/location_1/cam_floor/stream.m3u8"), Some(ObjectClass::Playlist));
         assert_eq!(class_of("/l/c/segment_0_000001.ts"), Some(ObjectClass::Segment));
+        assert_eq!(class_of("/l/c/snapshot.jpg"), Some(ObjectClass::Snapshot));
+        assert_eq!(class_of("/l/c/status.json"), Some(ObjectClass::Sheet));
         for name in ["/l/c/segment_0_000001.m4s", "/l/c/init_0.mp4"] {
             assert_eq!(class_of(name), Some(ObjectClass::Fmp4));
         }
@@ -132,6 +134,8 @@ mod tests {
             "/l/c\\stream.m3u8",
             "/l/stream.m3u8%00.ts",
             "/l/cameras.yaml",
+            "/l/c/holiday.jpg",
+            "/l/c/cameras.json",
             "/l/stream",
             "/l/stream.m3u8.tmp",
         ] {

@@ -52,6 +52,12 @@ pub struct StreamStatus {
     pub storage_error: Option<String>,
     /// `null` for a folder that nothing serves.
     pub playlist_url: Option<String>,
+    /// `null` where no still pictures are made, too.
+    pub snapshot_url: Option<String>,
+    /// Since the storage took the last one.
+    pub snapshot_age_s: Option<f64>,
+    /// Those that could not be made, or that the storage did not take.
+    pub snapshots_failed: u64,
 }
 
 /// By how much the uplink is too slow.

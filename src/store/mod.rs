@@ -1,6 +1,6 @@
 //! The remote object store: one trait, three real backends, one contract suite (`tests/store_contract.rs`).
 //!
-//! A store makes one attempt per call and knows no playlist; `camera::publisher` alone retries.
+//! A store makes one attempt per call and knows no playlist; the drivers in `camera` alone try again.
 //! May use: `domain`, `config::model`.
 
 mod answer;

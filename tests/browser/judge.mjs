@@ -1,7 +1,7 @@
 // What the watcher saw, judged. Pure.
 
-/** Frames must grow in each interval of this length. */
-export const INTERVAL_S = 2;
+/** How strict: frames must grow in each `interval` seconds, and the stream go on for this part of the time. */
+const ALONE = { interval: 2, pace: 0.8 };
 
 /**
  * One look at the page: `at` and all times in seconds.
@@ -21,18 +21,18 @@ export function longestFreeze(samples) {
 }
 
 /** Why this was no good; empty when it was. @param {Sample[]} samples @param {number} seconds */
-export function faults(samples, seconds) {
+export function faults(samples, seconds, { interval, pace } = ALONE) {
   const faults = [];
   const first = samples.at(0);
   const last = samples.at(-1);
   if (!first || !last || last.at - first.at < seconds - 1) return ['too few looks at the page'];
-  for (let from = first.at; from + INTERVAL_S <= last.at + 0.01; from += INTERVAL_S) {
-    const within = samples.filter(({ at }) => at >= from - 0.01 && at <= from + INTERVAL_S + 0.3);
+  for (let from = first.at; from + interval <= last.at + 0.01; from += interval) {
+    const within = samples.filter(({ at }) => at >= from - 0.01 && at <= from + interval + 0.3);
     const grown = within.at(-1).framesPresented - within[0].framesPresented;
-    if (grown <= 0) faults.push(`no frame from second ${(from - first.at).toFixed(0)} for ${INTERVAL_S} s`);
+    if (grown <= 0) faults.push(`no frame from second ${(from - first.at).toFixed(0)} for ${interval} s`);
   }
   const advanced = last.currentTime - first.currentTime;
-  if (advanced < (last.at - first.at) * 0.8) {
+  if (advanced < (last.at - first.at) * pace) {
     faults.push(`currentTime advanced ${advanced.toFixed(1)} s in ${(last.at - first.at).toFixed(1)} s`);
   }
   const back = samples.findIndex((sample, i) => i > 0 && sample.currentTime < samples[i - 1].currentTime);

@@ -25,11 +25,19 @@ test('a freeze is found and measured', () => {
     [4, 6, 8].map((at) => `no frame from second ${at} for 2 s`),
   );
   assert.equal(longestFreeze(samples), 6);
+  assert.deepEqual(faults(samples, 10, { interval: 4, pace: 0.5 }), ['no frame from second 4 for 4 s']);
 });
 
 test('a time that stands still, goes back or leaves the window is found', () => {
   const still = good().map((sample) => ({ ...sample, currentTime: 104, seekable: [100, 110] }));
   assert.match(faults(still, 10).join(), /currentTime advanced 0.0 s/);
+  const slow = good().map((sample) => ({
+    ...sample,
+    currentTime: 100 + 0.6 * sample.at,
+    seekable: [95, 115],
+  }));
+  assert.match(faults(slow, 10).join(), /currentTime advanced 6.0 s in 10.0 s/);
+  assert.deepEqual(faults(slow, 10, { interval: 4, pace: 0.5 }), []);
   const back = good();
   back[30].currentTime -= 3;
   assert.match(faults(back, 10).join(), /went back at second 7.5/);

@@ -21,7 +21,7 @@ const AGENT_PART: f64 = 0.7;
 const AFTER_A_SEGMENT: Duration = Duration::from_millis(1_200);
 const AFTER_A_KILL: Duration = Duration::from_millis(2_500);
 /// The sweep waits for the hold, and may fail once.
-const SWEPT_WITHIN: Duration = Duration::from_secs(150);
+const SWEPT_WITHIN: Duration = Duration::from_secs(240);
 
 pub async fn run(table: &mut Table, kills: u64, seed: u64) {
     let name = format!("kill -9, {kills} times, seed {seed}");

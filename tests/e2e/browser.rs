@@ -12,14 +12,14 @@ use crate::support::agent::Place;
 use crate::support::camera::{Camera, CameraOpts};
 use crate::support::viewer::Viewer;
 use crate::support::wait::until;
-use crate::{BUCKET, NO_FFMPEG_WITHIN, STOP_WITHIN, UP_WITHIN, minio, my_turn, playlist_of};
+use crate::{BUCKET, NO_FFMPEG_WITHIN, STOP_WITHIN, UP_WITHIN, alone, minio, my_turn, playlist_of};
 
 const WATCH_SECONDS: u32 = 30;
 const PLAY_WITHIN: Duration = Duration::from_secs(100);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_plays_the_bucket() {
-    let _turn = my_turn().await;
+    let _turn = alone().await;
     let minio = minio().await;
     let camera = Camera::start(CameraOpts::default()).await;
     let listen = free_address();
@@ -40,7 +40,7 @@ async fn the_page_plays_the_bucket() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_plays_and_leaves_nothing_behind() {
-    let _turn = my_turn().await;
+    let _turn = alone().await;
     let listen = free_address();
     let place = Place::new("demo");
     let mut agent = place.start(&["demo", "--for", "60s", "--listen", &listen]);

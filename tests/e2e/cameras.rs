@@ -181,6 +181,38 @@ async fn audio_that_comes_and_goes_stops_no_picture() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_that_jumps_again_and_again_is_left_out_and_stops_no_picture() {
+    let _turn = my_turn().await;
+    let mut scene = Scene::with("sound", small(), "{quality: auto}").await;
+    for restarts in 1..=2 {
+        scene.camera.control("jump?seconds=60&what=audio").await;
+        assert!(scene.down(restarts).await.contains("sound jumped"));
+        scene.more(2).await;
+    }
+    scene.camera.control("jump?seconds=60&what=audio").await;
+    let silent = async || {
+        let mode = scene.status().await["mode"].as_str().unwrap_or_default().to_owned();
+        mode.ends_with("without sound: its timestamps jump").then_some(mode)
+    };
+    let mode = until(BACK_WITHIN, "a run without sound", silent, || scene.agent.log()).await;
+    eprintln!("{mode}");
+    scene.more(2).await;
+    // From now on it may jump as it likes.
+    for fault in ["jump?seconds=600&what=audio", "freeze?what=audio", "jump?seconds=-300&what=audio", "thaw"]
+    {
+        scene.camera.control(fault).await;
+        scene.more(1).await;
+    }
+    scene.more(2).await;
+    assert_eq!(scene.status().await["reconnect_count"], 2, "the third end was a choice");
+    let (report, _place) = scene.end().await;
+    assert_eq!(seams(&report), 3, "a seam for each jump that was heard");
+    let last = &report.segments[report.segments.len() - 2];
+    assert_eq!(frames::unlike(&last.file, (640, 360), false).await, Vec::<String>::new());
+    assert_real_time(&report);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn key_frames_10_s_apart_and_lost_packets_end_no_run() {
     let _turn = my_turn().await;
     let mut scene = Scene::live("gop", CameraOpts { gop: 250, ..small() }).await;

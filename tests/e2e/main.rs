@@ -1,4 +1,4 @@
-//! The whole agent on real parts: an RTSP camera, ffmpeg, MinIO, Chromium. Slow, so one test at a time.
+//! The whole agent on real parts: an RTSP camera, ffmpeg, MinIO, Chromium. They take turns, see [`my_turn`].
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -10,19 +10,22 @@ mod bucket;
 mod cameras;
 mod commands;
 mod credentials;
+mod encoders;
 mod faults;
 mod fmp4;
 mod main_job;
 mod ownership;
 mod reload;
 mod restarts;
+mod snapshots;
 mod spool;
 mod uplink;
+mod variants;
 
 use std::time::Duration;
 
 use support::minio::Minio;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 const BUCKET: &str = "streams";
 /// From an agent's start to its first segments in the bucket, with room for a busy machine.
@@ -31,10 +34,17 @@ const UP_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(25);
 const NO_FFMPEG_WITHIN: Duration = Duration::from_secs(5);
 
-/// Two pipelines at once would measure each other, not the agent.
-async fn my_turn() -> MutexGuard<'static, ()> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
-    ONE_AT_A_TIME.lock().await
+/// A pipeline needs little and waits much: two of them are what two cores bear.
+const AT_ONCE: usize = 2;
+static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
+
+async fn my_turn() -> SemaphorePermit<'static> {
+    TURNS.acquire().await.expect("it is never closed")
+}
+
+/// For a test whose result another pipeline's work could change.
+async fn alone() -> SemaphorePermit<'static> {
+    TURNS.acquire_many(AT_ONCE as u32).await.expect("it is never closed")
 }
 
 async fn minio() -> Minio {

@@ -7,7 +7,7 @@ use crate::support::agent::Place;
 use crate::support::camera::{Camera, CameraOpts};
 use crate::support::frames::{self, Expected};
 use crate::support::viewer::Viewer;
-use crate::{BUCKET, NO_FFMPEG_WITHIN, STOP_WITHIN, UP_WITHIN, folder_of, minio, my_turn, playlist_of};
+use crate::{BUCKET, NO_FFMPEG_WITHIN, STOP_WITHIN, UP_WITHIN, alone, folder_of, minio, playlist_of};
 
 /// 60 s in segments of 2 s.
 const SEGMENTS: usize = 30;
@@ -18,7 +18,7 @@ const LONGEST_GAP: Duration = Duration::from_secs(4);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_camera_is_seen_through_the_bucket_for_a_minute() {
-    let _turn = my_turn().await;
+    let _turn = alone().await;
     let minio = minio().await;
     let camera = Camera::start(CameraOpts::default()).await;
     let mut place = Place::new("main-job");
@@ -34,7 +34,10 @@ async fn a_camera_is_seen_through_the_bucket_for_a_minute() {
 
     let counts: Vec<_> = bucket.stop().await.iter().map(Vec::len).collect();
     assert!(counts.len() >= 50, "the bucket was listed {} times only", counts.len());
-    assert!(counts.iter().all(|count| *count <= WINDOW + HELD + 1), "{counts:?}");
+    // After a playlist that was late the window is one longer, so that what it named last is named long enough.
+    assert!(counts.iter().all(|count| *count <= WINDOW + HELD + 2), "{counts:?}");
+    let more = counts.iter().filter(|count| **count > WINDOW + HELD + 1).count();
+    assert!(more * 10 <= counts.len(), "{counts:?}");
 
     // A segment has just begun: its short rest must not be lost.
     let before = viewer.segment_count() + 1;

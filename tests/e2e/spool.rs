@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::agent::Place;
 use crate::support::clip;
 use crate::support::viewer::Viewer;
-use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, minio, my_turn, playlist_of};
+use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, alone, minio, playlist_of};
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Of `spool_limit`, for two cameras.
@@ -42,7 +42,7 @@ fn most_bytes_below(folder: &Path, stop: CancellationToken) -> JoinHandle<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_absurd_bitrate_is_bounded_recovers_and_does_not_touch_the_other_camera() {
-    let _turn = my_turn().await;
+    let _turn = alone().await;
     let minio = minio().await;
     let mut place = Place::new("spool-limit");
     let clip = place.path().join("clip.mkv");

@@ -6,7 +6,7 @@ use crate::support::agent::Place;
 use crate::support::minio::Minio;
 use crate::support::throttle::Throttle;
 use crate::support::viewer::Viewer;
-use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, folder_of, minio, my_turn, playlist_of};
+use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, alone, folder_of, minio, playlist_of};
 
 /// Of the segments that are stored now: what the stream needs.
 async fn kbps(minio: &Minio, camera: &str, segment_s: u32) -> u64 {
@@ -32,7 +32,7 @@ fn assert_near(what: &str, told: u64, truth: u64) {
 
 /// The uplink is fast, then so slow, then fast again.
 async fn over_a_slow_uplink(name: &str, segment_s: u32, of_bitrate: f64, new_segments: usize) {
-    let _turn = my_turn().await;
+    let _turn = alone().await;
     let minio = minio().await;
     let uplink = Throttle::before(&minio.endpoint).await;
     let mut place = Place::new(name);

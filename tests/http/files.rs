@@ -6,12 +6,16 @@ use crate::{Server, header};
 
 const PLAYLIST: &str = "location_1/cam_floor/stream.m3u8";
 const SEGMENT: &str = "location_1/cam_floor/segment_00000000123000000ab_000001.ts";
+const SNAPSHOT: &str = "location_1/cam_floor/snapshot.jpg";
+const SHEET: &str = "location_1/cam_floor/status.json";
 const SEGMENT_BODY: &[u8] = b"0123456789";
 
 async fn server() -> Server {
     let server = Server::start().await;
     server.write(PLAYLIST, "#EXTM3U\n");
     server.write(SEGMENT, SEGMENT_BODY);
+    server.write(SNAPSHOT, "a picture");
+    server.write(SHEET, "{}");
     server
 }
 
@@ -25,6 +29,8 @@ async fn objects_have_the_headers_of_their_class() {
     for (key, content_type, cache_control) in [
         (PLAYLIST, "application/vnd.apple.mpegurl", "no-cache, no-store, must-revalidate"),
         (SEGMENT, "video/mp2t", "public, max-age=31536000, immutable"),
+        (SNAPSHOT, "image/jpeg", "no-cache, no-store, must-revalidate"),
+        (SHEET, "application/json", "no-cache, no-store, must-revalidate"),
     ] {
         let answer = server.get(&at(key)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);

@@ -156,6 +156,8 @@ async fn readers_see_the_headers_of_the_class(store: &dyn ObjectStore, config: &
     for (name, class) in [
         ("public/cam/stream.m3u8", ObjectClass::Playlist),
         ("public/cam/a.ts", ObjectClass::Segment),
+        ("public/cam/snapshot.jpg", ObjectClass::Snapshot),
+        ("public/cam/status.json", ObjectClass::Sheet),
         ("public/cam/a.m4s", ObjectClass::Fmp4),
         ("public/probe", ObjectClass::Probe),
     ] {

@@ -82,6 +82,11 @@ pub async fn size(file: &Path) -> (u32, u32) {
     sizes.next().expect("a segment with a picture")
 }
 
+/// What a segment's tracks are, where they are not as expected.
+pub async fn unlike(file: &Path, size: (u32, u32), audio: bool) -> Vec<String> {
+    streams(&probe(file).await, Expected { size, fps: 0, audio })
+}
+
 fn streams(probe: &Probe, expected: Expected) -> Vec<String> {
     let mut found: Vec<_> =
         probe.streams.iter().map(|s| (s.codec_type.as_str(), s.codec_name.as_str())).collect();

@@ -28,6 +28,7 @@ import os
 import sys
 import threading
 import time
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlparse
 
@@ -110,8 +111,8 @@ class Stream:
 
 
 class Camera:
-    def __init__(self, profile, audio):
-        self.profile, self.audio = profile, audio
+    def __init__(self, profile, audio, is_alien=False):
+        self.profile, self.audio, self.is_alien = profile, audio, is_alien
         self.epoch = time.monotonic_ns()
         self.frozen = {"video": False, "audio": False}
         self.shift = {"video": 0, "audio": 0}
@@ -127,7 +128,13 @@ class Camera:
         return self.frozen[kind]
 
     def launch_line(self):
-        pay = {"h264": "rtph264pay config-interval=-1", "h265": "rtph265pay config-interval=-1", "mjpeg": "rtpjpegpay"}
+        # What is left out of the stream is not put back.
+        interval = 0 if self.profile.left_out else -1
+        pay = {
+            "h264": f"rtph264pay config-interval={interval}",
+            "h265": "rtph265pay config-interval=-1",
+            "mjpeg": "rtpjpegpay",
+        }
         line = f"appsrc name=video is-live=true format=time max-bytes=0 ! {pay[self.profile.codec]} name=pay0 pt=96"
         if self.audio:
             kind = self.audio.caps.get_structure(0).get_name()
@@ -136,6 +143,8 @@ class Camera:
                 "audio/x-alaw": "rtppcmapay pt=8",
                 "audio/x-mulaw": "rtppcmupay pt=0",
             }
+            if self.is_alien:
+                pay[kind] = "rtpgstpay pt=98"
             line += f" appsrc name=audio is-live=true format=time max-bytes=0 ! {pay[kind]} name=pay1"
         return f"( {line} )"
 
@@ -218,10 +227,12 @@ class Control:
             camera.profile = Profile(
                 old.codec,
                 parse_size(query["size"]) if "size" in query else old.size,
-                int(query.get("fps", old.fps)),
-                parse_gops(query["gop"]) if "gop" in query else old.gops,
+                Fraction(query.get("fps", old.fps)),
+                parse_numbers(query["gop"]) if "gop" in query else old.gops,
                 old.bitrate,
                 old.b_frames,
+                old.left_out,
+                old.picture,
             )
         elif action == "lose":
             camera.frames_to_lose = int(query["frames"])
@@ -284,7 +295,7 @@ def parse_size(text):
     return int(width), int(height)
 
 
-def parse_gops(text):
+def parse_numbers(text):
     return [int(length) for length in text.split(",")]
 
 
@@ -295,11 +306,19 @@ def arguments():
     parser.add_argument("--count", type=int, default=1, help="cameras: /cam1, /cam2, ...")
     parser.add_argument("--codec", choices=["h264", "h265", "mjpeg"], default="h264")
     parser.add_argument("--size", type=parse_size, default=(1280, 720))
-    parser.add_argument("--fps", type=int, default=25)
-    parser.add_argument("--gop", type=parse_gops, default=[50], help="GOP lengths in frames, in turn: 25,100,13")
+    parser.add_argument("--fps", type=Fraction, default=Fraction(25), help="25, 12.5, 30000/1001")
+    parser.add_argument("--gop", type=parse_numbers, default=[50], help="GOP lengths in frames, in turn: 25,100,13")
     parser.add_argument("--b-frames", type=int, default=0, help="between two others; H.264 only")
+    parser.add_argument(
+        "--leave-out",
+        type=parse_numbers,
+        default=[],
+        help="H.264 NAL unit types that are not sent: 7,8 are the parameter sets, which only the SDP has then",
+    )
     parser.add_argument("--bitrate", type=int, default=2000, help="kbit/s")
-    parser.add_argument("--audio", choices=["none", "aac", "pcma", "pcmu"], default="none")
+    parser.add_argument("--picture", choices=["still", "moving"], default="still")
+    codecs = ["none", "aac", "pcma", "pcmu", "alien"]
+    parser.add_argument("--audio", choices=codecs, default="none", help="alien: no known codec")
     parser.add_argument("--auth", choices=["none", "basic", "digest"], default="none")
     parser.add_argument("--user", default="admin")
     parser.add_argument("--password", default="secret")
@@ -314,8 +333,12 @@ def die_with_parent(loop):
 def main():
     args = arguments()
     Gst.init(None)
-    profile = Profile(args.codec, args.size, args.fps, args.gop, args.bitrate, args.b_frames)
-    camera = Camera(profile, None if args.audio == "none" else encode_audio(args.audio))
+    profile = Profile(
+        args.codec, args.size, args.fps, args.gop, args.bitrate, args.b_frames, args.leave_out, args.picture
+    )
+    is_alien = args.audio == "alien"
+    audio = None if args.audio == "none" else encode_audio("pcma" if is_alien else args.audio)
+    camera = Camera(profile, audio, is_alien)
 
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")

@@ -7,6 +7,13 @@ from gi.repository import Gst, GstApp  # noqa: E402,F401 (GstApp: appsink's meth
 
 SECOND = 1_000_000_000
 
+PICTURES = {
+    # Still but for a corner of noise.
+    "still": "pattern=smpte",
+    # All of it moves: dear to encode.
+    "moving": "pattern=zone-plate kx2=8 ky2=4 kt=6",
+}
+
 
 class Frame:
     """`due` is when it is sent and `pts` when it is shown, in ns from its clip's start."""
@@ -40,6 +47,19 @@ def encode(pipeline):
     return units, caps
 
 
+def without(data, types):
+    """H.264 in avcC: NAL units of other types only."""
+    if not types:
+        return data
+    kept, at = [], 0
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4] & 31 not in types:
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
+
+
 def encode_gop(profile, frames):
     width, height = profile.size
     encoder = {
@@ -51,10 +71,12 @@ def encode_gop(profile, frames):
         " ! h265parse ! video/x-h265,stream-format=hvc1,alignment=au",
         "mjpeg": "jpegenc quality=75",
     }[profile.codec]
+    rate = f"{profile.fps.numerator}/{profile.fps.denominator}"
     units, caps = encode(
-        f"videotestsrc pattern=smpte num-buffers={frames}"
-        f" ! video/x-raw,format=I420,width={width},height={height},framerate={profile.fps}/1 ! {encoder}"
+        f"videotestsrc {PICTURES[profile.picture]} num-buffers={frames}"
+        f" ! video/x-raw,format=I420,width={width},height={height},framerate={rate} ! {encoder}"
     )
+    units = [(without(data, profile.left_out), pts, key) for data, pts, key in units]
     first = min(pts for _, pts, _ in units)  # x264enc does not start at 0
     step = SECOND // profile.fps
     made = [Frame(data, pts - first, i * step, key) for i, (data, pts, key) in enumerate(units)]
@@ -79,8 +101,8 @@ def encode_audio(kind):
 class Profile:
     """What the picture is like; /switch replaces it whole."""
 
-    def __init__(self, codec, size, fps, gops, bitrate, b_frames=0):
+    def __init__(self, codec, size, fps, gops, bitrate, b_frames=0, left_out=(), picture="still"):
         self.codec, self.size, self.fps, self.gops, self.bitrate = codec, size, fps, gops, bitrate
-        self.b_frames = b_frames
+        self.b_frames, self.left_out, self.picture = b_frames, left_out, picture
         by_length = {length: encode_gop(self, length) for length in set(gops)}
         self.clips = [by_length[length] for length in gops]

@@ -18,6 +18,7 @@ use super::legal::{Answer, Judge};
 use super::m3u8::Segment;
 
 const POLL_EVERY: Duration = Duration::from_millis(100);
+const IDLE: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How long after its hold an object may still be there.
 const PRUNE_WITHIN: Duration = Duration::from_secs(4);
@@ -83,7 +84,7 @@ impl Viewer {
         let (stop, start) = (CancellationToken::new(), now());
         let journal = Arc::<Mutex<Journal>>::default();
         let watching = Watching {
-            client: Client::builder().timeout(ANSWER_WITHIN).no_proxy().build().expect("an HTTP client"),
+            client: client(),
             playlist,
             folder: folder.to_owned(),
             start,
@@ -272,6 +273,12 @@ impl Watching {
             playlists: self.playlists,
         }
     }
+}
+
+/// Its idle connections end before the server ends them: that would be an error of nobody's.
+fn client() -> Client {
+    let client = Client::builder().timeout(ANSWER_WITHIN).pool_idle_timeout(IDLE).no_proxy();
+    client.build().expect("an HTTP client")
 }
 
 /// A file that holds all that a segment needs.

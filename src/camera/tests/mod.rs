@@ -1,6 +1,8 @@
 //! The drivers under a paused clock: a scripted engine, a scripted store, real spool files.
 
 mod runs;
+mod sheet;
+mod snapshots;
 mod storage;
 
 use std::sync::{Arc, Mutex};
@@ -10,6 +12,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::sheet::{Posting, Sheet};
+use super::snapshots::Studio;
 use super::status::{CameraStatus, StatusSender};
 use super::supervisor::{End, Supervisor, plan};
 use crate::clock;
@@ -121,10 +125,22 @@ fn supervise(
     let settings = Settings::default();
     let patience = Patience::for_segments_of(settings.segment_duration);
     let supervisor = Supervisor::new(Box::new(engine.clone()), patience, status.clone(), 7);
+    let supervisor = supervisor.with_snapshots(studio(engine)).with_sheet(posting(engine));
     let mut tasks = JoinSet::new();
     let (stop, abort) = (stop.clone(), abort.clone());
     tasks.spawn(async move { assert_eq!(supervisor.run(plan, store, stop, abort).await, End::Stopped) });
     tasks
+}
+
+fn studio(engine: &ScriptedEngine) -> Option<Studio> {
+    let (interval, stills) = engine.stills.clone()?;
+    Some(Studio { interval, stills })
+}
+
+fn posting(engine: &ScriptedEngine) -> Option<Posting> {
+    let (id, settings) = ("cam".parse().unwrap(), Settings::default());
+    let sheet = Sheet::new(&id, &settings, &decide(&settings.wish(), None));
+    Some(Posting { sheet, name: engine.name.clone()? })
 }
 
 /// What was logged.

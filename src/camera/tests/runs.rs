@@ -64,7 +64,7 @@ async fn the_monitor_looks_and_judges() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_day_of_a_camera_that_reboots_every_minute_is_some_tens_of_lines() {
+async fn hours_of_a_camera_that_reboots_every_minute_are_few_lines() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -75,13 +75,14 @@ async fn a_day_of_a_camera_that_reboots_every_minute_is_some_tens_of_lines() {
     // Another test may have met the lines before, when nobody listened.
     tracing::callsite::rebuild_interest_cache();
     let minute = [Act::Lives(20, Cause::Disconnected), Act::Dies(3 * S, Cause::Unreachable)];
-    let scene = Scene::new(minute.into_iter().cycle().take(2 * 1440));
-    pass(86_400 * S).await;
+    let hours: u32 = 6;
+    let scene = Scene::new(minute.into_iter().cycle().take(2 * 60 * hours as usize));
+    pass(3_600 * hours * S).await;
     let status = scene.status.borrow().clone();
-    assert!(status.restarts > 2 * 1440, "{} restarts", status.restarts);
+    assert!(status.restarts > u64::from(2 * 60 * hours), "{} restarts", status.restarts);
     let text = log.text();
     let lines = text.lines().count();
-    assert!((20..=80).contains(&lines), "{lines} lines:\n{text}");
+    assert!((10..=60).contains(&lines), "{lines} lines:\n{text}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -136,7 +136,7 @@ async fn the_next_agent_goes_on_and_sweeps() {
     let new = second.playlist().unwrap();
     let seam = new.entries.iter().find(|entry| entry.discontinuity).unwrap();
     assert_eq!(seam.msn, old.entries.last().unwrap().msn.next());
-    pass(150 * S).await;
+    pass(200 * S).await;
     let listed = second.playlist().unwrap();
     let keys = store.snapshot();
     assert!(keys.contains_key(&foreign), "what the agent did not name stays");

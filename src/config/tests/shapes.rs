@@ -313,6 +313,9 @@ fn switches_and_limits_are_inherited() {
         let settings = settings_of(defaults, camera);
         (settings.audio, settings.max_bitrate, settings.threads, settings.nice)
     };
+    let encoder = |defaults, camera| settings_of(defaults, camera).encoder.name();
+    assert_eq!((encoder("", ""), encoder("", "encoder: 'auto'")), ("software", "auto"));
+    assert_eq!((encoder("encoder: qsv", ""), encoder("encoder: qsv", "encoder: nvenc")), ("qsv", "nvenc"));
     assert_eq!(of("", ""), (true, None, 2, 0));
     let all = "audio: off, max_bitrate: 2000, threads: 4, nice: 10";
     assert_eq!(of("", all), (false, Some(2000), 4, 10));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::words::{codec, seconds};
-use super::{Quality, VideoOut, Wish};
+use super::{CUT_EARLY, Quality, VideoOut, Wish};
 use crate::domain::media::{VideoCodec, VideoIn};
 
 /// What every browser decodes: 8 bits, 4:2:0, progressive.
@@ -24,11 +24,14 @@ const MOST_OVER_ASKED: f64 = 1.25;
 /// Of a keyframe, besides [`SLACK`].
 const JITTER: Duration = Duration::from_millis(100);
 
+/// The earliest cut where GOPs vary, as a part of what is asked for: the shorter, the more requests.
+const EARLIEST: f64 = 0.3;
+
 /// How a copied stream is cut: at keyframes, as only there a player can begin.
 pub(super) struct Cuts {
     pub video: VideoOut,
-    pub interval: Duration,
     pub segment: Duration,
+    pub cut_after: Duration,
     pub why: String,
 }
 
@@ -54,22 +57,44 @@ pub(super) fn cuts(wish: &Wish, video: Option<&VideoIn>) -> Result<Cuts, String>
     let out = copied(wish, video)?;
     refuse_bitrate(wish, video)?;
     let interval = interval(video)?;
+    let cuts = if video.keyframes.vary { varying(wish, interval) } else { regular(wish, interval) }?;
+    let profile = video.profile.as_ref().map(|profile| format!("{profile} ")).unwrap_or_default();
+    let why = format!("{} {profile}{}x{}, {}", video.codec, video.width, video.height, cuts.why);
+    Ok(Cuts { video: out, why, ..cuts })
+}
+
+/// Each segment is as many GOPs as it takes to last as long as asked for.
+fn regular(wish: &Wish, interval: Duration) -> Result<Cuts, String> {
     let segment = segment(wish.segment_duration, interval);
     let most = most(wish.segment_duration);
     let asked = seconds(wish.segment_duration);
-    let shown = format!("keyframe interval {}", seconds(interval));
+    let mut why = format!("keyframe interval {}", seconds(interval));
     if segment > most.mul_f64(1.0 + SLACK) {
-        return Err(format!("{shown}, asked for {asked}, at most {}", seconds(most)));
+        return Err(format!("{why}, asked for {asked}, at most {}", seconds(most)));
     }
-    let profile = video.profile.as_ref().map(|profile| format!("{profile} ")).unwrap_or_default();
-    let mut why = format!("{} {profile}{}x{}, {shown}", video.codec, video.width, video.height);
     if segment > interval && !is_near(segment, wish.segment_duration) {
         why = format!("{why}, segments of {}", seconds(segment));
     }
     if !is_near(segment, wish.segment_duration) {
         why = format!("{why}, asked for {asked}");
     }
-    Ok(Cuts { video: out, interval, segment, why })
+    Ok(Cuts { video: VideoOut::Copy, segment, cut_after: segment - interval.mul_f64(CUT_EARLY), why })
+}
+
+/// A segment ends with the GOP that the timer falls into: it lasts a whole one longer at worst.
+fn varying(wish: &Wish, longest: Duration) -> Result<Cuts, String> {
+    let asked = wish.segment_duration;
+    let most = most(asked);
+    let shown = format!("keyframe interval varies up to {}", seconds(longest));
+    let earliest = asked.mul_f64(EARLIEST);
+    let cut_after = asked.mul_f64(1.0 - CUT_EARLY).min(most.saturating_sub(longest));
+    if cut_after < earliest {
+        let (asked, most) = (seconds(asked), seconds(most));
+        return Err(format!("{shown}, asked for {asked}, at most {most}"));
+    }
+    let segment = cut_after + longest;
+    let why = format!("{shown}, segments of up to {}, asked for {}", seconds(segment), seconds(asked));
+    Ok(Cuts { video: VideoOut::Copy, segment, cut_after, why })
 }
 
 fn copied(wish: &Wish, video: &VideoIn) -> Result<VideoOut, String> {

@@ -105,7 +105,8 @@ impl Effort {
 pub struct Choice {
     pub video: VideoOut,
     pub audio: AudioOut,
-    /// That segments really have. A copied stream's may be one keyframe interval shorter now and then.
+    /// That segments really have. A copied stream's may be one keyframe interval shorter now and then, and are where
+    /// its GOPs vary.
     pub segment_duration: Duration,
     /// A segment ends at the first keyframe after this time; below [`Self::segment_duration`], so that jitter does
     /// not merge two of them.
@@ -114,6 +115,28 @@ pub struct Choice {
     pub target_duration_s: u64,
     /// For people: `copying: H.264 High 1920x1080, keyframe interval 2 s`.
     pub why: String,
+}
+
+/// How [`Choice::why`] begins where the video is encoded.
+const ENCODING: &str = "re-encoding";
+
+impl Choice {
+    /// As [`Self::why`], with what encodes: `re-encoding with vaapi: H.265 can't be played by every browser`.
+    pub fn mode(&self, how: &str) -> String {
+        match (self.why.strip_prefix(ENCODING), how) {
+            (Some(reason), how) if !how.is_empty() => format!("{ENCODING} {how}{reason}"),
+            _ => self.why.clone(),
+        }
+    }
+
+    /// The same for a camera whose sound would end its runs.
+    pub fn without_sound(self) -> Self {
+        if self.audio == AudioOut::None {
+            return self;
+        }
+        let why = format!("{}, without sound: its timestamps jump", self.why);
+        Self { audio: AudioOut::None, why, ..self }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +183,7 @@ pub fn decide(wish: &Wish, media: Option<&Media>) -> Choice {
             video: cuts.video,
             audio,
             segment_duration: cuts.segment,
-            cut_after: cuts.segment - cuts.interval.mul_f64(CUT_EARLY),
+            cut_after: cuts.cut_after,
             why: format!("copying: {}", cuts.why),
         },
         Err(reason) => encode(wish, audio, &reason),
@@ -185,7 +208,7 @@ fn encode(wish: &Wish, audio: AudioOut, reason: &str) -> Choice {
         segment_duration,
         cut_after: segment_duration.mul_f64(1.0 - CUT_EARLY),
         target_duration_s: segment_duration.as_secs_f64().ceil() as u64,
-        why: format!("re-encoding: {reason}"),
+        why: format!("{ENCODING}: {reason}"),
     }
 }
 

@@ -28,7 +28,7 @@ fn video() -> VideoIn {
         fps: Some(25.0),
         interlaced: false,
         b_frames: false,
-        keyframes: Keyframes { longest: Some(S(2.0)), watched: S(5.0) },
+        keyframes: Keyframes { longest: Some(S(2.0)), watched: S(5.0), vary: false },
         bitrate_kbps: Some(4200),
     }
 }
@@ -80,6 +80,15 @@ fn what_every_browser_plays_is_copied() {
             assert_eq!(choice.video, VideoOut::Copy, "{profile:?} {format}: {}", choice.why);
         }
     }
+}
+
+#[test]
+fn the_mode_names_what_encodes() {
+    let copied = of_video(|_| {});
+    assert_eq!(copied.mode("with vaapi"), copied.why);
+    let encoded = of_video(|video| video.codec = VideoCodec::H265);
+    assert_eq!(encoded.mode(""), encoded.why);
+    assert_eq!(encoded.mode("with vaapi"), "re-encoding with vaapi: H.265 can't be played by every browser");
 }
 
 #[test]
@@ -215,6 +224,34 @@ fn copied_segments_follow_the_keyframes() {
 }
 
 #[test]
+fn gops_that_vary_are_copied_if_the_longest_still_fits_behind_a_cut() {
+    let of = |asked: f64, longest: f64| {
+        let mut video = video();
+        video.keyframes = Keyframes { longest: Some(S(longest)), watched: S(8.0), vary: true };
+        decide(&Wish { segment_duration: S(asked), ..wish() }, Some(&Media { video, audio: None }))
+    };
+    for (asked, longest, cut, target, why) in [
+        (2.0, 1.8, 1.8, 4, "1.8 s, segments of up to 3.6 s, asked for 2 s"),
+        (2.0, 0.4, 1.8, 3, "0.4 s, segments of up to 2.2 s, asked for 2 s"),
+        // The timer is set earlier, so that no segment is longer than is borne.
+        (2.0, 3.0, 1.0, 4, "3 s, segments of up to 4 s, asked for 2 s"),
+        (6.0, 4.0, 5.4, 10, "4 s, segments of up to 9.4 s, asked for 6 s"),
+    ] {
+        let choice = of(asked, longest);
+        assert_eq!(choice.video, VideoOut::Copy, "{}", choice.why);
+        assert!((choice.cut_after.as_secs_f64() - cut).abs() < 1e-6, "{choice:?}");
+        assert_eq!(choice.target_duration_s, target, "{choice:?}");
+        assert_eq!(
+            choice.why,
+            format!("copying: H.264 High 1920x1080, keyframe interval varies up to {why}")
+        );
+    }
+    let why = "re-encoding: keyframe interval varies up to 3.5 s, asked for 2 s, at most 4 s";
+    assert_eq!(of(2.0, 3.5).why, why);
+    encoding(&of(2.0, 10.0));
+}
+
+#[test]
 fn a_cap_holds_for_copies_and_encoded_pictures() {
     let of = |quality, max_kbps, sends| {
         let wish = Wish { quality, max_kbps, ..wish() };
@@ -272,12 +309,39 @@ fn audio_that_browsers_play_is_copied_whatever_becomes_of_the_video() {
     ] {
         assert_eq!(of(Some(odd.clone()), true), converted, "{odd:?}");
     }
+    let silent = of_video(|_| {}).without_sound();
+    assert_eq!((silent.audio, silent.clone()), (AudioOut::None, silent.clone().without_sound()));
+    assert!(silent.why.ends_with("interval 2 s, without sound: its timestamps jump"), "{}", silent.why);
     assert_eq!(of(None, true), AudioOut::None);
     assert_eq!(of(Some(aac()), false), AudioOut::None);
     assert_eq!(decide(&Wish { audio: false, ..wish() }, None).audio, AudioOut::None);
 }
 
 proptest! {
+    #[test]
+    fn what_is_announced_is_true_of_gops_that_vary(
+        asked in 200..60_000_u64,
+        longest in 20..20_000_u64,
+        parts in prop::collection::vec(0.01..1.0_f64, 60),
+    ) {
+        let mut video = video();
+        let longest = Duration::from_millis(longest);
+        video.keyframes = Keyframes { longest: Some(longest), watched: S(8.0), vary: true };
+        let wish = Wish { segment_duration: Duration::from_millis(asked), ..wish() };
+        let choice = decide(&wish, Some(&Media { video, audio: None }));
+        if choice.video == VideoOut::Copy {
+            let mut segment = Duration::ZERO;
+            for gop in parts.into_iter().map(|part| longest.mul_f64(part)) {
+                segment += gop;
+                if segment >= choice.cut_after {
+                    prop_assert!(segment.as_secs_f64().round() as u64 <= choice.target_duration_s, "{choice:?}");
+                    segment = Duration::ZERO;
+                }
+            }
+            prop_assert!(choice.segment_duration <= Duration::from_secs(10).max(wish.segment_duration * 2));
+        }
+    }
+
     #[test]
     fn what_is_announced_is_true(asked in 200..60_000_u64, interval in 1..70_000_u64, late in 0..5_u64) {
         let choice = of_interval(asked as f64 / 1e3, interval as f64 / 1e3);

@@ -25,6 +25,8 @@ pub enum Cause {
     Taken,
     /// The stream's timestamps jumped.
     ClockJumped,
+    /// Those of its audio alone did.
+    SoundJumped,
     /// The picture has another size, and needs another one in the stream.
     PictureChanged,
     /// The video encoder failed, or its device.
@@ -50,6 +52,7 @@ impl Cause {
             Self::SpoolLimit => "the spool limit was reached",
             Self::Taken => "another edge-agent on this machine runs this camera",
             Self::ClockJumped => "the camera's clock jumped",
+            Self::SoundJumped => "the timestamps of the camera's sound jumped",
             Self::PictureChanged => "the camera's picture changed its size",
             Self::Encoder => "the video encoder failed",
             Self::StreamChanged => "the camera sends another stream than before",

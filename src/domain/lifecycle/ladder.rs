@@ -51,20 +51,21 @@ pub(super) struct Ladder {
     usual: u32,
     slow: u32,
     rare: u32,
+    encoder: u32,
 }
 
 impl Ladder {
     pub(super) fn new(rungs: Rungs) -> Self {
-        Self { rungs, usual: 0, slow: 0, rare: 0 }
+        Self { rungs, usual: 0, slow: 0, rare: 0, encoder: 0 }
     }
 
     pub(super) fn failures(&self) -> u32 {
-        self.usual.saturating_add(self.slow).saturating_add(self.rare)
+        [self.slow, self.rare, self.encoder].into_iter().fold(self.usual, u32::saturating_add)
     }
 
     /// The last run was a good one.
     pub(super) fn forget(&mut self) {
-        (self.usual, self.slow, self.rare) = (0, 0, 0);
+        (self.usual, self.slow, self.rare, self.encoder) = (0, 0, 0, 0);
     }
 
     /// One more failure: how long to wait.
@@ -73,12 +74,18 @@ impl Ladder {
         let (backoff, count) = match cause {
             Cause::Auth => (self.rungs.rare, &mut self.rare),
             Cause::NotFound => (self.rungs.slow, &mut self.slow),
+            Cause::Encoder => (self.rungs.usual, &mut self.encoder),
             _ => (self.rungs.usual, &mut self.usual),
         };
         *count = count.saturating_add(1);
         // The camera is well, only its stream became another one.
-        let is_well = matches!(cause, Cause::ClockJumped | Cause::PictureChanged | Cause::StreamChanged);
-        if first && is_well {
+        let is_well = matches!(
+            cause,
+            Cause::ClockJumped | Cause::SoundJumped | Cause::PictureChanged | Cause::StreamChanged
+        );
+        // So it is when an encoder died, and the next run has another one (`domain::encoder`).
+        let is_replaced = cause == Cause::Encoder && *count == 1;
+        if first && is_well || is_replaced {
             return Duration::ZERO;
         }
         let backoff = if is_well { Backoff { most: backoff.most.min(WELL), ..backoff } } else { backoff };

@@ -50,6 +50,8 @@ pub enum Input {
     SegmentProduced(Duration),
     /// What the run gives from now on is not wanted; what it gave before is.
     Unfit(Cause),
+    /// A better run can be had: this one is to end with all that it made, and the next one to begin at once.
+    Renew,
     /// The run gives nonsense faster than real time.
     Runaway,
     /// Nobody looked for a while (this process was stopped, or starved): the run may have given segments meanwhile.
@@ -173,6 +175,7 @@ impl Lifecycle {
             Input::Stop => self.wanted = false,
             Input::SegmentProduced(duration) => self.segment(now, duration),
             Input::Unfit(cause) => self.end(cause, Stage::Asked),
+            Input::Renew => self.end(Cause::Asked, Stage::Asked),
             Input::Runaway => self.end(Cause::ClockJumped, Stage::Killed),
             Input::HeldUp => self.held_up(now),
             Input::Exited(cause) => self.exited(now, cause),
@@ -212,6 +215,7 @@ impl Lifecycle {
 
     fn exited(&mut self, now: Instant, cause: Cause) {
         let ending = self.ending.take().map(|(cause, _)| cause);
+        let renewed = ending == Some(Cause::Asked);
         let asked = ending.is_none() && matches!(self.phase, Phase::Stopping { .. });
         let lived = std::mem::take(&mut self.lived);
         let cause = match (cause, ending) {
@@ -227,6 +231,10 @@ impl Lifecycle {
         }
         if lived >= self.patience.stable_after {
             self.ladder.forget();
+        }
+        if renewed && cause == Cause::Asked {
+            self.phase = Phase::BackingOff { until: now };
+            return;
         }
         self.restarts += 1;
         self.phase = Phase::BackingOff { until: now + self.ladder.failed(cause, &mut self.dice) };

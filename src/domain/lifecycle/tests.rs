@@ -300,3 +300,45 @@ proptest! {
         prop_assert!(life.deadline().unwrap() - now <= S, "a good run is not forgotten");
     }
 }
+
+#[test]
+fn a_renewed_run_ends_with_all_it_made_and_is_followed_at_once_and_counts_as_no_failure() {
+    let t0 = start();
+    let mut life = started(t0);
+    life.handle(t0 + 3 * S, Input::SegmentProduced(2 * S));
+    life.handle(t0 + 4 * S, Input::Renew);
+    assert_eq!(life.poll(t0 + 4 * S), Some(Action::Ask));
+    life.handle(t0 + 5 * S, Input::Exited(Cause::Asked));
+    assert_eq!((life.failures(), life.restarts(), life.last_cause()), (0, 0, Some(Cause::Asked)));
+    assert_eq!(life.poll(t0 + 5 * S), Some(Action::Spawn));
+    life.handle(t0 + 6 * S, Input::Renew);
+    assert_eq!(life.poll(t0 + 6 * S), Some(Action::Ask));
+    life.handle(t0 + 7 * S, Input::Exited(Cause::Unreachable));
+    assert_eq!((life.failures(), life.restarts()), (1, 1), "it failed by itself meanwhile");
+    life.handle(t0 + 7 * S, Input::Renew);
+    assert_eq!(life.poll(t0 + 7 * S), None, "nothing runs");
+    life.handle(t0 + 7 * S, Input::Stop);
+    life.poll(t0 + 7 * S);
+    assert!(life.is_over());
+}
+
+#[test]
+fn an_encoder_that_died_is_replaced_at_once_also_after_a_bad_night() {
+    let mut now = start();
+    let mut life = started(now);
+    for cause in [Cause::Unreachable; 20] {
+        life.handle(now, Input::Exited(cause));
+        now = life.deadline().unwrap();
+        assert_eq!(life.poll(now), Some(Action::Spawn));
+    }
+    let pauses = [(); 8].map(|()| {
+        life.handle(now, Input::Exited(Cause::Encoder));
+        let at = life.deadline().unwrap();
+        let pause = at - now;
+        assert_eq!(life.poll(at), Some(Action::Spawn));
+        now = at;
+        pause
+    });
+    assert_eq!(pauses[0], Duration::ZERO);
+    assert!(pauses[1] <= S && pauses[7] > 2 * S, "software that fails is not hammered: {pauses:?}");
+}

@@ -199,9 +199,10 @@ impl Floor {
     }
 }
 
-/// The longest playlist of a plan.
+/// The longest playlist of a plan: a duration that rounds to the target duration is up to half a second more.
 pub(super) fn longest(depth: usize, target_duration_s: u64) -> Duration {
-    Duration::from_secs(target_duration_s) * u32::try_from(Window::most(depth)).unwrap_or(u32::MAX)
+    (Duration::from_secs(target_duration_s) + Duration::from_millis(500))
+        * u32::try_from(Window::most(depth)).unwrap_or(u32::MAX)
 }
 
 fn numbers(playlist: &MediaPlaylist) -> Numbers {

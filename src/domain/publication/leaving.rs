@@ -10,7 +10,7 @@ use crate::domain::window::Entry;
 impl Publication {
     /// Of the next playlist: one that is under way may name still what left the window.
     fn next_generation(&self) -> u64 {
-        let under_way = self.playlist_put.map_or(0, |(generation, _)| generation + 1);
+        let under_way = self.playlist_put.as_ref().map_or(0, |sent| sent.generation + 1);
         self.generation.max(self.stored_generation + 1).max(under_way)
     }
 

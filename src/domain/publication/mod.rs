@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use super::dice::Dice;
 use super::gate::Gate;
-use super::ids::{Msn, RunId};
+use super::ids::RunId;
 use super::key::ObjectKey;
 use super::playlist::MediaPlaylist;
 use super::retired::Retired;
@@ -42,6 +42,7 @@ use ownership::Ownership;
 use standby::Standby;
 use sweep::Sweep;
 use times::Times;
+use types::Sent;
 pub use types::{Action, Input, Plan, Progress, Remote};
 
 #[derive(Debug)]
@@ -67,8 +68,8 @@ pub struct Publication {
     stored_generation: u64,
     /// When the window changed last.
     changed_at: Option<Instant>,
-    /// The one that is under way: its generation, and behind which entry it ends.
-    playlist_put: Option<(u64, Msn)>,
+    /// The one that is under way.
+    playlist_put: Option<Sent>,
     /// The same, if it is still to be sent.
     sending: Option<MediaPlaylist>,
     /// When the last one began, well or not.
@@ -250,7 +251,7 @@ impl Publication {
     fn playlist_stored(&mut self, now: Instant) {
         self.playlist_gate.succeeded();
         self.uploads.reopen();
-        if let Some((generation, next)) = self.playlist_put.take() {
+        if let Some(Sent { generation, next, .. }) = self.playlist_put.take().filter(|sent| sent.counts) {
             self.window.iter_mut().for_each(|window| window.stored(now, next));
             self.stored_generation = self.stored_generation.max(generation);
             self.retired.playlist_stored(now, generation);
@@ -328,7 +329,8 @@ impl Publication {
         let playlist = self.window.as_ref()?.snapshot();
         // Counted when sent, not when confirmed: a PUT whose answer is lost may be what viewers see.
         self.have_named(&playlist, playlist.duration());
-        self.playlist_put = Some((self.generation, sight::next_msn(&playlist)));
+        let next = sight::next_msn(&playlist);
+        self.playlist_put = Some(Sent { generation: self.generation, next, counts: true });
         self.put_at = Some(now);
         self.ownership.floor.sent(&playlist);
         self.sending = Some(playlist);

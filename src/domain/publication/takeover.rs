@@ -117,11 +117,13 @@ impl Publication {
             let mut window = self.resume(now, playlist, shown);
             window.raise_discontinuities(at_least);
             self.carry_over(now, &old, &mut window);
+            self.disown_playlist();
             window
         };
         self.window = Some(window);
         let late = LATE_LANDING.max(self.hold_of_unknown(duration));
-        self.sweep.begin(now + late);
+        // Not before viewers have the joined playlist.
+        self.sweep.begin_after_playlist(late);
     }
 
     /// What the old window named is gone, if the new one does not name it; what no playlist named yet is still news.
@@ -144,6 +146,7 @@ impl Publication {
     /// next take-over, the other agent's or its own.
     fn stand_back(&mut self) {
         self.window = None;
+        self.disown_playlist();
         self.ownership.floor.stand_back();
         for GivenUp { outgoing, in_spool, .. } in self.uploads.clear() {
             self.progress.segments_stood_back += 1;
@@ -156,6 +159,11 @@ impl Publication {
         self.longest_named.clear();
         self.retired.clear();
         self.sweep.stop();
+    }
+
+    /// The window that a playlist under way was made of is no more: its answer says nothing of the next one.
+    fn disown_playlist(&mut self) {
+        self.playlist_put.iter_mut().for_each(|sent| sent.counts = false);
     }
 
     fn stood_back(&mut self, outgoing: Outgoing) {

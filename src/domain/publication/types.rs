@@ -131,3 +131,13 @@ impl Progress {
         }
     }
 }
+
+/// A playlist that is under way.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) generation: u64,
+    /// Behind its last entry.
+    pub(super) next: Msn,
+    /// Its answer says something of the current window.
+    pub(super) counts: bool,
+}

@@ -1,10 +1,11 @@
-//! ffmpeg's arguments for one run. Pure: the camera, what was chosen for its streams, what ffmpeg can do, and a folder
-//! in; a command out.
+//! ffmpeg's arguments for one run. Pure: the camera, what was chosen for its streams, the encoder, what ffmpeg can do,
+//! and a folder in; a command out.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::capabilities::Capabilities;
+use super::capabilities::{Capabilities, RtspOptions};
+use super::encoders::{Coding, Way, codec_args, filter_suffix, global_args};
 use crate::domain::choice::{AudioOut, Choice, Encoding, VideoOut};
 use crate::domain::segment::SegmentType;
 use crate::domain::source::{RtspUrl, Source};
@@ -60,7 +61,14 @@ impl std::fmt::Debug for Script {
     }
 }
 
-pub fn command(spec: &StreamSpec, choice: &Choice, ffmpeg: &Capabilities, folder: &Path) -> FfmpegCommand {
+/// `way` is that of a picture which is encoded; a copy needs none.
+pub fn command(
+    spec: &StreamSpec,
+    choice: &Choice,
+    way: &Way,
+    ffmpeg: &Capabilities,
+    folder: &Path,
+) -> FfmpegCommand {
     let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+verbose"]);
     let (input, script) = input(&spec.source, ffmpeg);
     if let Source::Rtsp(_) = spec.source {
@@ -68,10 +76,13 @@ pub fn command(spec: &StreamSpec, choice: &Choice, ffmpeg: &Capabilities, folder
         // forwards with frozen pictures within a second, and at one backwards nothing comes any more.
         args.extend(strings(&["-dts_error_threshold", MOST_JUMP_S]));
     }
+    if let VideoOut::Encode(_) = choice.video {
+        args.extend(global_args(way));
+    }
     args.extend(input);
     args.extend(strings(&["-map", "0:v:0"]));
     args.extend(audio_map(&spec.source, choice.audio));
-    args.extend(video(&choice.video, spec.settings.threads));
+    args.extend(video(&choice.video, way, spec.settings.threads));
     args.extend(audio(choice.audio));
     args.extend(output(choice, spec.settings.segment_type, folder));
     FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: spec.settings.nice }
@@ -110,15 +121,30 @@ fn protocols(url: &RtspUrl) -> &'static str {
 }
 
 fn script(url: &str, ffmpeg: &Capabilities) -> String {
-    let options = [
-        ("rtsp_transport", "tcp".to_owned()),
-        (ffmpeg.rtsp_timeout.option(), IO_TIMEOUT.as_micros().to_string()),
-        ("probesize", PROBE_BYTES.to_string()),
-        ("analyzeduration", PROBE_TIME.as_micros().to_string()),
-    ];
     // A control character or a quote would end the line; `Source` refuses both.
-    let options: String = options.iter().map(|(name, value)| format!("option {name} {value}\n")).collect();
-    format!("ffconcat version 1.0\nfile '{url}'\n{options}")
+    let file = |url: &str| format!("ffconcat version 1.0\nfile '{url}'\n");
+    match ffmpeg.rtsp_options {
+        RtspOptions::InUrl => file(&over_tcp(url)),
+        RtspOptions::InScript => {
+            let options = [
+                ("rtsp_transport", "tcp".to_owned()),
+                ("timeout", IO_TIMEOUT.as_micros().to_string()),
+                ("probesize", PROBE_BYTES.to_string()),
+                ("analyzeduration", PROBE_TIME.as_micros().to_string()),
+            ];
+            options
+                .iter()
+                .fold(file(url), |script, (name, value)| script + &format!("option {name} {value}\n"))
+        }
+    }
+}
+
+/// ffmpeg takes `tcp` out of the last query and gives the camera what is left.
+fn over_tcp(url: &str) -> String {
+    match url.rsplit_once('?') {
+        Some((path, query)) => format!("{path}?tcp&{query}"),
+        None => format!("{url}?tcp"),
+    }
 }
 
 fn test_pattern(ffmpeg: &Capabilities) -> Vec<String> {
@@ -141,28 +167,26 @@ fn audio_map(source: &Source, audio: AudioOut) -> Vec<String> {
     })
 }
 
-fn video(video: &VideoOut, threads: u32) -> Vec<String> {
+fn video(video: &VideoOut, way: &Way, threads: u32) -> Vec<String> {
     match video {
-        VideoOut::Copy => strings(&["-c:v", "copy"]),
+        // Access unit delimiters go: behind one the muxer does not look for parameter sets, nor does it add those that
+        // only the session's description has. It writes delimiters of its own.
+        VideoOut::Copy => strings(&["-c:v", "copy", "-bsf:v", "filter_units=remove_types=9"]),
         VideoOut::CopyH265 => strings(&["-c:v", "copy", "-tag:v", "hvc1"]),
-        VideoOut::Encode(encoding) => encoder(encoding, threads),
+        VideoOut::Encode(encoding) => encoder(encoding, way, threads),
     }
 }
 
-fn encoder(encoding: &Encoding, threads: u32) -> Vec<String> {
-    let Encoding { width, fps, effort, cap_kbps, gop_frames } = encoding;
+fn encoder(encoding: &Encoding, way: &Way, threads: u32) -> Vec<String> {
+    let Encoding { width, fps, effort, cap_kbps, gop_frames } = *encoding;
     // Never larger than the camera's picture; even sizes, as 4:2:0 needs.
-    let filter = format!("fps={fps},scale=trunc(min({width}\\,iw)/2)*2:-2");
-    let (gop, threads) = (gop_frames.to_string(), threads.to_string());
-    let mut args = strings(&["-vf", &filter, "-c:v", "libx264", "-preset", effort.name()]);
-    args.extend(strings(&["-tune", "zerolatency", "-pix_fmt", "yuv420p"]));
-    args.extend(strings(&["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0"]));
-    if let Some(kbps) = cap_kbps {
-        // A cap on x264's constant quality: a still picture takes less. The buffer is one second.
-        let kbps = format!("{kbps}k");
-        args.extend(strings(&["-maxrate", &kbps, "-bufsize", &kbps]));
+    let filter = format!("fps={fps},scale=trunc(min({width}\\,iw)/2)*2:-2{}", filter_suffix(way));
+    let coding = Coding { gop: gop_frames, most_kbps: cap_kbps, preset: effort.name(), width, fps };
+    let mut args = strings(&["-vf", &filter]);
+    args.extend(codec_args(way, &coding));
+    if !way.encoder.is_hardware() {
+        args.extend(strings(&["-threads:v", &threads.to_string()]));
     }
-    args.extend(strings(&["-threads:v", &threads]));
     args
 }
 
@@ -215,11 +239,11 @@ mod tests {
     use super::*;
     use crate::config::model::Settings;
     use crate::domain::choice::{Effort, Quality, decide};
-    use crate::engine::ffmpeg::capabilities::RtspTimeout;
+    use crate::domain::encoder::Encoder;
 
-    fn ffmpeg(rtsp_timeout: RtspTimeout) -> Capabilities {
+    fn ffmpeg(rtsp_options: RtspOptions) -> Capabilities {
         let path = "/usr/bin/ffmpeg".into();
-        Capabilities { path, version: "5.1.9".into(), rtsp_timeout, draws_text: false, h264_encoders: vec![] }
+        Capabilities { path, version: "5.1.9".into(), rtsp_options, draws_text: false, h264_encoders: vec![] }
     }
 
     fn spec(source: &str, settings: Settings) -> StreamSpec {
@@ -232,7 +256,8 @@ mod tests {
 
     fn build_in(folder: &str, source: &str, settings: Settings) -> FfmpegCommand {
         let choice = decide(&settings.wish(), None);
-        command(&spec(source, settings), &choice, &ffmpeg(RtspTimeout::Timeout), Path::new(folder))
+        let way = Way::software();
+        command(&spec(source, settings), &choice, &way, &ffmpeg(RtspOptions::InScript), Path::new(folder))
     }
 
     #[test]
@@ -264,20 +289,22 @@ mod tests {
     }
 
     #[test]
-    fn an_old_ffmpeg_gets_the_old_option() {
-        for choice in [copy(AudioOut::Copy), decide(&Settings::default().wish(), None)] {
-            let built = |timeout| {
-                command(
-                    &spec("rtsp://cam/1", Settings::default()),
-                    &choice,
-                    &ffmpeg(timeout),
-                    Path::new("/s"),
-                )
-            };
-            let (old, new) = (built(RtspTimeout::Stimeout), built(RtspTimeout::Timeout));
-            assert!(old.script.unwrap().reveal().contains("option stimeout 2500000\n"));
-            assert!(new.script.unwrap().reveal().contains("option timeout 2500000\n"));
+    fn an_old_ffmpeg_has_the_transport_in_the_url() {
+        let built = |url: &str, options| {
+            let choice = copy(AudioOut::Copy);
+            let spec = spec(url, Settings::default());
+            command(&spec, &choice, &Way::software(), &ffmpeg(options), Path::new("/s"))
+        };
+        for (url, expected) in [
+            ("rtsp://cam/1", "rtsp://cam/1?tcp"),
+            ("rtsp://u:hunter2@cam/1?channel=1&subtype=0", "rtsp://u:hunter2@cam/1?tcp&channel=1&subtype=0"),
+        ] {
+            let (old, new) = (built(url, RtspOptions::InUrl), built(url, RtspOptions::InScript));
             assert_eq!(old.args, new.args);
+            let script = old.script.unwrap();
+            assert_eq!(script.reveal(), format!("ffconcat version 1.0\nfile '{expected}'\n"));
+            assert!(!script.redacted().contains("hunter2") && !script.redacted().contains("channel"));
+            assert!(new.script.unwrap().reveal().contains("option timeout 2500000\n"));
         }
     }
 
@@ -302,13 +329,17 @@ mod tests {
         const SCALED: &str = "-vf fps=10,scale=trunc(min(640\\,iw)/2)*2:-2 -c:v libx264";
         const GOP: &str = "-tune zerolatency -pix_fmt yuv420p -g 20 -keyint_min 20 -sc_threshold 0";
         for (choice, threads, expected) in [
-            (copy(AudioOut::Copy), 2, "-map 0:a:0? -c:v copy -c:a copy -copyinkf:a".to_owned()),
+            (
+                copy(AudioOut::Copy),
+                2,
+                "-map 0:a:0? -c:v copy -bsf:v filter_units=remove_types=9 -c:a copy -copyinkf:a".to_owned(),
+            ),
             (
                 copy(AudioOut::EncodeAac { kbps: 64 }),
                 2,
-                "-map 0:a:0? -c:v copy -c:a aac -b:a 64k -ac 2".to_owned(),
+                "-map 0:a:0? -c:v copy -bsf:v filter_units=remove_types=9 -c:a aac -b:a 64k -ac 2".to_owned(),
             ),
-            (copy(AudioOut::None), 2, "-c:v copy".to_owned()),
+            (copy(AudioOut::None), 2, "-c:v copy -bsf:v filter_units=remove_types=9".to_owned()),
             (
                 encode(Effort::Ultrafast, Some(500)),
                 1,
@@ -329,7 +360,8 @@ mod tests {
             ),
         ] {
             let spec = spec("rtsp://cam/1", Settings { threads, nice: 7, ..Settings::default() });
-            let built = command(&spec, &choice, &ffmpeg(RtspTimeout::Timeout), Path::new("/s"));
+            let way = Way::software();
+            let built = command(&spec, &choice, &way, &ffmpeg(RtspOptions::InScript), Path::new("/s"));
             assert_eq!(
                 built.args.join(" "),
                 format!(
@@ -341,6 +373,60 @@ mod tests {
                 )
             );
             assert_eq!(built.nice, 7);
+        }
+    }
+
+    #[test]
+    fn the_golden_command_of_each_hardware_encoder() {
+        const SCALED: &str = "-vf fps=10,scale=trunc(min(640\\,iw)/2)*2:-2";
+        const RATE: &str = "-g 20 -bf 0 -b:v 1350k -maxrate 1500k -bufsize 1500k";
+        for (encoder, low_power, globals, suffix, codec) in [
+            (
+                Encoder::Vaapi,
+                false,
+                "-init_hw_device vaapi=hw:/dev/dri/renderD128 -filter_hw_device hw ",
+                ",format=nv12,hwupload",
+                "h264_vaapi",
+            ),
+            (
+                Encoder::Vaapi,
+                true,
+                "-init_hw_device vaapi=hw:/dev/dri/renderD128 -filter_hw_device hw ",
+                ",format=nv12,hwupload",
+                "h264_vaapi -low_power 1",
+            ),
+            (
+                Encoder::Qsv,
+                false,
+                "-init_hw_device vaapi=card:/dev/dri/renderD128 -init_hw_device qsv=hw@card -filter_hw_device hw ",
+                ",format=nv12,hwupload=extra_hw_frames=16",
+                "h264_qsv -preset veryfast -async_depth 1",
+            ),
+            (Encoder::Nvenc, false, "", "", "h264_nvenc -preset p1 -tune ll -pix_fmt yuv420p"),
+            (Encoder::V4l2m2m, false, "", "", "h264_v4l2m2m -pix_fmt yuv420p"),
+            (Encoder::Rkmpp, false, "", "", "h264_rkmpp -pix_fmt nv12"),
+        ] {
+            let node = matches!(encoder, Encoder::Vaapi | Encoder::Qsv).then(|| "/dev/dri/renderD128".into());
+            let way = Way { encoder, node, low_power };
+            let spec = spec("rtsp://cam/1", Settings::default());
+            let choice = encode(Effort::Veryfast, Some(1500));
+            let built = command(&spec, &choice, &way, &ffmpeg(RtspOptions::InScript), Path::new("/s"));
+            assert_eq!(
+                built.args.join(" "),
+                format!(
+                    "-hide_banner -nostats -loglevel repeat+level+verbose -dts_error_threshold 5 {globals}\
+                     -f concat -safe 0 -protocol_whitelist file,rtp,rtsp,tcp,udp -i /dev/fd/SCRIPT \
+                     -map 0:v:0 -map 0:a:0? {SCALED}{suffix} -c:v {codec} {RATE} -c:a aac -b:a 64k -ac 2 \
+                     -max_interleave_delta 1000000 -f hls -hls_time 3.600 -hls_list_size 16 \
+                     -hls_segment_filename /s/seg_%06d.ts \
+                     -hls_flags independent_segments+omit_endlist+program_date_time+temp_file /s/index.m3u8"
+                )
+            );
+            let copied = |way| {
+                let copy = copy(AudioOut::Copy);
+                command(&spec, &copy, &way, &ffmpeg(RtspOptions::InScript), Path::new("/s")).args
+            };
+            assert_eq!(copied(way), copied(Way::software()), "a copy needs no device");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the installed ffmpeg can do, asked once at start. Never guessed from its version.
+//! What the installed ffmpeg can do, asked once at start and not guessed from its version.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -13,28 +13,21 @@ pub struct Capabilities {
     pub path: PathBuf,
     /// As it prints it; for people only.
     pub version: String,
-    pub rtsp_timeout: RtspTimeout,
+    pub rtsp_options: RtspOptions,
     /// `drawtext` works here, so the test pattern can show the wall clock.
     pub draws_text: bool,
     /// Names of its H.264 encoders, for `check`.
     pub h264_encoders: Vec<String>,
 }
 
-/// The RTSP demuxer's I/O timeout: its name changed, and the old name came to mean another thing.
+/// How an RTSP camera's options reach ffmpeg, beside its secret URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RtspTimeout {
-    /// Up to 4.x, where `-timeout` means "listen".
-    Stimeout,
-    Timeout,
-}
-
-impl RtspTimeout {
-    pub fn option(self) -> &'static str {
-        match self {
-            Self::Stimeout => "stimeout",
-            Self::Timeout => "timeout",
-        }
-    }
+pub enum RtspOptions {
+    /// Up to 4.4: scripts know no options. The transport is a part of the URL, and a camera that falls silent is noticed
+    /// by its missing segments.
+    InUrl,
+    /// From 5.0: ffconcat's `option`.
+    InScript,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -50,11 +43,13 @@ pub enum FfmpegError {
     #[error("{path} ({version}) lacks {what}; install the distribution's full ffmpeg")]
     Lacks { path: String, version: String, what: &'static str },
     #[error(
-        "{path} ({version}) is older than ffmpeg 5.0 and can't take a camera's options from where its password is safe; install a newer one (Debian 12, Ubuntu 24.04 and later have it, and there are static builds) or set `ffmpeg:` to its path"
+        "{path} ({version}) is older than ffmpeg 4.4; install a newer one (Debian 12, Ubuntu 22.04 and later have it, and there are static builds) or set `ffmpeg:` to its path"
     )]
     Old { path: String, version: String },
 }
 
+/// Of the releases.
+const OLDEST: (u32, u32) = (4, 4);
 const TRIES: u32 = 3;
 const ANSWER_TIME: Duration = Duration::from_secs(20);
 
@@ -78,12 +73,12 @@ pub async fn detect(path: Option<&Path>) -> Result<Capabilities, FfmpegError> {
     if !h264_encoders.iter().any(|name| name == "libx264") {
         return Err(lacks("the libx264 encoder"));
     }
-    let rtsp_timeout = rtsp_timeout(&rtsp).ok_or_else(|| lacks("the RTSP demuxer"))?;
-    // 5.0 dropped the old name and gave ffconcat scripts their `option`. Builds from a checkout have no version to compare.
-    if rtsp_timeout == RtspTimeout::Stimeout {
+    let rtsp_options = rtsp_options(&rtsp).ok_or_else(|| lacks("the RTSP demuxer"))?;
+    // The only question that the options don't answer. Builds from a checkout tell no number, and are newer.
+    if number_of(&version).is_some_and(|number| number < OLDEST) {
         return Err(FfmpegError::Old { path: path.display().to_string(), version });
     }
-    Ok(Capabilities { path: path.to_owned(), version, rtsp_timeout, draws_text, h264_encoders })
+    Ok(Capabilities { path: path.to_owned(), version, rtsp_options, draws_text, h264_encoders })
 }
 
 /// A box that is short of memory may kill an ffmpeg that only answers a question: it is asked again.
@@ -128,12 +123,19 @@ fn version_of(text: &str) -> String {
     first.strip_prefix("ffmpeg version ").unwrap_or(first).split(' ').next().unwrap_or_default().to_owned()
 }
 
-fn rtsp_timeout(help: &str) -> Option<RtspTimeout> {
+/// `5.1.9-0+deb12u1` is (5, 1), `n4.4` (4, 4).
+fn number_of(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.strip_prefix('n').unwrap_or(version).splitn(3, |c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// 5.0 dropped an option of the RTSP demuxer and gave scripts theirs.
+fn rtsp_options(help: &str) -> Option<RtspOptions> {
     let has = |option: &str| help.lines().any(|line| line.trim_start().starts_with(option));
     if has("-stimeout ") {
-        return Some(RtspTimeout::Stimeout);
+        return Some(RtspOptions::InUrl);
     }
-    has("-timeout ").then_some(RtspTimeout::Timeout)
+    has("-timeout ").then_some(RtspOptions::InScript)
 }
 
 fn h264_encoders(listing: &str) -> Vec<String> {
@@ -154,10 +156,27 @@ mod tests {
     const RTSP_5: &str = "Demuxer rtsp [RTSP input]:\nRTSP demuxer AVOptions:\n  -rtsp_transport    <flags>      .D.......\n  -timeout           <int64>      .D....... set timeout (in microseconds) of socket I/O operations (from 0 to I64_MAX) (default 0)\n";
 
     #[test]
-    fn the_timeout_goes_by_the_name_that_means_it() {
-        assert_eq!(rtsp_timeout(RTSP_4), Some(RtspTimeout::Stimeout));
-        assert_eq!(rtsp_timeout(RTSP_5), Some(RtspTimeout::Timeout));
-        assert_eq!(rtsp_timeout("Unknown format 'rtsp'."), None);
+    fn where_the_options_go_is_told_by_the_demuxer() {
+        assert_eq!(rtsp_options(RTSP_4), Some(RtspOptions::InUrl));
+        assert_eq!(rtsp_options(RTSP_5), Some(RtspOptions::InScript));
+        assert_eq!(rtsp_options("Unknown format 'rtsp'."), None);
+    }
+
+    #[test]
+    fn releases_have_numbers_and_checkouts_none() {
+        for (version, number) in [
+            ("4.2.7-0ubuntu0.1", Some((4, 2))),
+            ("4.4.2-0ubuntu0.22.04.1", Some((4, 4))),
+            ("n7.1", Some((7, 1))),
+            ("8.0", Some((8, 0))),
+            ("10.0.1", Some((10, 0))),
+            ("N-109541-gc1d5cd5ff7", None),
+            ("git-2023-01-01-abcdef", None),
+            ("", None),
+        ] {
+            assert_eq!(number_of(version), number, "{version}");
+        }
+        assert!((4, 3) < OLDEST && (4, 4) >= OLDEST && (10, 0) >= OLDEST);
     }
 
     #[test]

@@ -35,6 +35,8 @@ const WATCH_AGAIN: Duration = Duration::from_secs(60);
 /// tells when it began.
 const SLOW_START: Duration = Duration::from_secs(6);
 const BURST: Duration = Duration::from_millis(250);
+/// For the picture's next frame, which tells whether it is the sound alone that jumps.
+const NEXT_FRAME: Duration = Duration::from_millis(1500);
 /// For the last lines of a child that has ended.
 const LAST_WORDS_TIME: Duration = Duration::from_millis(500);
 
@@ -54,7 +56,7 @@ impl FfmpegRun {
         bell: Bell,
         workshop: Arc<Workshop>,
         fitness: Fitness,
-        acquaintance: Option<Acquaintance>,
+        acquaintance: Acquaintance,
     ) -> Self {
         let (events_out, events) = mpsc::channel(64);
         let (halts, halts_in) = mpsc::channel(8);
@@ -67,6 +69,7 @@ impl FfmpegRun {
             words: LastWords::default(),
             fitness,
             acquaintance,
+            sound_judged_at: None,
             halted: false,
             excess: None,
             workshop,
@@ -109,7 +112,9 @@ struct Driver {
     stderr: Lines<ChildStderr>,
     words: LastWords,
     fitness: Fitness,
-    acquaintance: Option<Acquaintance>,
+    acquaintance: Acquaintance,
+    /// The sound jumps; perhaps the picture follows until then.
+    sound_judged_at: Option<Instant>,
     /// We asked it to end.
     halted: bool,
     /// The camera's spool was larger than its share.
@@ -159,6 +164,7 @@ impl Driver {
                 status = self.child.wait() => break status,
                 Some(line) = self.stderr.next(), if !self.stderr.is_over() => self.heed(&line).await,
                 Some(how) = halts.recv() => self.halt(how).await,
+                () = clock::sleep_until(self.sound_judged_at) => self.judge_sound().await,
                 () = bell.ring() => self.look().await,
                 _ = tick.tick() => self.look().await,
                 _ = watch_again.tick(), if !bell.is_watched() => {
@@ -177,12 +183,24 @@ impl Driver {
             // What is finished until now is still good.
             self.look().await;
             self.unfit(cause).await;
+        } else if self.fitness.sound_jumps() && self.sound_judged_at.is_none() {
+            self.sound_judged_at = Some(clock::now() + NEXT_FRAME);
+        }
+    }
+
+    /// The picture did not jump with the sound: that alone is at fault.
+    async fn judge_sound(&mut self) {
+        self.sound_judged_at = None;
+        if let Some(cause) = self.fitness.give_up_sound() {
+            self.acquaintance.sound_failed(clock::now());
+            self.look().await;
+            self.unfit(cause).await;
         }
     }
 
     async fn unfit(&self, cause: Cause) {
         if cause == Cause::StreamChanged {
-            self.acquaintance.iter().for_each(Acquaintance::forget);
+            self.acquaintance.forget();
         }
         let _ = self.events.send(EngineEvent::Unfit(cause)).await;
     }
@@ -220,15 +238,16 @@ impl Driver {
         let News { events, used } = news.unwrap_or_default();
         self.keep_within_share(used);
         for event in events {
-            let mut cause = None;
+            let mut outgrown = None;
             if let EngineEvent::Segment(segment) = &event {
                 self.words.all_is_well();
-                cause = self.fitness.see(segment.duration);
+                outgrown = self.fitness.see(segment.duration);
             }
             // Nobody listens: this driver is about to be dropped.
             let _ = self.events.send(event).await;
-            if let Some(cause) = cause {
-                self.unfit(cause).await;
+            if let Some(gop) = outgrown {
+                self.acquaintance.outgrow(clock::now(), gop);
+                self.unfit(Cause::StreamChanged).await;
             }
         }
     }
@@ -270,6 +289,9 @@ impl Driver {
                 None => other,
             },
         };
+        if !self.fitness.is_of_copy() {
+            self.acquaintance.doubt(clock::now());
+        }
         let mut last_words = self.words.into_lines();
         last_words.extend(self.excess.map(Excess::in_words));
         let exit = Exit {

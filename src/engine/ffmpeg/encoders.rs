@@ -169,14 +169,18 @@ impl Finding {
         matches!(self, Self::Works(_))
     }
 
-    /// For people, where `settings.encoder` asks for exactly this one.
+    /// For people; `None`: it works.
+    pub fn why_not(&self) -> Option<String> {
+        match self {
+            Self::Works(_) => None,
+            Self::Fails { encoder, why } => Some(format!("{encoder} does not work here ({why})")),
+            Self::NotListed(encoder) => Some(format!("{encoder} is not in this ffmpeg")),
+        }
+    }
+
+    /// The same where `settings.encoder` asks for exactly this one.
     pub fn complaint(&self) -> Option<String> {
-        let (encoder, why) = match self {
-            Self::Works(_) => return None,
-            Self::Fails { encoder, why } => (encoder, format!("does not work here ({why})")),
-            Self::NotListed(encoder) => (encoder, "is not in this ffmpeg".to_owned()),
-        };
-        Some(format!("settings.encoder: {encoder} {why}"))
+        self.why_not().map(|why| format!("settings.encoder: {why}"))
     }
 }
 
@@ -232,7 +236,7 @@ fn ways(encoder: Encoder, nodes: &[PathBuf]) -> Result<Vec<Way>, String> {
 /// For one way; a driver that hangs is not waited for.
 const TRIAL_TIME: Duration = Duration::from_secs(10);
 /// For all trials of one question.
-const ALL_TIME: Duration = Duration::from_secs(30);
+pub(super) const ALL_TIME: Duration = Duration::from_secs(30);
 const TRIAL_GOP: u32 = 5;
 const TRIAL_GOPS: u32 = 3;
 /// Far more than so few frames can be.
@@ -272,7 +276,7 @@ impl Bench<'_> {
         findings
     }
 
-    async fn try_until(&self, encoder: Encoder, until: Instant) -> Finding {
+    pub(super) async fn try_until(&self, encoder: Encoder, until: Instant) -> Finding {
         if !self.ffmpeg.h264_encoders.iter().any(|name| name == encoder.ffmpeg_name()) {
             return Finding::NotListed(encoder);
         }

@@ -4,11 +4,14 @@ mod acquaintance;
 pub mod argv;
 pub mod capabilities;
 mod drive;
+mod encoder_use;
 pub mod encoders;
 pub mod probe;
 mod process;
 pub mod stderr;
+mod still;
 mod tail;
+mod trials;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -20,16 +23,23 @@ use async_trait::async_trait;
 use super::spool::note::Note;
 use super::spool::root::{CameraSpool, RunFolder, SpoolError};
 use super::spool::watch::SpoolWatch;
-use super::{Engine, EngineError, Run, StreamSpec};
-use crate::domain::choice::decide;
+use super::{Engine, EngineError, Exit, Run, StreamSpec};
+use crate::clock;
+use crate::domain::choice::{Choice, VideoOut, decide};
 use crate::domain::ids::RunId;
+use crate::domain::lifecycle::Cause;
+use crate::domain::media::Media;
 use crate::sys::child::Spawner;
 
 use acquaintance::ProbeRun;
 pub use acquaintance::{Acquaintance, Known};
 use capabilities::Capabilities;
+pub use encoder_use::EncoderUse;
+use encoders::Way;
 use stderr::Fitness;
+pub use still::FfmpegStills;
 use tail::Tail;
+pub use trials::Trials;
 
 /// What all cameras' engines share.
 #[derive(Debug)]
@@ -43,11 +53,11 @@ pub struct Workshop {
 }
 
 /// Whether an engine asks what its camera sends.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sight {
     Blind,
-    Looks(Acquaintance),
-    Knows(Acquaintance),
+    Looks,
+    Knows,
 }
 
 /// One camera's engine.
@@ -56,25 +66,56 @@ pub struct FfmpegEngine {
     workshop: Arc<Workshop>,
     spec: StreamSpec,
     sight: Sight,
+    encoder: EncoderUse,
+    acquaintance: Acquaintance,
+    /// What the camera sends, where that matters, and what is made of it.
+    media: Option<Media>,
+    choice: Choice,
+    /// Its sound would end the runs.
+    is_muted: bool,
     /// Claimed at the first run: a camera whose spool is taken must not keep the others from starting.
     spool: Arc<Mutex<Option<CameraSpool>>>,
     note: Note,
 }
 
 impl FfmpegEngine {
-    /// Of a camera whose media need not be known.
+    /// Of a camera that nothing is known of.
     pub fn new(workshop: Arc<Workshop>, spec: StreamSpec) -> Self {
-        Self { workshop, spec, sight: Sight::Blind, spool: Arc::default(), note: Note::default() }
+        Self::acquainted(workshop, spec, Acquaintance::default())
     }
 
-    /// Looks what the camera sends, if that is not known, and is outgrown then; else streams, and is outgrown when the
-    /// camera sends something else.
+    /// The same with another encoder than x264.
+    #[must_use]
+    pub fn encoding_with(self, encoder: EncoderUse) -> Self {
+        Self { encoder, ..self }
+    }
+
+    /// Where it matters what the camera sends: looks, if that is not known, and is outgrown then; else streams, and is
+    /// outgrown when the camera sends something else. In any case it is outgrown when the sound has to go, or may come
+    /// back.
     pub fn acquainted(workshop: Arc<Workshop>, spec: StreamSpec, acquaintance: Acquaintance) -> Self {
         let sight = match acquaintance.known() {
-            Known::Nothing => Sight::Looks(acquaintance),
-            Known::Media(_) | Known::Unreadable => Sight::Knows(acquaintance),
+            _ if !spec.settings.wish().depends_on_media() => Sight::Blind,
+            Known::Nothing => Sight::Looks,
+            Known::Media(_) | Known::Unreadable => Sight::Knows,
         };
-        Self { sight, ..Self::new(workshop, spec) }
+        let media = acquaintance.media().filter(|_| sight == Sight::Knows);
+        let is_muted = !acquaintance.has_sound(clock::now());
+        let choice = decide(&spec.settings.wish(), media.as_ref());
+        let choice = if is_muted { choice.without_sound() } else { choice };
+        let (spool, note) = (Arc::default(), Note::default());
+        let encoder = EncoderUse::software();
+        Self { workshop, spec, sight, encoder, acquaintance, media, choice, is_muted, spool, note }
+    }
+
+    /// `None`: it has to look first.
+    pub fn chosen(&self) -> Option<&Choice> {
+        Some(&self.choice).filter(|_| self.sight != Sight::Looks)
+    }
+
+    /// What it would do now, before a look as if nothing could be told.
+    pub fn choice(&self) -> &Choice {
+        &self.choice
     }
 
     /// Off the runtime's workers: a card may be slow, and other cameras must not wait for it.
@@ -105,22 +146,19 @@ impl FfmpegEngine {
 #[async_trait]
 impl Engine for FfmpegEngine {
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
-        let media = match &self.sight {
-            Sight::Looks(acquaintance) => {
-                let (workshop, source) = (self.workshop.clone(), self.spec.source.clone());
-                return Ok(Box::new(ProbeRun::start(workshop, source, acquaintance.clone())));
-            }
-            Sight::Knows(acquaintance) => acquaintance.media(),
-            Sight::Blind => None,
-        };
+        let (workshop, acquaintance) = (self.workshop.clone(), self.acquaintance.clone());
+        if self.sight == Sight::Looks {
+            return Ok(Box::new(ProbeRun::start(workshop, self.spec.source.clone(), acquaintance)));
+        }
         let folder = self.run_folder(run).await?;
-        let choice = decide(&self.spec.settings.wish(), media.as_ref());
-        let command = argv::command(&self.spec, &choice, &self.workshop.capabilities, folder.path());
-        let process = process::start(&self.workshop, &command, Stdio::null()).await?;
-        let bell = self.workshop.watch.bell(folder.path());
-        let fitness = Fitness::new(&choice, media.as_ref());
-        let acquaintance = if let Sight::Knows(known) = &self.sight { Some(known.clone()) } else { None };
-        let workshop = self.workshop.clone();
+        let way = match self.choice.video {
+            VideoOut::Copy | VideoOut::CopyH265 => Way::software(),
+            VideoOut::Encode(_) => self.encoder.start(),
+        };
+        let command = argv::command(&self.spec, &self.choice, &way, &workshop.capabilities, folder.path());
+        let process = process::start(&workshop, &command, Stdio::null()).await?;
+        let bell = workshop.watch.bell(folder.path());
+        let fitness = Fitness::new(&self.choice, self.media.as_ref());
         let tail = Tail::new(run, folder.path(), self.spec.settings.segment_type);
         Ok(Box::new(drive::FfmpegRun::start(tail, process, folder, bell, workshop, fitness, acquaintance)))
     }
@@ -131,11 +169,25 @@ impl Engine for FfmpegEngine {
     }
 
     fn is_outgrown(&self) -> bool {
-        match &self.sight {
-            Sight::Looks(acquaintance) => acquaintance.known() != Known::Nothing,
-            Sight::Knows(acquaintance) => acquaintance.known() == Known::Nothing,
+        let is_known = self.acquaintance.known() != Known::Nothing;
+        let sees_otherwise = match self.sight {
+            Sight::Looks => is_known,
+            Sight::Knows => !is_known,
             Sight::Blind => false,
-        }
+        };
+        sees_otherwise || self.is_muted == self.acquaintance.has_sound(clock::now())
+    }
+
+    fn ended(&self, exit: &Exit, cause: Cause) -> bool {
+        self.encoder.ended(exit, cause)
+    }
+
+    async fn renewal(&self) {
+        self.encoder.renewal().await;
+    }
+
+    fn mode(&self) -> Option<String> {
+        self.chosen().map(|choice| choice.mode(&self.encoder.in_words()))
     }
 
     fn note(&self) -> Note {

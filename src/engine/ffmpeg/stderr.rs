@@ -127,6 +127,19 @@ fn head(line: &str) -> Option<(&str, &str)> {
     }
 }
 
+/// Which of the input's streams a jump is said of: `DTS 1051136, next:5696000 st:1 invalid dropping`.
+fn jumping_stream(line: &str) -> Option<u32> {
+    let (_, stream) = line.rsplit_once(" st:")?;
+    stream.split(' ').next()?.parse().ok()
+}
+
+/// Which of the input's streams is the picture: `[info]   Stream #0:1(eng): Video: …`, and no deeper, as below that
+/// the camera speaks.
+fn picture_stream(line: &str) -> Option<u32> {
+    let (stream, _) = line.strip_prefix("[info]   Stream #0:")?.split_once(": Video: ")?;
+    stream.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// `-dts_error_threshold` at work: said of every packet from then on.
 fn is_jump(line: &str) -> bool {
     line.contains("invalid dropping") && is_chatter(line) == Some(false)
@@ -144,6 +157,10 @@ pub struct Fitness {
     /// Of a copied stream, and how many segments were longer.
     target_duration_s: Option<u64>,
     overlong: u32,
+    cut_after: Duration,
+    /// The picture's place in the input.
+    picture_at: Option<u32>,
+    sound_jumps: bool,
     told: bool,
 }
 
@@ -157,12 +174,28 @@ impl Fitness {
             VideoOut::Encode(encoding) => (encoding.width, None),
         };
         let expected = media.map(|media| (media.clone(), Report::default()));
-        Self { wanted_width, encoded: None, expected, target_duration_s, overlong: 0, told: false }
+        let cut_after = choice.cut_after;
+        Self {
+            wanted_width,
+            encoded: None,
+            expected,
+            target_duration_s,
+            overlong: 0,
+            cut_after,
+            picture_at: None,
+            sound_jumps: false,
+            told: false,
+        }
     }
 
     /// `Some` once.
     pub fn hear(&mut self, line: &str) -> Option<Cause> {
+        self.picture_at = self.picture_at.or_else(|| picture_stream(line));
         let cause = if is_jump(line) {
+            if self.is_of_sound(line) {
+                self.sound_jumps = true;
+                return None;
+            }
             Cause::ClockJumped
         } else if self.is_another_camera(line) {
             Cause::StreamChanged
@@ -176,10 +209,31 @@ impl Fitness {
         self.once(cause)
     }
 
-    /// A segment was cut. `Some` once.
-    pub fn see(&mut self, duration: Duration) -> Option<Cause> {
+    pub fn is_of_copy(&self) -> bool {
+        self.target_duration_s.is_some()
+    }
+
+    /// The timestamps of the sound jump; if the whole camera's do, those of the picture follow with its next frame.
+    pub fn sound_jumps(&self) -> bool {
+        self.sound_jumps
+    }
+
+    /// They did not follow. `Some` once.
+    pub fn give_up_sound(&mut self) -> Option<Cause> {
+        self.once(Cause::SoundJumped)
+    }
+
+    fn is_of_sound(&self, line: &str) -> bool {
+        self.picture_at.zip(jumping_stream(line)).is_some_and(|(picture, jumping)| picture != jumping)
+    }
+
+    /// A segment was cut. `Some` once, when too many were too long: how long its last GOP is at least.
+    pub fn see(&mut self, duration: Duration) -> Option<Duration> {
         self.overlong += u32::from(rounded_s(duration) > self.target_duration_s?);
-        if self.overlong > MOST_OVERLONG { self.once(Cause::StreamChanged) } else { None }
+        if self.overlong <= MOST_OVERLONG {
+            return None;
+        }
+        self.once(Cause::StreamChanged).map(|_| duration.saturating_sub(self.cut_after))
     }
 
     fn once(&mut self, cause: Cause) -> Option<Cause> {
@@ -230,7 +284,8 @@ pub fn blames_encoder(line: &str) -> bool {
         "Error submitting video frame to the encoder",
         "Video encoding failed",
     ];
-    error(line).is_some_and(|(speaker, text)| {
+    // libva tells its search for a driver as errors: `iHD_drv_video.so init failed`, and then another one works.
+    error(line).filter(|(_, text)| !text.starts_with("libva: ")).is_some_and(|(speaker, text)| {
         SPEAKERS.iter().any(|name| speaker.contains(name)) || TEXTS.iter().any(|said| text.starts_with(said))
     })
 }
@@ -279,7 +334,8 @@ mod tests {
         let mut fitness = Fitness::new(&choice, None);
         let mut see = |ms| fitness.see(Duration::from_millis(ms));
         assert_eq!((see(2_400), see(9_000), see(2_000)), (None, None, None));
-        assert_eq!((see(4_000), see(4_000)), (Some(Cause::StreamChanged), None));
+        // It is cut after 1.8 s.
+        assert_eq!((see(4_000), see(4_000)), (Some(Duration::from_millis(2_200)), None));
         assert_eq!((0..9).find_map(|_| self::fitness().see(Duration::from_secs(9))), None, "it is encoded");
     }
 
@@ -300,6 +356,7 @@ mod tests {
         }
         for line in [
             "[h264_nvenc @ 0x5] [warning] a word",
+            "[AVHWDeviceContext @ 0x5] [error] libva: /usr/lib/x86_64-linux-gnu/dri/iHD_drv_video.so init failed",
             "[vost#0:0/h264_nvenc @ 0x5] [error] Error submitting a packet to the muxer: No space left on device",
             "[h264 @ 0x5] [error] concealing 12 DC errors",
             "[h264_mp4toannexb @ 0x5] [error] Invalid NAL unit size",
@@ -395,6 +452,33 @@ mod tests {
         let jump = "[warning] DTS 6206401, next:8960011 st:0 invalid dropping";
         assert_eq!(fitness.hear(jump), Some(Cause::ClockJumped));
         assert_eq!(fitness.hear(jump), None);
+    }
+
+    #[test]
+    fn a_jump_of_the_sound_alone_is_another_matter() {
+        let sound = "[warning] DTS 1051136, next:5696000 st:1 invalid dropping";
+        let picture = "[warning] PTS 6206401, next:8960011 invalid dropping st:0";
+        let jumping = || {
+            let mut fitness = fitness();
+            fitness.hear("[info]   Stream #0:0: Video: h264 (Main), yuv420p, 320x240, 10 fps");
+            assert!(!fitness.sound_jumps());
+            assert_eq!((fitness.hear(sound), fitness.sound_jumps()), (None, true));
+            fitness
+        };
+        let (mut of_sound, mut of_all) = (jumping(), jumping());
+        assert_eq!(of_all.hear(picture), Some(Cause::ClockJumped));
+        assert_eq!(of_all.give_up_sound(), None, "the run is over");
+        assert_eq!((of_sound.give_up_sound(), of_sound.hear(picture)), (Some(Cause::SoundJumped), None));
+        // Sound may come first, and output streams are described in the same words.
+        let mut swapped = fitness();
+        for line in
+            ["Stream #0:0: Audio: aac", "Stream #0:1[0x100](eng): Video: h264", "Stream #0:0: Video: h264"]
+        {
+            swapped.hear(&format!("[info]   {line}"));
+        }
+        assert_eq!((swapped.hear(sound), swapped.hear(picture)), (Some(Cause::ClockJumped), None));
+        // What nobody described is taken for the picture.
+        assert_eq!(fitness().hear(sound), Some(Cause::ClockJumped));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Thousands of random scripts of slow, failing, lying and reordering stores, and examples.
 
 mod bucket;
+mod disowned;
 mod duel;
 mod init;
 mod interval;

@@ -186,7 +186,7 @@ fn what_was_sent_is_listed_later_only_if_nobody_swept_it_meanwhile() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 50, ..ProptestConfig::default() })]
 
     #[test]
     fn agents_of_other_plans_take_over_from_each_other(

@@ -208,7 +208,7 @@ fn plan_for(keep: usize) -> Plan {
 
 #[test]
 fn an_uplink_too_slow_for_the_stream_still_carries_what_it_can() {
-    for keep in 3..=10 {
+    for keep in [3, 5, 10] {
         for of_bitrate in [1.2, 0.95, 0.8, 0.5, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05] {
             for (spread, socket_buffer) in [(0.0, 0.0), (0.3, 0.0), (0.3, MEAN_BYTES as f64)] {
                 let mut link = Link::new(keep, of_bitrate, spread);

@@ -147,9 +147,11 @@ impl Measure {
         let cut_off = before.max(after);
         let span = |micros: i64| Duration::from_micros(u64::try_from(micros).unwrap_or_default());
         if self.keys.count < 2 {
-            return Keyframes { longest: None, watched: span(cut_off) };
+            return Keyframes { longest: None, watched: span(cut_off), vary: false };
         }
-        Keyframes { longest: Some(span(self.keys.longest.max(cut_off))), watched: span(watched) }
+        let longest = self.keys.longest.max(cut_off);
+        let vary = self.keys.vary() || cut_off > self.keys.longest + ALIKE;
+        Keyframes { longest: Some(span(longest)), watched: span(watched), vary }
     }
 }
 
@@ -165,6 +167,13 @@ impl Keys {
         }
         self.last = mark;
         self.count = self.count.saturating_add(1);
+    }
+
+    fn vary(&self) -> bool {
+        // Many a camera begins a GOP for a new viewer, which its own rhythm then cuts short.
+        let begun_for_us =
+            self.count == ENOUGH_KEYFRAMES && self.first.at <= ALIKE && self.newest == self.longest;
+        self.count >= ENOUGH_KEYFRAMES && !self.are_regular && !begun_for_us
     }
 }
 
@@ -236,6 +245,27 @@ mod tests {
         assert_eq!(millis(measured(176, &[0, 25, 125, 150]).keyframes()), (Some(4_000), 7_000));
         assert_eq!(millis(measured(176, &[0, 25, 50]).keyframes()), (Some(5_000), 7_000));
         assert_eq!(millis(measured(176, &[125, 150]).keyframes()), (Some(5_000), 7_000));
+    }
+
+    #[test]
+    fn gops_vary_if_the_last_ones_are_not_alike() {
+        for (frames, keys, vary) in [
+            (101, &[0, 50, 100][..], false),
+            (150, &[50, 100], false),
+            (176, &[50, 100], true),
+            // A new viewer may get a short one first.
+            (136, &[0, 10, 60, 110], false),
+            (176, &[0, 40, 140], false),
+            (176, &[40, 60, 160], true),
+            (151, &[0, 25, 100, 125], true),
+            (201, &[0, 75, 100, 200], true),
+            // What was cut off was longer.
+            (176, &[125, 150], true),
+            (125, &[60, 85, 110], true),
+            (201, &[], false),
+        ] {
+            assert_eq!(measured(frames, keys).keyframes().vary, vary, "{keys:?}");
+        }
     }
 
     #[test]

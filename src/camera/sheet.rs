@@ -1,0 +1,238 @@
+//! `status.json`, what players should know of a stream before they play it: written when the agent publishes it, and
+//! when it says something else. Not in time with the stream: each write costs money, and the playlist tells of that.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::calls::{Calls, failure};
+use super::publisher::{Publisher, renewed};
+use super::status::{CameraStatus, StatusSender};
+use super::trouble::Trouble;
+use crate::clock;
+use crate::config::model::Settings;
+use crate::domain::choice::Choice;
+use crate::domain::dice::Dice;
+use crate::domain::ids::CameraId;
+use crate::domain::pauses::Pauses;
+use crate::domain::profile::{Playing, Profile};
+use crate::store::StoreError;
+
+/// Counts up when a reader of older ones would go wrong.
+const VERSION: u32 = 1;
+
+/// Public, as the stream is: no address of a camera, and nothing else that is secret.
+#[derive(Debug, Clone, Serialize)]
+pub struct Sheet {
+    version: u32,
+    camera: String,
+    /// The preset that is nearest to the stream's segments.
+    profile: &'static str,
+    target_duration_s: u64,
+    segment_duration_ms: u64,
+    player: Player,
+    mode: String,
+}
+
+/// By hls.js's names, but for the last.
+#[derive(Debug, Clone, Serialize)]
+struct Player {
+    live_sync_duration_count: u32,
+    live_max_latency_duration_count: u32,
+    max_live_sync_playback_rate: f64,
+    /// There are no partial segments.
+    low_latency: bool,
+}
+
+impl Sheet {
+    pub fn new(camera: &CameraId, settings: &Settings, choice: &Choice) -> Self {
+        let profile = Profile::nearest(choice.segment_duration);
+        let listed_s = choice.segment_duration.as_secs_f64() * settings.segments_to_keep as f64;
+        let Playing {
+            live_sync_duration_count,
+            live_max_latency_duration_count,
+            max_live_sync_playback_rate,
+        } = profile.playing((listed_s / choice.target_duration_s.max(1) as f64) as u32);
+        Self {
+            version: VERSION,
+            camera: camera.to_string(),
+            profile: profile.name(),
+            target_duration_s: choice.target_duration_s,
+            segment_duration_ms: u64::try_from(choice.segment_duration.as_millis()).unwrap_or(u64::MAX),
+            player: Player {
+                live_sync_duration_count,
+                live_max_latency_duration_count,
+                max_live_sync_playback_rate,
+                low_latency: false,
+            },
+            mode: choice.why.clone(),
+        }
+    }
+
+    fn render(&self, name: &str) -> Bytes {
+        #[derive(Serialize)]
+        struct Named<'a> {
+            #[serde(flatten)]
+            sheet: &'a Sheet,
+            name: &'a str,
+        }
+        // Plain fields only: that can't fail.
+        serde_json::to_vec(&Named { sheet: self, name }).unwrap_or_default().into()
+    }
+}
+
+/// What a supervisor publishes of its stream.
+#[derive(Debug)]
+pub struct Posting {
+    pub sheet: Sheet,
+    /// The camera's: it may change while the stream goes on.
+    pub name: watch::Receiver<String>,
+}
+
+/// Keeps the sheet in the store for as long as it is polled.
+pub(super) fn keep_posted(
+    posting: Option<Posting>,
+    publisher: &Publisher,
+    status: &StatusSender,
+    seed: u64,
+) -> impl Future<Output = Infallible> + Send + use<> {
+    let poster = posting.map(|posting| {
+        let calls = publisher.calls();
+        let renewals = calls.store.renewals();
+        let status = status.subscribe();
+        let pauses = Pauses::new(Dice::new(seed));
+        Poster { posting, calls, renewals, status, pauses, trouble: Trouble::default() }
+    });
+    async move {
+        match poster {
+            Some(poster) => poster.work().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+struct Poster {
+    posting: Posting,
+    calls: Calls,
+    renewals: Option<watch::Receiver<u64>>,
+    status: watch::Receiver<CameraStatus>,
+    pauses: Pauses,
+    trouble: Trouble,
+}
+
+impl Poster {
+    async fn work(mut self) -> Infallible {
+        loop {
+            let since = clock::now();
+            until(&mut self.status, |status| {
+                !status.progress.standing_back && status.playlist_stored.is_some_and(|at| at >= since)
+            })
+            .await;
+            self.post().await;
+            // Another agent that publishes the camera meanwhile writes its own.
+            tokio::select! {
+                () = until(&mut self.status, |status| status.progress.standing_back) => {}
+                () = changed(&mut self.posting.name) => {}
+            }
+        }
+    }
+
+    /// Until the store has it, or it is not this agent's to write any more.
+    async fn post(&mut self) {
+        loop {
+            let body = self.posting.sheet.render(&self.posting.name.borrow_and_update());
+            let answer = self.calls.put_sheet(body).await;
+            let Some(pause) = self.done(answer) else { return };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = until(&mut self.status, |status| status.progress.standing_back) => return,
+                () = mended(&mut self.renewals, &mut self.pauses) => {}
+            }
+        }
+    }
+
+    /// How long to wait before the next try, if it needs one.
+    fn done(&mut self, answer: Result<(), StoreError>) -> Option<Duration> {
+        let now = clock::now();
+        let Err(error) = answer else {
+            self.pauses.succeeded();
+            if let Some(report) = self.trouble.succeeded(now) {
+                tracing::info!(failures = report.failures, "status.json is stored again");
+            }
+            return None;
+        };
+        if let Some(report) = self.trouble.failed(now) {
+            let is_lasting = matches!(error, StoreError::Denied { .. } | StoreError::Rejected { .. });
+            let mend = is_lasting.then_some("let the storage take application/json");
+            let failures = report.failures;
+            tracing::warn!(%error, failures, mend, "status.json is not stored: players use their defaults");
+        }
+        Some(self.pauses.failed(failure(&error)))
+    }
+}
+
+/// New credentials may mend what failed.
+async fn mended(renewals: &mut Option<watch::Receiver<u64>>, pauses: &mut Pauses) {
+    loop {
+        renewed(renewals).await;
+        if pauses.renewed() {
+            return;
+        }
+    }
+}
+
+async fn until(status: &mut watch::Receiver<CameraStatus>, is: impl FnMut(&CameraStatus) -> bool) {
+    if status.wait_for(is).await.is_err() {
+        // Nobody writes it any more: the camera is about to end.
+        std::future::pending().await
+    }
+}
+
+async fn changed(name: &mut watch::Receiver<String>) {
+    if name.changed().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::choice::decide;
+
+    #[test]
+    fn a_sheet_says_what_a_player_needs() {
+        let settings = Settings::default();
+        let choice = decide(&settings.wish(), None);
+        let sheet = Sheet::new(&"cam_floor".parse().unwrap(), &settings, &choice);
+        let told: serde_json::Value = serde_json::from_slice(&sheet.render("Floor \"1\"")).unwrap();
+        let expected = serde_json::json!({
+            "version": 1, "camera": "cam_floor", "name": "Floor \"1\"", "profile": "balanced",
+            "target_duration_s": 2, "segment_duration_ms": 2000,
+            "player": {
+                "live_sync_duration_count": 2, "live_max_latency_duration_count": 8,
+                "max_live_sync_playback_rate": 1.04, "low_latency": false,
+            },
+            "mode": "re-encoding: to 854 pixels at 15 fps, as the settings say",
+        });
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn each_profile_has_its_own() {
+        for (profile, target_duration_s) in Profile::ALL.into_iter().zip([1, 1, 2, 6]) {
+            let (segment_duration, segments_to_keep) = profile.segments();
+            let settings =
+                Settings { segment_duration, segments_to_keep, target_fps: 16, ..Settings::default() };
+            let sheet = Sheet::new(&"cam".parse().unwrap(), &settings, &decide(&settings.wish(), None));
+            assert_eq!((sheet.profile, sheet.target_duration_s), (profile.name(), target_duration_s));
+            assert_eq!(sheet.player.live_sync_duration_count, 2, "{profile:?}");
+        }
+        let settings =
+            Settings { segment_duration: Duration::from_secs(6), segments_to_keep: 9, ..Settings::default() };
+        let sheet = Sheet::new(&"cam".parse().unwrap(), &settings, &decide(&settings.wish(), None));
+        assert_eq!(sheet.player.live_sync_duration_count, 3);
+    }
+}

@@ -1,0 +1,77 @@
+//! What players are told: written when there is something to play and when it changes, by who publishes.
+
+use super::*;
+
+/// The name in the store, and how often a sheet was put.
+fn told(store: &MemoryStore) -> (Option<String>, usize) {
+    let stored = store.snapshot().remove(&layout().sheet());
+    let name = stored.map(|stored| {
+        let sheet: serde_json::Value = serde_json::from_slice(&stored.body).unwrap();
+        sheet["name"].as_str().unwrap().to_owned()
+    });
+    let is_sheet = |record: &&crate::store::memory::Record| {
+        record.call.op == Op::Put && record.call.keys == [layout().sheet()]
+    };
+    (name, store.journal().iter().filter(is_sheet).count())
+}
+
+fn scene(store: Arc<MemoryStore>, name: &watch::Sender<String>) -> Scene {
+    Scene::planned([Act::Live], store, |engine, _| engine.name = Some(name.subscribe()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_written_once_and_again_when_it_changes() {
+    let name = watch::Sender::new("Floor".to_owned());
+    let store = Arc::<MemoryStore>::default();
+    let mut scene = scene(store.clone(), &name);
+    pass(S).await;
+    assert_eq!(told(&store), (None, 0), "nothing is live yet");
+    pass(3 * S).await;
+    assert_eq!(told(&store), (Some("Floor".into()), 1));
+    pass(3600 * S).await;
+    assert_eq!(told(&store).1, 1);
+    name.send_replace("Till".into());
+    pass(4 * S).await;
+    assert_eq!(told(&store), (Some("Till".into()), 2));
+    scene.stop.cancel();
+    scene.ends().await;
+    assert_eq!(told(&store), (Some("Till".into()), 2), "it stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_it_has_its_segments() {
+    let name = watch::Sender::new("Floor".to_owned());
+    let store = Arc::<MemoryStore>::default();
+    let no_json = || StoreError::Rejected { reason: "mime type application/json is not supported".into() };
+    store.on_call(move |call| match call.keys == [layout().sheet()] {
+        true => Outcome::refused(no_json()),
+        false => Outcome::ok(),
+    });
+    let scene = scene(store.clone(), &name);
+    pass(3600 * S).await;
+    let tries = told(&store).1;
+    assert!((8..=24).contains(&tries), "{tries} tries in an hour");
+    let progress = scene.progress();
+    assert!(progress.segments_published >= 1798 && progress.segments_given_up == 0, "{progress:?}");
+    assert_eq!(scene.status.borrow().storage_error, None);
+    scene.store.on_call(|_| Outcome::ok());
+    pass(600 * S).await;
+    assert_eq!(told(&store), (Some("Floor".into()), tries + 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_over_says_so_and_who_stands_back_is_silent() {
+    let store = Arc::<MemoryStore>::default();
+    let (one, other) = (watch::Sender::new("one".to_owned()), watch::Sender::new("other".to_owned()));
+    let mut first = scene(store.clone(), &one);
+    pass(30 * S).await;
+    let second = scene(store.clone(), &other);
+    pass(60 * S).await;
+    assert!(second.progress().standing_back);
+    assert_eq!(told(&store), (Some("one".into()), 1));
+    first.abort.cancel();
+    first.ends().await;
+    pass(60 * S).await;
+    assert!(!second.progress().standing_back);
+    assert_eq!(told(&store), (Some("other".into()), 2));
+}
