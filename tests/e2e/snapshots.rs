@@ -32,7 +32,7 @@ async fn pictures_of_a_copied_and_an_encoded_stream_lie_beside_their_playlists()
   storage: {{type: s3, bucket: {BUCKET}, endpoint: \"{endpoint}\"}},
   defaults: {{settings: {{snapshot_interval: 1s}}}},
   cameras: [{{id: {COPIED}, rtsp_url: \"{first}\", settings: {{quality: auto}}}},
-    {{id: {ENCODED}, name: Till 1, rtsp_url: \"{second}\", settings: {{threads: 1}}}}]}}",
+    {{id: {ENCODED}, name: Till 1, rtsp_url: \"{second}\", settings: {{threads: 1, segment_type: fmp4}}}}]}}",
         spool = place.path().join("spool").display(),
         endpoint = minio.endpoint,
         first = camera.url_of(1),
