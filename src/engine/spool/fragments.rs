@@ -34,10 +34,15 @@ pub fn is_whole(path: &Path, bytes: u64) -> bool {
             let room = (bytes - at).min(16) as usize;
             file.read_exact(&mut head[..room])?;
             let [a, b, c, d, _, _, _, _, long @ ..] = head;
-            at += match u32::from_be_bytes([a, b, c, d]) {
-                1 => u64::from_be_bytes(long).max(16),
-                size => u64::from(size).max(8),
+            let (size, least) = match u32::from_be_bytes([a, b, c, d]) {
+                1 => (u64::from_be_bytes(long), 16),
+                size => (u64::from(size), 8),
             };
+            // Zeros are what a crash leaves; ffmpeg writes each box's size.
+            if size < least {
+                return Ok(0);
+            }
+            at = at.saturating_add(size);
         }
         Ok(at)
     };
@@ -63,6 +68,24 @@ mod tests {
         }
         fs::write(&path, &bytes[..16]).unwrap();
         assert!(is_whole(&path, 16), "what ends with a box can't be told from a whole one");
+    }
+
+    #[test]
+    fn a_file_that_a_crash_left_zeros_in_or_odd_sizes_is_not_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seg_000000.m4s");
+        let is_whole = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            is_whole(&path, bytes.len() as u64)
+        };
+        assert!(!is_whole(&[0; 64]));
+        let first = [&16u32.to_be_bytes()[..], b"styp", &[0; 8]].concat();
+        assert!(is_whole(&first));
+        // The second one leads back to the beginning of the first one.
+        for size in [u64::MAX, u64::MAX - 15, 0, 15] {
+            let second = [&1u32.to_be_bytes()[..], b"mdat", &size.to_be_bytes()].concat();
+            assert!(!is_whole(&[&first[..], &second].concat()), "{size}");
+        }
     }
 
     #[test]
