@@ -1,6 +1,6 @@
 //! What kind of object it is: decides its content type and how long caches may keep it.
 
-use super::key::{SHEET_NAME, SNAPSHOT_NAME};
+use super::key::{INIT_PREFIX, SHEET_NAME, SNAPSHOT_NAME};
 
 /// An object's class, with the HTTP headers that belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,8 @@ impl ObjectClass {
             _ if name == SHEET_NAME => Some(Self::Sheet),
             "m3u8" => Some(Self::Playlist),
             "ts" => Some(Self::Segment),
-            "m4s" | "mp4" => Some(Self::Fmp4),
+            "m4s" => Some(Self::Fmp4),
+            "mp4" if name.starts_with(INIT_PREFIX) => Some(Self::Fmp4),
             _ => None,
         }
     }

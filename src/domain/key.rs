@@ -24,6 +24,9 @@ pub const SNAPSHOT_NAME: &str = "snapshot.jpg";
 /// The name there of what players should know.
 pub const SHEET_NAME: &str = "status.json";
 
+/// An init object's name there begins with it.
+pub const INIT_PREFIX: &str = "init_";
+
 /// An object's full name in the store: `/`-separated, never starting with `/`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey(Arc<str>);
@@ -142,11 +145,11 @@ fn suffix(kind: SegmentType) -> &'static str {
 }
 
 fn init_name(run: RunId) -> String {
-    format!("init_{run}.mp4")
+    format!("{INIT_PREFIX}{run}.mp4")
 }
 
 fn parse_init_name(name: &str) -> Option<RunId> {
-    name.strip_prefix("init_")?.strip_suffix(".mp4")?.parse().ok()
+    name.strip_prefix(INIT_PREFIX)?.strip_suffix(".mp4")?.parse().ok()
 }
 
 fn parse_segment_name(name: &str, suffix: &str) -> Option<(RunId, u64)> {

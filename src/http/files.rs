@@ -135,6 +135,7 @@ mod tests {
             "/l/stream.m3u8%00.ts",
             "/l/cameras.yaml",
             "/l/c/holiday.jpg",
+            "/l/c/holiday.mp4",
             "/l/c/cameras.json",
             "/l/stream",
             "/l/stream.m3u8.tmp",
