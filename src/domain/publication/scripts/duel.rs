@@ -159,7 +159,11 @@ impl Rivals {
             };
             let writes = matches!(
                 action,
-                Action::Put { .. } | Action::PutPlaylist(_) | Action::Delete(_) | Action::List
+                Action::Put(_)
+                    | Action::PutInit(_)
+                    | Action::PutPlaylist(_)
+                    | Action::Delete(_)
+                    | Action::List
             );
             assert!(!(writes && machine.progress().standing_back), "stands back and does {action:?}");
             if let Action::Remember(note) = action {

@@ -70,6 +70,32 @@ fn one_that_is_refused_is_tried_again() {
     world.settle();
 }
 
+/// The segments are taken all the while.
+#[test]
+fn a_store_that_refuses_them_for_ever_fills_neither_itself_nor_the_memory() {
+    for never in [false, true] {
+        let mut world = fmp4();
+        world.fates = vec![Fate { delay_ms: 10, works: true, answers: true, never }];
+        live(&mut world, 4);
+        world.takes_no_init = true;
+        for _ in 0..200 {
+            world.new_run();
+            live(&mut world, 2);
+            let kept = format!("{:?}", world.machine).matches("Init { header").count();
+            assert!(kept <= 8, "{kept} are kept");
+            assert!(world.held <= 8 * world.bytes, "{} bytes are held", world.held);
+            assert!(world.bucket.objects.len() <= 60, "{} objects", world.bucket.objects.len());
+        }
+        assert!(world.machine.progress().segments_given_up > 300, "it is told");
+        world.takes_no_init = false;
+        live(&mut world, 20);
+        let newest = world.bucket.visible.as_ref().unwrap().entries.last().unwrap().key.clone();
+        let (_, index) = plan().layout.place_of(&newest).unwrap();
+        assert_eq!(index + 1, world.index, "the live edge is back");
+        world.settle();
+    }
+}
+
 #[test]
 fn one_of_a_dead_run_is_swept() {
     let mut world = fmp4();

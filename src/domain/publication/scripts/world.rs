@@ -35,6 +35,7 @@ pub(super) struct World {
     pub(super) history: Vec<MediaPlaylist>,
     pub(super) late_reads: VecDeque<usize>,
     pub(super) takes_no_playlist: bool,
+    pub(super) takes_no_init: bool,
     pub(super) plan: Plan,
     /// Bytes of the next segments.
     pub(super) bytes: u64,
@@ -62,6 +63,7 @@ impl World {
             history: Vec::new(),
             late_reads: VecDeque::new(),
             takes_no_playlist: false,
+            takes_no_init: false,
             plan: plan(),
             bytes: 1000,
             held: 0,
@@ -174,7 +176,11 @@ impl World {
             if matches!(action, Action::PutPlaylist(_)) {
                 self.playlists_at.push(self.now);
             }
-            let is_refused = self.takes_no_playlist && matches!(action, Action::PutPlaylist(_));
+            let is_refused = match action {
+                Action::PutPlaylist(_) => self.takes_no_playlist,
+                Action::PutInit(_) => self.takes_no_init,
+                _ => false,
+            };
             let mut fate = self.fate();
             fate.works &= !is_refused;
             self.pending.push((self.now + Duration::from_millis(fate.delay_ms), action, fate));
