@@ -269,6 +269,41 @@ mod tests {
         assert_eq!(Header::read(init(&[])), None);
     }
 
+    /// Version 1 of all that has one, sizes of 64 bits, several tracks in a fragment and several fragments.
+    #[test]
+    fn long_forms_are_read_too() {
+        let long = |kind: &[u8; 4], body: &[u8]| {
+            [&words(&[1])[..], kind, &(body.len() as u64 + 16).to_be_bytes(), body].concat()
+        };
+        let track = |id: u32, lasts: u64, begin: i64| {
+            let edit =
+                [&words(&[1 << 24, 2])[..], &lasts.to_be_bytes(), &(-1i64).to_be_bytes(), &words(&[1 << 16])];
+            let next = [&0u64.to_be_bytes()[..], &begin.to_be_bytes(), &words(&[1 << 16])].concat();
+            let edits = long(b"edts", &long(b"elst", &[edit.concat(), next].concat()));
+            let header = part(b"tkhd", &words(&[1 << 24, 0, 0, 0, 0, id]));
+            let media = long(b"mdia", &part(b"mdhd", &words(&[1 << 24, 0, 0, 0, 0, 100])));
+            long(b"trak", &[header, edits, media].concat())
+        };
+        let movie =
+            [long(b"mvhd", &words(&[1 << 24, 0, 0, 0, 0, 1000])), track(1, 500, 0), track(2, 0, 20)].concat();
+        let header = Header::read([part(b"ftyp", b"iso6"), long(b"moov", &movie)].concat()).unwrap();
+        assert!(!String::from_utf8_lossy(header.bytes()).contains("edts"));
+        let short = |id: u32, time: u32| {
+            part(b"traf", &[part(b"tfhd", &words(&[0, id])), part(b"tfdt", &words(&[0, time]))].concat())
+        };
+        let segment = |one: u32, two: u32| {
+            let fragment = |more: u32| long(b"moof", &[short(1, one + more), short(2, two + more)].concat());
+            [fragment(0), long(b"mdat", b"picture"), fragment(7), part(b"mdat", b"")].concat()
+        };
+        let mut retimed = segment(1_000, 2_000);
+        header.retime(&mut retimed);
+        assert_eq!(
+            retimed,
+            segment(1_150, 2_080),
+            "half a second and one, a fifth of a second less than one"
+        );
+    }
+
     proptest! {
         #[test]
         fn nothing_makes_it_panic(
