@@ -239,6 +239,12 @@ async fn a_trial_is_made_once_for_all_cameras_and_a_failure_is_forgotten_when_as
     let large = Settings { target_width: 1920, ..settings.clone() };
     trials.find(nvenc, &large).await;
     assert_eq!(count(), 3, "another size is another question");
+    // Another camera's trial is nothing that one with a known answer waits for.
+    let mut hanging = Box::pin(trials.again(Encoder::Nvenc, &settings));
+    assert!(tokio::time::timeout(Duration::ZERO, &mut hanging).await.is_err());
+    let known = tokio::time::timeout(Duration::ZERO, trials.find(nvenc, &settings)).await;
+    assert!(known.expect("at once")[0].works());
+    drop(hanging);
     fs::write(&broken, "").expect("a file");
     assert!(!trials.again(Encoder::Nvenc, &settings).await.works());
 }
