@@ -149,7 +149,31 @@ async fn a_driver_that_hangs_is_killed_with_all_that_it_started() {
     let findings = try_all(&ffmpeg, Vec::new(), &[Encoder::Nvenc]).await;
     assert_eq!(why(&findings[0]), "no answer within 10 s");
     assert!(before.elapsed() < Duration::from_secs(20), "{:?}", before.elapsed());
-    for file in [child, folder.path().join("pid")] {
+    end([child, folder.path().join("pid")]).await;
+}
+
+#[tokio::test]
+async fn a_trial_that_nobody_waits_for_any_more_leaves_nothing_behind() {
+    let _others = CHILDREN.read().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let child = folder.path().join("child");
+    let body = format!("sleep 600 &\necho $! > {0}.new\nmv {0}.new {0}\nwait", child.display());
+    let ffmpeg = script(folder.path(), &body).await;
+    let started = async {
+        while !child.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        early = try_all(&ffmpeg, Vec::new(), &[Encoder::Nvenc]) => panic!("{early:?}"),
+        () = started => {}
+    }
+    end([child, folder.path().join("pid")]).await;
+}
+
+/// The processes whose ids are in the files.
+async fn end(files: [PathBuf; 2]) {
+    for file in files {
         let process = PathBuf::from(format!("/proc/{}", fs::read_to_string(&file).expect("a pid").trim()));
         let gone = || fs::read_to_string(process.join("stat")).map_or(true, |stat| stat.contains(") Z "));
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -215,6 +239,12 @@ async fn a_trial_is_made_once_for_all_cameras_and_a_failure_is_forgotten_when_as
     let large = Settings { target_width: 1920, ..settings.clone() };
     trials.find(nvenc, &large).await;
     assert_eq!(count(), 3, "another size is another question");
+    // Another camera's trial is nothing that one with a known answer waits for.
+    let mut hanging = Box::pin(trials.again(Encoder::Nvenc, &settings));
+    assert!(tokio::time::timeout(Duration::ZERO, &mut hanging).await.is_err());
+    let known = tokio::time::timeout(Duration::ZERO, trials.find(nvenc, &settings)).await;
+    assert!(known.expect("at once")[0].works());
+    drop(hanging);
     fs::write(&broken, "").expect("a file");
     assert!(!trials.again(Encoder::Nvenc, &settings).await.works());
 }

@@ -429,6 +429,21 @@ async fn a_re_encoded_camera_is_looked_at_again_when_it_comes_back_and_a_copied_
 }
 
 #[tokio::test]
+async fn a_camera_that_refuses_the_password_is_not_asked_once_more_for_a_look() {
+    for (said, again) in [("Connection refused", true), ("Server returned 401 Unauthorized", false)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ffmpeg = script(folder.path(), &format!("echo '[error] {said}' >&2; exit 8"));
+        let settings = Settings { quality: Some(Quality::Auto), ..Settings::default() };
+        let (workshop, spec) = workshop_of(ffmpeg, "rtsp://127.0.0.1:9/", folder.path(), u64::MAX, settings);
+        let acquaintance = Acquaintance::default();
+        acquaintance.learn(Known::Media(media(&CameraOpts { gop: 500, ..CameraOpts::default() })));
+        let engine = FfmpegEngine::acquainted(workshop, spec, acquaintance);
+        exit(&mut start(&engine).await).await;
+        assert_eq!(engine.is_outgrown(), again, "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_copy_of_short_gops_has_segments_of_several() {
     let folder = tempfile::tempdir().expect("a folder");
     let opts = CameraOpts { size: (320, 180), gop: 15, audio: false, ..CameraOpts::default() };

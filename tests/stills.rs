@@ -169,6 +169,30 @@ async fn an_ffmpeg_that_hangs_is_ended_with_all_that_it_started() {
     let late = hangs.await;
     assert!(matches!(late, Err(StillError::Late { .. })), "{late:?}");
     tokio::time::resume();
+    ends(&pids).await;
+}
+
+#[tokio::test]
+async fn a_still_that_nobody_waits_for_any_more_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pids = folder.path().join("pids");
+    let body = format!("sleep 1000 & echo $! > {0}.new; mv {0}.new {0}; wait", pids.display());
+    let stills = script(folder.path(), &body).await;
+    let hangs = still(&stills, Bytes::from_static(b"x"));
+    let started = async {
+        while !pids.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        early = hangs => panic!("{early:?}"),
+        () = started => {}
+    }
+    ends(&pids).await;
+}
+
+/// The process whose id is in the file.
+async fn ends(pids: &Path) {
     let pid = fs::read_to_string(pids).expect("a pid");
     let stat = Path::new("/proc").join(pid.trim()).join("stat");
     // Its parent is gone: until somebody reaps it, it is a zombie at most.

@@ -204,7 +204,7 @@ impl Supervisor {
                     EngineEvent::Exited(exit) => {
                         current = None;
                         let is_outgrown = self.engine.is_outgrown() && !stopping;
-                        if is_outgrown && exit.cause == Cause::Asked {
+                        if is_outgrown && exit.cause == Cause::Asked && !self.lifecycle.is_giving_up() {
                             // It only looked, or was asked to end: nothing has failed.
                             self.engine.ended(&exit, exit.cause);
                             self.status.send_modify(|status| status.run = None);

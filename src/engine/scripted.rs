@@ -42,6 +42,8 @@ pub(crate) struct ScriptedEngine {
     halts: Arc<Mutex<Vec<Halt>>>,
     /// Does not end when it is asked to, nor when it is terminated.
     pub(crate) stubborn: bool,
+    /// By its first run.
+    pub(crate) outgrown: bool,
     pub(crate) earlier_runs: Vec<RunId>,
     pub(crate) note: Note,
     /// Of its still pictures, and between them.
@@ -58,6 +60,7 @@ impl ScriptedEngine {
             acts,
             halts: Arc::default(),
             stubborn: false,
+            outgrown: false,
             earlier_runs: Vec::new(),
             note: Note::default(),
             stills: None,
@@ -89,6 +92,10 @@ impl Engine for ScriptedEngine {
 
     fn earlier_runs(&self) -> Vec<RunId> {
         self.earlier_runs.clone()
+    }
+
+    fn is_outgrown(&self) -> bool {
+        self.outgrown
     }
 
     fn note(&self) -> Note {

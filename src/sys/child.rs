@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::prctl;
@@ -134,6 +135,35 @@ pub fn be_nice(command: &mut Command, more: u32) {
     };
     // SAFETY: as above; nothing is allocated or locked.
     unsafe { command.pre_exec(prepare) };
+}
+
+/// For the kernel to end a killed child.
+const REAPED_WITHIN: Duration = Duration::from_secs(1);
+
+/// A child that ends with its owner, and all that it started too: a build may be behind a script.
+#[derive(Debug)]
+pub struct Brief(Child);
+
+impl Brief {
+    pub fn new(child: Child) -> Self {
+        Self(child)
+    }
+
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+
+    /// Kills what still runs. A child that hangs in a driver can't be killed, and is not waited for.
+    pub async fn end(mut self) {
+        signal_group(&self.0, Signal::SIGKILL);
+        let _ = tokio::time::timeout(REAPED_WITHIN, self.0.wait()).await;
+    }
+}
+
+impl Drop for Brief {
+    fn drop(&mut self) {
+        signal_group(&self.0, Signal::SIGKILL);
+    }
 }
 
 /// Sends `signal` to the child's whole process group. A child that is gone already is no error.

@@ -62,7 +62,12 @@ async fn five_kills_leave_a_legal_playlist_and_no_orphan() {
     let runs: Vec<_> = report.segments.iter().map(|seen| run_of(&seen.segment.uri)).collect();
     let changes = runs.windows(2).filter(|pair| pair[0] != pair[1]).count();
     let seams = report.segments.iter().filter(|seen| seen.segment.discontinuity).count();
-    assert!((3..=5).contains(&changes), "{changes} changes of the run for 5 restarts");
+    // On a busy machine the camera may pause for so long that its run begins anew.
+    let others = agent.log().matches("camera is down").count();
+    assert!(
+        (3..=5 + others).contains(&changes),
+        "{changes} changes of the run for 5 restarts and {others} pauses"
+    );
     assert_eq!(seams, changes, "each change of the run is a discontinuity, and nothing else is");
 }
 

@@ -10,6 +10,8 @@ const RECHECK_EVERY: Duration = Duration::from_millis(500);
 /// Between polls closer than this no segment can come and go unseen.
 const CLOSE: Duration = Duration::from_secs(1);
 const PROGRAM_TIME_SLACK: Duration = Duration::from_millis(5);
+/// Of many EXTINFs, each rounded to microseconds, and of the timestamps that they come from.
+const ROUNDING: Duration = Duration::from_millis(10);
 
 const PLAYLIST_HEADERS: Headers =
     Headers { kind: "application/vnd.apple.mpegurl", cache: "no-cache, no-store, must-revalidate" };
@@ -286,7 +288,7 @@ fn succession(before: &Playlist, now: &Playlist, apart: Duration) -> Vec<String>
         problems.push(format!("the media sequence jumps from a live edge of {from} to {to}"));
     }
     let shortest = Duration::from_secs(3 * now.target_duration);
-    if now.media_sequence > before.media_sequence && now.duration() < shortest {
+    if now.media_sequence > before.media_sequence && now.duration() + ROUNDING < shortest {
         problems.push(format!("segments are removed although only {:?} remain", now.duration()));
     }
     problems

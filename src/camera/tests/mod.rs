@@ -128,7 +128,8 @@ fn supervise(
     let supervisor = supervisor.with_snapshots(studio(engine)).with_sheet(posting(engine));
     let mut tasks = JoinSet::new();
     let (stop, abort) = (stop.clone(), abort.clone());
-    tasks.spawn(async move { assert_eq!(supervisor.run(plan, store, stop, abort).await, End::Stopped) });
+    let end = if engine.outgrown { End::Outgrown } else { End::Stopped };
+    tasks.spawn(async move { assert_eq!(supervisor.run(plan, store, stop, abort).await, end) });
     tasks
 }
 

@@ -23,6 +23,29 @@ async fn a_silent_engine_is_replaced_and_the_seam_is_marked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_failed_is_told_also_where_the_camera_is_looked_at_again() {
+    for (act, cause) in [
+        (Act::Segments(3), Cause::Stalled),
+        (Act::Unfit(3, Cause::PictureChanged), Cause::PictureChanged),
+        (Act::Lives(3, Cause::Disconnected), Cause::Disconnected),
+    ] {
+        let mut scene = Scene::planned([act, Act::Live], Arc::default(), |engine, _| engine.outgrown = true);
+        scene.ends().await;
+        let last_exit = scene.status.borrow().last_exit.clone();
+        assert_eq!(last_exit.map(|exit| exit.cause), Some(cause));
+        scene.engine.outgrown = false;
+        let after = Scene::over(scene);
+        pass(10 * S).await;
+        assert_eq!(after.status.borrow().restarts, 1, "{cause:?}");
+    }
+    // What only shows another stream is no failure.
+    let act = Act::Unfit(3, Cause::StreamChanged);
+    let mut scene = Scene::planned([act], Arc::default(), |engine, _| engine.outgrown = true);
+    scene.ends().await;
+    assert!(scene.status.borrow().last_exit.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_camera_whose_clock_jumped_is_back_at_once() {
     let scene = Scene::new([Act::Unfit(20, Cause::ClockJumped), Act::Live]);
     pass(40 * S + S / 2).await;

@@ -145,6 +145,12 @@ impl Lifecycle {
         self.last_cause
     }
 
+    /// The current run is being ended because it failed, not for a better one.
+    pub fn is_giving_up(&self) -> bool {
+        let harmless = [Cause::Asked, Cause::StreamChanged, Cause::SoundJumped];
+        self.ending.is_some_and(|(cause, _)| !harmless.contains(&cause))
+    }
+
     /// Failures in a row.
     pub fn failures(&self) -> u32 {
         self.ladder.failures()

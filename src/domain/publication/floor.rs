@@ -50,6 +50,8 @@ pub(super) struct Floor {
     doubt: Option<Doubt>,
     /// The longest playlist that anybody may have stored.
     longest: Duration,
+    /// So far as this machine's agents did, their note told.
+    is_noted: bool,
 }
 
 /// What was read is below the floor.
@@ -72,6 +74,7 @@ impl Floor {
         {
             self.raise(Numbers { next, breaks, confirmed, first });
             self.may_be_named(Duration::from_secs(longest_s.min(MOST_LONG_S)));
+            self.is_noted = true;
             self.tail = words.next().and_then(|tail| parse(&tail.replace(LINE_END, "\n"), layout).ok());
         }
     }
@@ -130,10 +133,13 @@ impl Floor {
         });
     }
 
-    /// What the store has for certain.
-    pub(super) fn read(&mut self, playlist: &MediaPlaylist) {
+    /// What the store has for certain. `is_ours`: this machine's agent made it.
+    pub(super) fn read(&mut self, playlist: &MediaPlaylist, is_ours: bool) {
         self.raise(numbers(playlist));
-        self.saw(playlist);
+        // Of one's own plan more is known than that it may be any of so many entries.
+        if !is_ours || !self.is_noted {
+            self.saw(playlist);
+        }
     }
 
     /// The last number that was sent.
@@ -303,7 +309,7 @@ mod tests {
     #[test]
     fn a_note_is_short_also_after_the_first_playlist() {
         let mut floor = Floor::default();
-        floor.read(&playlist(49));
+        floor.read(&playlist(49), false);
         floor.sent(&playlist(50));
         assert!(floor.note(&layout()).unwrap().len() < 400);
     }

@@ -290,7 +290,10 @@ impl Ownership {
         let named = duration(&remote);
         let seen = if let Remote::Found(playlist) = &remote { Some(playlist.clone()) } else { None };
         let remote = self.floor.lift(remote);
-        seen.iter().for_each(|playlist| self.floor.read(playlist));
+        if let Some(playlist) = &seen {
+            let is_ours = self.made_by_us(playlist);
+            self.floor.read(playlist, is_ours);
+        }
         let taken_over = match &remote {
             Remote::Found(playlist) => last_msn(playlist),
             Remote::Absent { .. } | Remote::Damaged { .. } => self.floor.last(),

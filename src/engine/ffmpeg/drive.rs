@@ -289,7 +289,8 @@ impl Driver {
                 None => other,
             },
         };
-        if !self.fitness.is_of_copy() {
+        // A look comes at once: not where the pause is for the account's sake.
+        if !self.fitness.is_of_copy() && said != Cause::Auth {
             self.acquaintance.doubt(clock::now());
         }
         let mut last_words = self.words.into_lines();

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -15,7 +14,7 @@ use super::stderr::{blames_encoder, error, redact};
 use crate::clock;
 use crate::config::model::Settings;
 use crate::domain::encoder::Encoder;
-use crate::sys::child::{Spawner, signal_group};
+use crate::sys::child::{Brief, Spawner};
 
 /// How an encoder is reached on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,12 +305,11 @@ impl Bench<'_> {
         command.args(trial_args(way, self.settings));
         command.stdin(std::process::Stdio::null());
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-        let mut child = self.spawner.spawn(command, None).await.map_err(|error| error.to_string())?;
+        let mut child =
+            Brief::new(self.spawner.spawn(command, None).await.map_err(|error| error.to_string())?);
         let late = || Err(format!("no answer within {} s", time.as_secs_f64().ceil()));
-        let outcome = tokio::time::timeout(time, listen(&mut child)).await.unwrap_or_else(|_| late());
-        // Its whole group: a build may be behind a script.
-        signal_group(&child, Signal::SIGKILL);
-        let _ = child.wait().await;
+        let outcome = tokio::time::timeout(time, listen(child.child())).await.unwrap_or_else(|_| late());
+        child.end().await;
         outcome
     }
 }

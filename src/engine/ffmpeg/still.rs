@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::Semaphore;
@@ -16,7 +15,7 @@ use super::Workshop;
 use super::process::Lines;
 use super::stderr::{error, redact};
 use crate::engine::{EngineError, StillError, Stills, Turn};
-use crate::sys::child::{be_nice, limit_files, signal_group};
+use crate::sys::child::{Brief, be_nice, limit_files};
 
 /// The width of a tile in a wall of cameras; a smaller picture is not enlarged.
 const MOST_WIDTH: u32 = 640;
@@ -43,7 +42,7 @@ impl FfmpegStills {
         Self { workshop, nice: nice.max(NICE) }
     }
 
-    async fn start(&self) -> Result<Child, StillError> {
+    async fn start(&self) -> Result<Brief, StillError> {
         let program = &self.workshop.capabilities.path;
         let mut process = Command::new(program);
         process.args(args()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -51,7 +50,7 @@ impl FfmpegStills {
         limit_files(&mut process, MOST_BYTES);
         be_nice(&mut process, self.nice);
         let failed = |error| EngineError::Spawn { path: program.display().to_string(), error };
-        Ok(self.workshop.spawner.spawn(process, None).await.map_err(failed)?)
+        Ok(Brief::new(self.workshop.spawner.spawn(process, None).await.map_err(failed)?))
     }
 }
 
@@ -68,10 +67,8 @@ impl Stills for FfmpegStills {
     async fn still(&self, turn: Turn, segment: Bytes) -> Result<Bytes, StillError> {
         let mut child = self.start().await?;
         let late = Err(StillError::Late { after: TIME });
-        let picture = tokio::time::timeout(TIME, develop(&mut child, segment)).await.unwrap_or(late);
-        // Its whole group: a build may be behind a script.
-        signal_group(&child, Signal::SIGKILL);
-        let _ = child.wait().await;
+        let picture = tokio::time::timeout(TIME, develop(child.child(), segment)).await.unwrap_or(late);
+        child.end().await;
         drop(turn);
         picture
     }

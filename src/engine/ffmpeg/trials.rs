@@ -38,10 +38,10 @@ impl Trials {
 
     /// Of the wish's candidates, up to the first that works. Bounded, and nothing is tried for software.
     pub async fn find(&self, wish: Wish, settings: &Settings) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        if wish.candidates().is_empty() {
+        if let Some(findings) = self.remembered(wish, settings) {
             return findings;
         }
+        let mut findings = Vec::new();
         let _alone = self.bench.lock().await;
         let until = Instant::from_std(clock::now()) + ALL_TIME;
         for encoder in wish.candidates() {
@@ -57,6 +57,19 @@ impl Trials {
             }
         }
         findings
+    }
+
+    /// Nobody waits for another camera's trial where nothing is to be tried.
+    fn remembered(&self, wish: Wish, settings: &Settings) -> Option<Vec<Finding>> {
+        let known = self.known();
+        let mut findings = Vec::new();
+        for encoder in wish.candidates() {
+            findings.push(known.get(&tried(*encoder, settings))?.clone());
+            if findings.last().is_some_and(Finding::works) {
+                break;
+            }
+        }
+        Some(findings)
     }
 
     /// Of one that was tried before.

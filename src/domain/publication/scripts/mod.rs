@@ -134,6 +134,33 @@ fn the_hold_knows_playlists_that_were_longer_than_the_one_that_is_found() {
     }
 }
 
+/// Where segments are short the window is longer than asked for: that is no other plan.
+#[test]
+fn kill_after_kill_the_sweep_comes_as_soon_as_the_own_plan_allows() {
+    let mut world = World::new(vec![]);
+    for _ in 0..30 {
+        world.produce_of(Duration::from_millis(300));
+        world.step(world.now + Duration::from_millis(300));
+    }
+    assert!(world.bucket.visible.as_ref().unwrap().entries.len() > 4 * DEPTH);
+    let before = world.machine.hold_of_unknown(Duration::ZERO);
+    for _ in 0..3 {
+        world.crash();
+        for _ in 0..5 {
+            world.produce_of(Duration::from_millis(300));
+            world.step(world.now + Duration::from_millis(300));
+        }
+        assert_eq!(world.machine.hold_of_unknown(Duration::ZERO), before);
+    }
+    // Without a note it may have been any plan.
+    world.reboot();
+    for _ in 0..60 {
+        world.produce();
+        world.step(world.now + S);
+    }
+    assert!(world.machine.hold_of_unknown(Duration::ZERO) > before);
+}
+
 #[test]
 fn an_outage_gives_up_the_oldest_and_returns_to_the_live_edge() {
     let mut world = World::new(vec![]);
