@@ -46,6 +46,8 @@ pub(super) async fn run(args: RunArgs) -> Outcome {
 
 /// How often the line for `systemctl status` is looked at; it is sent when it changed.
 const GLANCE: Duration = Duration::from_secs(2);
+/// So that what a fault took for a while goes back to the system.
+const TRIM: Duration = Duration::from_secs(60);
 
 /// What the command line said: a reload reads it again.
 #[derive(Debug)]
@@ -141,6 +143,7 @@ pub(super) async fn until_stopped(
     let mut reload = Reload { sources, preparing: JoinSet::new(), again: false };
     let mut told = agent.summary();
     let mut glance = tokio::time::interval(GLANCE);
+    let mut trim = tokio::time::interval(TRIM);
     let mut watchdog = systemd::watchdog_interval().map(tokio::time::interval);
     let end = async {
         match run_for {
@@ -173,6 +176,7 @@ pub(super) async fn until_stopped(
                     told = summary;
                 }
             }
+            _ = trim.tick() => limits::trim_heaps(),
             () = ping => {
                 if agent.is_alive() {
                     systemd::alive();

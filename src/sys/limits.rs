@@ -35,6 +35,17 @@ pub fn bound_heaps() {
     }
 }
 
+/// Gives the system back the pages between what is used: glibc itself only does so at a heap's end. Some milliseconds at
+/// most, for heaps of some megabytes.
+pub fn trim_heaps() {
+    #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "malloc_trim takes a number")]
+    // SAFETY: it takes the heaps' locks, and touches free memory only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
