@@ -92,6 +92,14 @@ async fn it_speaks_tls_with_a_certificate_that_can_be_swapped() {
     assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
 }
 
+/// With one thread the proxy's task has not begun by then.
+#[tokio::test]
+async fn a_fault_may_be_set_before_the_proxy_runs() {
+    let proxy = FaultProxy::start("http://127.0.0.1:9").await;
+    proxy.set(Fault::Hang).await;
+    proxy.set(Fault::None).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_link_is_shared() {
     let minio = Minio::start().await;

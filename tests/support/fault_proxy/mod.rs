@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 #[allow(unused_imports, reason = "every test binary uses its share")]
 pub use counts::{Counts, Kind};
@@ -69,6 +69,7 @@ pub struct FaultProxy {
     _server: JoinSet<()>,
 }
 
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(30);
 /// Older versions than this are forgotten.
 const VERSIONS_KEPT: usize = 100;
 
@@ -110,9 +111,10 @@ impl FaultProxy {
         let address = reserved.local_addr().expect("a bound socket has an address");
         let mut server = JoinSet::new();
         let listener = listen(address);
-        let state = shared.clone();
+        // Before the task has begun a fault may be set already.
+        let (state, faults) = (shared.clone(), shared.fault.subscribe());
         server.spawn(async move {
-            serve::accept(state, address, listener).await;
+            serve::accept(state, faults, address, listener).await;
             drop(reserved);
         });
         Self { address, shared, folder, _server: server }
@@ -136,7 +138,9 @@ impl FaultProxy {
     pub async fn set(&self, fault: Fault) {
         let mut listening = self.shared.listening.subscribe();
         self.shared.fault.send_replace(fault.clone());
-        listening.wait_for(|now| *now == fault).await.expect("the proxy runs");
+        let taken_up = listening.wait_for(|now| *now == fault);
+        let taken_up = timeout(TAKEN_UP_WITHIN, taken_up).await.expect("the proxy takes it up in time");
+        drop(taken_up.expect("the proxy runs"));
     }
 
     /// Since the start.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use reqwest::{Method, Response};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::counts::Kind;
@@ -17,8 +18,12 @@ use super::{Fault, Shared, VERSIONS_KEPT, listen};
 const TLS: u8 = 0x16;
 
 /// Closes its listener while connections are to be refused.
-pub(super) async fn accept(shared: Arc<Shared>, address: SocketAddr, listener: TcpListener) {
-    let mut fault = shared.fault.subscribe();
+pub(super) async fn accept(
+    shared: Arc<Shared>,
+    mut fault: watch::Receiver<Fault>,
+    address: SocketAddr,
+    listener: TcpListener,
+) {
     let mut listener = Some(listener);
     let mut connections = JoinSet::new();
     loop {
