@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::support::agent::Place;
 use crate::support::camera::{Camera, CameraOpts};
+use crate::support::supabase_server::{SECRET_KEY, SupabaseServer};
 use crate::{BUCKET, minio, my_turn, playlist_of};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -97,4 +98,39 @@ async fn check_passes_what_is_well_and_names_what_is_not() {
     assert!(!said.contains("hunter3"), "{said}");
     let offline = place.run(&["check", "--offline"], DEADLINE).await;
     assert!(offline.status.success(), "offline needs neither: {}", text(&offline));
+}
+
+#[tokio::test]
+async fn check_names_each_content_type_that_a_bucket_refuses() {
+    let _turn = my_turn().await;
+    let store = SupabaseServer::start().await;
+    store.create_bucket(BUCKET);
+    let place = Place::new("check-types");
+    let said = async |cameras: &str| {
+        place.write_config(&format!(
+            "location: l\nspool: {}\nstorage: {{type: supabase, url: {}, bucket: {BUCKET}, key: {SECRET_KEY}}}\n\
+             cameras:\n  - {{id: a, rtsp_url: \"test://\"{cameras}}}\n",
+            place.path().join("spool").display(),
+            store.url,
+        ));
+        let output = place.run(&["check"], DEADLINE).await;
+        (output.status.code(), text(&output))
+    };
+    let told = |output: &str, kind: &str, what: &str| {
+        let what = format!("storage put {what}: ");
+        output.lines().any(|line| line.starts_with(kind) && line.contains(&what))
+    };
+    let all = ", settings: {segment_type: fmp4, snapshot_interval: 10s}";
+    let (code, output) = said(all).await;
+    let listed = "application/vnd.apple.mpegurl, application/json, video/mp4, image/jpeg";
+    assert!(code == Some(0) && output.contains(&format!("storage content types: {listed}")), "{output}");
+
+    store.allow(&["video/mp2t", "application/vnd.apple.mpegurl"]);
+    let (code, output) = said("").await;
+    assert!(code == Some(0) && told(&output, "warn", "application/json"), "players do without it: {output}");
+    let (code, output) = said(all).await;
+    assert!(code == Some(1) && told(&output, "FAIL", "video/mp4"), "{output}");
+    assert!(told(&output, "warn", "image/jpeg") && told(&output, "warn", "application/json"), "{output}");
+    assert!(output.contains("list of MIME types"), "{output}");
+    assert!(!output.contains(SECRET_KEY), "{output}");
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,8 +30,12 @@ pub struct SupabaseServer {
     /// The project's URL: `http://127.0.0.1:port`
     pub url: String,
     buckets: Buckets,
+    allowed: Allowed,
     _server: JoinSet<()>,
 }
+
+/// Its buckets' list of MIME types; empty: all of them.
+type Allowed = Arc<Mutex<Vec<&'static str>>>;
 
 type Buckets = Arc<Mutex<BTreeMap<String, BTreeMap<String, Object>>>>;
 
@@ -44,15 +48,21 @@ struct Object {
 
 impl SupabaseServer {
     pub async fn start() -> Self {
-        let buckets = Buckets::default();
+        let (buckets, allowed) = (Buckets::default(), Allowed::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
         let url = format!("http://{}", listener.local_addr().expect("a bound listener has an address"));
-        let router = Router::new().nest("/storage/v1", routes(buckets.clone()));
+        let router =
+            Router::new().nest("/storage/v1", routes(buckets.clone()).layer(Extension(allowed.clone())));
         let mut server = JoinSet::new();
         server.spawn(async move {
             axum::serve(listener, router).await.expect("the server runs until it is dropped");
         });
-        Self { url, buckets, _server: server }
+        Self { url, buckets, allowed, _server: server }
+    }
+
+    /// Only these are taken from now on.
+    pub fn allow(&self, types: &[&'static str]) {
+        *self.allowed.lock().unwrap() = types.to_vec();
     }
 
     /// A public one.
@@ -129,6 +139,7 @@ async fn create_bucket(State(buckets): State<Buckets>, Json(new): Json<NewBucket
 
 async fn upload(
     State(buckets): State<Buckets>,
+    Extension(allowed): Extension<Allowed>,
     Path((bucket, key)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
@@ -147,6 +158,11 @@ async fn upload(
         return refusal(409, "KeyAlreadyExists", "Duplicate", "The resource already exists");
     }
     let content_type = header(CONTENT_TYPE.as_str()).unwrap_or_else(|| "application/octet-stream".into());
+    let allowed = allowed.lock().unwrap();
+    if !allowed.is_empty() && !allowed.contains(&content_type.as_str()) {
+        let message = format!("mime type {content_type} is not supported");
+        return refusal(415, "InvalidMimeType", "invalid_mime_type", &message);
+    }
     let cache_control = header(CACHE_CONTROL.as_str()).unwrap_or_else(|| "no-cache".into());
     objects.insert(key.clone(), Object { body, content_type, cache_control });
     Json(json!({ "Key": format!("{bucket}/{key}"), "Id": "7d6d1b5e-4c9f-4b4e-9d7a-0c3a6f1f2b11" }))

@@ -71,7 +71,7 @@ pub(super) async fn check(args: CheckArgs) -> Outcome {
     if args.offline {
         report.skip("storage and cameras", "--offline");
     } else {
-        storage::check(&config, &mut report).await;
+        storage::check(&config, &cameras, &mut report).await;
         if let Some(ffmpeg) = ffmpeg {
             check_cameras(&cameras, ffmpeg, root, &mut report).await?;
         }

@@ -6,19 +6,21 @@ use bytes::Bytes;
 
 use super::Report;
 use crate::clock;
-use crate::config::model::{Config, StoreConfig};
+use crate::config::model::{Camera, Config, StoreConfig};
 use crate::domain::class::ObjectClass;
 use crate::domain::key::ObjectKey;
+use crate::domain::segment::SegmentType;
 use crate::store::{self, ObjectStore, StoreError};
 
-/// The round trip of one scratch object.
-pub(super) async fn check(config: &Config, report: &mut Report) {
+/// The round trip of one scratch object, and whether what these cameras need may be put.
+pub(super) async fn check(config: &Config, cameras: &[&Camera], report: &mut Report) {
     let store = match store::open(&config.store).await {
         Ok(store) => store,
         Err(error) => return report.fail("storage", error.to_string(), mend(&config.store, &error)),
     };
     let folder = format!("{}/", config.location);
-    let key = ObjectKey::new(format!("{folder}edge-agent-check-{:x}.ts", clock::wall_ms()));
+    let name = format!("{folder}edge-agent-check-{:x}", clock::wall_ms());
+    let key = ObjectKey::new(format!("{name}.ts"));
     let body = Bytes::from(format!("edge-agent check {key}"));
     let mut fail = |report: &mut Report, what: &str, error: &StoreError| {
         report.fail(&format!("storage {what}"), error.to_string(), mend(&config.store, error));
@@ -27,6 +29,7 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
         return fail(report, "put", &error);
     }
     report.pass("storage put", key.as_str());
+    types(config, &*store, &name, cameras, report).await;
     match within(store.get(&key)).await {
         Ok(read) if read == body => report.pass("storage get", "the bytes come back"),
         Ok(_) => {
@@ -45,6 +48,51 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
     }
     public_read(config, &key, &body, report).await;
     delete(&*store, &key, &mut fail, report).await;
+}
+
+/// What the cameras' objects are, besides transport streams, and a name's ending for each.
+fn classes(cameras: &[&Camera]) -> Vec<(ObjectClass, &'static str)> {
+    let any = |wants: fn(&Camera) -> bool| cameras.iter().any(|camera| wants(camera));
+    let mut classes = vec![(ObjectClass::Playlist, "m3u8"), (ObjectClass::Sheet, "json")];
+    if any(|camera| camera.settings.segment_type == SegmentType::Fmp4) {
+        classes.push((ObjectClass::Fmp4, "mp4"));
+    }
+    if any(|camera| camera.settings.snapshot_interval.is_some()) {
+        classes.push((ObjectClass::Snapshot, "jpg"));
+    }
+    classes
+}
+
+/// A bucket may have a list of what it takes.
+async fn types(
+    config: &Config,
+    store: &dyn ObjectStore,
+    name: &str,
+    cameras: &[&Camera],
+    report: &mut Report,
+) {
+    const MEND: &str = "put this content type on the bucket's list of MIME types, or empty the list";
+    let (mut keys, mut taken) = (Vec::new(), Vec::new());
+    for (class, ending) in classes(cameras) {
+        // Of another name each: some stores take one write a second of a name.
+        let key = ObjectKey::new(format!("{name}.{ending}"));
+        let put = within(store.put(&key, Bytes::from_static(b"edge-agent check"), class)).await;
+        keys.push(key);
+        let what = format!("storage put {}", class.content_type());
+        match put {
+            Ok(()) => taken.push(class.content_type()),
+            Err(error @ StoreError::Denied { .. }) if class.is_of_the_stream() => {
+                report.fail(&what, error.to_string(), MEND);
+            }
+            Err(error @ StoreError::Denied { .. }) => report.warn(&what, error.to_string(), MEND),
+            Err(error) => report.fail(&what, error.to_string(), mend(&config.store, &error)),
+        }
+    }
+    if !taken.is_empty() {
+        report.pass("storage content types", taken.join(", "));
+    }
+    // What can't be deleted is told of the first object.
+    let _ = within(store.delete(&keys)).await;
 }
 
 /// A store's own limit is that of a large segment over a slow uplink.
