@@ -32,8 +32,8 @@ const EARLY_LOOKS: u32 = 6;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Whoever does not stand back when it should is no agent of this kind: then this one does.
 const MOST_CONFLICTS: u32 = 3;
-/// More than one playlist can name, also one that is read late.
-const MOST_OWN_RUNS: usize = 64;
+/// Those of a camera that reboots every minute, in a day without storage: the last playlist is an old one then.
+const MOST_OWN_RUNS: usize = 2_048;
 
 #[derive(Debug)]
 enum State {

@@ -189,6 +189,27 @@ fn an_outage_gives_up_the_oldest_and_returns_to_the_live_edge() {
 }
 
 #[test]
+fn a_camera_that_rebooted_through_an_outage_meets_nobody_after_it() {
+    let mut world = World::new(vec![]);
+    (0..3).for_each(|_| world.produce());
+    world.step(world.now + 2 * S);
+    world.fates = vec![Fate { delay_ms: 10, works: false, answers: false, never: false }];
+    for _ in 0..200 {
+        world.new_run();
+        world.produce();
+        world.step(world.now + 20 * S);
+    }
+    world.fates.clear();
+    for _ in 0..20 {
+        world.produce();
+        world.step(world.now + 2 * S);
+    }
+    let progress = world.machine.progress();
+    assert_eq!((progress.conflicts, progress.segments_stood_back), (0, 0));
+    world.settle();
+}
+
+#[test]
 fn a_store_that_refuses_playlists_does_not_fill_with_segments() {
     let mut world = World::new(vec![]);
     (0..3).for_each(|_| world.produce());
