@@ -18,7 +18,7 @@ use crate::support::camera::{Camera, CameraOpts};
 use crate::support::frames;
 use crate::support::minio::Minio;
 use crate::support::viewer::{Report, Viewer};
-use crate::{BUCKET, STOP_WITHIN, minio, my_turn, playlist_of};
+use crate::{BUCKET, STOP_WITHIN, alone, minio, playlist_of};
 
 const WATCH_SECONDS: u32 = 20;
 /// A look of 8 s, and segments of 4 s, on a busy machine.
@@ -188,7 +188,7 @@ async fn the_odd_ones_are_copied_or_re_encoded_and_play() {
 }
 
 async fn play_all(variants: &'static [Variant]) {
-    let _turn = my_turn().await;
+    let _turn = alone().await;
     let minio = minio().await;
     let cameras = join_all(variants.iter().map(|variant| {
         let more = variant.camera;
