@@ -14,6 +14,7 @@
 //! Stopping: `stop` is cancelled, each supervisor ends its ffmpeg and closes the segment channel, each publisher
 //! drains. After [`DRAIN_GRACE`], or on a second signal, `abort` ends what is left.
 
+mod access;
 mod camera;
 mod credentials;
 mod reload;
@@ -43,6 +44,7 @@ use crate::http::{self, CameraLink, FilesAt, STREAMS_PATH, Site, Streams};
 use crate::store;
 use crate::sys::child::Spawner;
 
+use access::access;
 use camera::{Slot, Surroundings};
 use credentials::SharedStore;
 pub use reload::Prepared;
@@ -80,7 +82,7 @@ impl Agent {
     /// No usable ffmpeg, an address in use, a store that can't be set up.
     pub async fn start(config: &Config, cameras: &[&Camera]) -> anyhow::Result<Self> {
         let bound = match &config.http {
-            Some(http) => Some(http::bind(http.listen).await?),
+            Some(http) => Some(http::bind(http.listen, &access(http)).await?),
             None => None,
         };
         let capabilities = capabilities::detect(config.ffmpeg.as_deref()).await?;
@@ -245,7 +247,8 @@ fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
             },
         })
     };
-    Site { cameras: cameras.iter().filter_map(link).collect(), files, ..Site::default() }
+    let access = config.http.as_ref().map(access).unwrap_or_default();
+    Site { cameras: cameras.iter().filter_map(link).collect(), files, access, ..Site::default() }
 }
 
 /// Where viewers find a camera's playlist; `None` for a folder that nothing serves.

@@ -17,10 +17,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
-use super::site::{LiveSite, router};
+use super::guard::Access;
+use super::site::{LiveSite, Site, router};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
+    #[error(
+        "will not listen on {addr} without a token, as other machines can reach it; \
+         set `http.token` or `http.token_file`, or listen on 127.0.0.1"
+    )]
+    NeedsToken { addr: SocketAddr },
     #[error("cannot listen on {addr}: another program already does; stop it or choose another `http.listen`")]
     InUse { addr: SocketAddr },
     #[error("cannot listen on {addr}: ports below 1024 need privileges; choose another `http.listen`")]
@@ -68,10 +74,20 @@ pub struct Bound {
 }
 
 /// Takes the address, so that an occupied port is known before anything else starts. Port 0: any free one.
-pub async fn bind(addr: SocketAddr) -> Result<Bound, HttpError> {
+///
+/// # Errors
+/// Without a token, any address but this machine's own.
+pub async fn bind(addr: SocketAddr, access: &Access) -> Result<Bound, HttpError> {
+    if access.tokens.is_empty() && !is_local(addr) {
+        return Err(HttpError::NeedsToken { addr });
+    }
     let listener = TcpListener::bind(addr).await.map_err(|source| HttpError::listen(addr, source))?;
     let addr = listener.local_addr().map_err(|source| HttpError::listen(addr, source))?;
     Ok(Bound { listener, addr, limits: Limits::default() })
+}
+
+fn is_local(addr: SocketAddr) -> bool {
+    addr.ip().to_canonical().is_loopback()
 }
 
 impl Bound {
@@ -86,11 +102,12 @@ impl Bound {
     /// Serves until `shutdown` completes; then idle connections are closed, answers under way may be finished
     /// within `grace`, and what is left is cut off.
     pub async fn serve(self, site: impl Into<LiveSite>, shutdown: impl Future<Output = ()>, grace: Duration) {
-        let Self { listener, limits, .. } = self;
+        let Self { listener, limits, addr } = self;
+        let route = |site: Site| router(site, is_local(addr));
         let slots = Arc::new(Semaphore::new(limits.connections));
         let graceful = GracefulShutdown::new();
         let LiveSite(mut site) = site.into();
-        let routers = watch::Sender::new(router(site.borrow_and_update().clone()));
+        let routers = watch::Sender::new(route(site.borrow_and_update().clone()));
         let mut connections = JoinSet::new();
         tokio::pin!(shutdown);
         loop {
@@ -99,7 +116,7 @@ impl Bound {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
                 Ok(()) = site.changed() => {
-                    drop(routers.send_replace(router(site.borrow_and_update().clone())));
+                    drop(routers.send_replace(route(site.borrow_and_update().clone())));
                 }
                 (stream, slot) = accept(&listener, &slots) => {
                     let routers = routers.subscribe();

@@ -12,6 +12,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use super::answer::NOT_STORED;
+use super::guard::{Access, guarded};
 use super::streams::{self, Streams};
 use super::{files, page};
 
@@ -25,6 +27,7 @@ pub struct Site {
     /// The `file` store's folder; `None` when the streams lie elsewhere.
     pub files: Option<FilesAt>,
     pub streams: Streams,
+    pub access: Access,
 }
 
 /// A site that may change while it is shown.
@@ -58,7 +61,8 @@ pub struct FilesAt {
     pub root: PathBuf,
 }
 
-pub(super) fn router(site: Site) -> Router {
+/// `is_local`: no other machine reaches the server.
+pub(super) fn router(site: Site, is_local: bool) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(healthz))
         .route("/api/cameras.json", get(cameras).with_state(site.cameras.into()))
@@ -67,13 +71,11 @@ pub(super) fn router(site: Site) -> Router {
     if let Some(FilesAt { root }) = site.files {
         router = router.nest_service(STREAMS_PATH, files::service(root));
     }
-    router.layer(SetResponseHeaderLayer::overriding(
+    guarded(router, site.access, is_local).layer(SetResponseHeaderLayer::overriding(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     ))
 }
-
-pub(super) const NOT_STORED: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
 
 async fn healthz() -> impl IntoResponse {
     ([NOT_STORED], "ok")

@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::site::NOT_STORED;
+use super::answer::{NOT_STORED, error};
 
 /// One stream at one moment; names and units as in the API. No secrets.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -105,12 +105,11 @@ async fn list(State(streams): State<Streams>) -> Response {
     ([NOT_STORED], Json(streams.now())).into_response()
 }
 
+const NO_STREAM: &str = "there is no stream of this id";
+
 async fn one(State(streams): State<Streams>, Path(id): Path<String>) -> Response {
     match streams.now().into_iter().find(|stream| stream.stream_id == id) {
         Some(stream) => ([NOT_STORED], Json(stream)).into_response(),
-        None => {
-            let error = Json(serde_json::json!({ "error": "there is no stream of this id" }));
-            (StatusCode::NOT_FOUND, [NOT_STORED], error).into_response()
-        }
+        None => error(StatusCode::NOT_FOUND, NO_STREAM),
     }
 }
