@@ -7,12 +7,15 @@ mod answer;
 mod beneath;
 mod files;
 mod guard;
+mod health;
+mod metrics;
 mod page;
 mod server;
 mod site;
 mod streams;
 
 pub use guard::Access;
+pub use health::Ready;
 pub use server::{Bound, HttpError, Limits, bind};
 pub use site::{CameraLink, FilesAt, LiveSite, STREAMS_PATH, Site};
 pub use streams::{StreamStatus, Streams, UplinkStatus};

@@ -14,8 +14,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::answer::NOT_STORED;
 use super::guard::{Access, guarded};
+use super::health::{self, Ready};
 use super::streams::{self, Streams};
-use super::{files, page};
+use super::{files, metrics, page};
 
 /// Where [`Site::files`] appear: key `location_1/cam/stream.m3u8` is at `/streams/location_1/cam/stream.m3u8`.
 pub const STREAMS_PATH: &str = "/streams";
@@ -28,6 +29,7 @@ pub struct Site {
     pub files: Option<FilesAt>,
     pub streams: Streams,
     pub access: Access,
+    pub ready: Ready,
 }
 
 /// A site that may change while it is shown.
@@ -64,8 +66,9 @@ pub struct FilesAt {
 /// `is_local`: no other machine reaches the server.
 pub(super) fn router(site: Site, is_local: bool) -> Router {
     let mut router = Router::new()
-        .route("/healthz", get(healthz))
         .route("/api/cameras.json", get(cameras).with_state(site.cameras.into()))
+        .merge(health::router(site.streams.clone(), site.ready))
+        .merge(metrics::router(site.streams.clone()))
         .merge(streams::router(site.streams))
         .merge(page::router());
     if let Some(FilesAt { root }) = site.files {
@@ -75,10 +78,6 @@ pub(super) fn router(site: Site, is_local: bool) -> Router {
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     ))
-}
-
-async fn healthz() -> impl IntoResponse {
-    ([NOT_STORED], "ok")
 }
 
 async fn cameras(State(cameras): State<Arc<[CameraLink]>>) -> Response {

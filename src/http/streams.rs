@@ -1,5 +1,6 @@
 //! `/api/streams`: how each stream is, for people and their tools.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub struct StreamStatus {
     pub last_upload_age_s: Option<f64>,
     pub health_check_count: u64,
     pub reconnect_count: u64,
+    /// The same by cause: `auth`, `unreachable`, `stalled` and the like.
+    pub restarts_by_cause: BTreeMap<&'static str, u64>,
     pub segments_published: u64,
     pub segments_given_up: u64,
     pub segments_missed: u64,
@@ -77,7 +80,7 @@ impl Streams {
         Self(Arc::new(now))
     }
 
-    fn now(&self) -> Vec<StreamStatus> {
+    pub(super) fn now(&self) -> Vec<StreamStatus> {
         (self.0)()
     }
 }

@@ -8,10 +8,11 @@ use crate::{OLD_TOKEN, PATIENCE, Server, TOKEN, header};
 
 const PLAYLIST: &str = "/streams/location_1/cam_floor/stream.m3u8";
 const SEGMENT: &str = "/streams/location_1/cam_floor/segment_00000000123000000ab_000001.ts";
-const CLOSED: [&str; 9] = [
+const CLOSED: [&str; 10] = [
     "/",
     "/assets/player.js",
     "/api/cameras.json",
+    "/metrics",
     "/api/streams",
     "/api/streams/status/cam_floor",
     PLAYLIST,
@@ -34,7 +35,9 @@ async fn server() -> Server {
 #[tokio::test]
 async fn without_the_token_there_is_nothing_but_health() {
     let server = server().await;
-    assert_eq!(server.get("/healthz").send().await.unwrap().status(), StatusCode::OK);
+    for (path, status) in [("/healthz", 200), ("/readyz", 503), ("/api/health", 200)] {
+        assert_eq!(server.get(path).send().await.unwrap().status(), status, "{path}");
+    }
     for path in CLOSED {
         for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
             let answer = server.client.request(method.clone(), server.url(path)).send().await.unwrap();
@@ -104,7 +107,7 @@ async fn the_page_gets_a_session_that_carries_it_to_the_segments() {
     assert!(!cookie.contains("token") && !cookie.contains("Secure"), "{cookie}");
     assert_eq!(header(&page, "referrer-policy"), "no-referrer", "the token is still in the address");
     let session = cookie.split(';').next().unwrap();
-    for path in CLOSED.into_iter().take(7) {
+    for path in CLOSED.into_iter().take(8) {
         let answer = server.get(path).header("cookie", session).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         assert_eq!(header(&answer, "set-cookie"), "", "{path}: it is fresh");

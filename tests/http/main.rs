@@ -4,6 +4,7 @@
 mod files;
 mod files_races;
 mod guard;
+mod health;
 mod life;
 mod page;
 mod streams;
@@ -13,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use edge_agent::domain::access::Tokens;
-use edge_agent::http::{self, Access, CameraLink, FilesAt, Limits, Site, Streams};
+use edge_agent::http::{self, Access, CameraLink, FilesAt, Limits, Ready, Site, Streams};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -68,6 +69,7 @@ impl Server {
             files: Some(FilesAt { root: root.path().to_owned() }),
             streams: Streams::new(|| vec![streams::told()]),
             access,
+            ready: Ready::default(),
         });
         let shutdown = async {
             let _ = stopped.await;

@@ -9,6 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 
 use super::answer::{error, is_uncached};
+use super::health;
 use super::site::STREAMS_PATH;
 use crate::clock;
 use crate::domain::access::Tokens;
@@ -22,7 +23,7 @@ pub struct Access {
 }
 
 /// What load balancers and probes ask, who have no token.
-const OPEN: [&str; 1] = ["/healthz"];
+const OPEN: [&str; 3] = [health::ALIVE, health::READY, health::HEALTH];
 
 /// A page that is looked at keeps its session; one that is not loses it.
 const SESSION_S: u64 = 24 * 60 * 60;
