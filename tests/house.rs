@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["domain", "config::model", "clock", "sys"]),
     ("store", &["domain::class", "domain::key", "config::model"]),
     ("camera", &["domain", "engine", "store", "clock", "config::model"]),
-    ("http", &["clock", "domain::access", "domain::class"]),
+    ("http", &["clock", "domain::access", "domain::class", "domain::rate"]),
     ("sys", &[]),
     ("telemetry", &[]),
     ("clock", &[]),

@@ -22,3 +22,36 @@ pub(super) async fn await_storage(store: Arc<RenewingStore>, playlist: Option<Ob
         tokio::time::sleep(BACKOFF.delay(tries, 0.0)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::key::Layout;
+    use crate::store::memory::{MemoryStore, Op, Outcome};
+
+    fn playlist() -> ObjectKey {
+        Layout::new(&"location_1".parse().unwrap(), &"cam".parse().unwrap()).playlist()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_storage_that_fails_has_not_answered_and_one_without_the_playlist_has() {
+        let memory = Arc::new(MemoryStore::new());
+        let refused = || Outcome::refused(StoreError::Denied { reason: "403".into() });
+        memory.queue(Op::Get, [refused(), refused()]);
+        let (store, ready) = (Arc::new(RenewingStore::new(memory.clone())), Ready::default());
+        let asking = await_storage(store, Some(playlist()), ready.clone());
+        tokio::pin!(asking);
+        assert!(tokio::time::timeout(Duration::from_secs(5), &mut asking).await.is_err());
+        assert!(!ready.is_set());
+        tokio::time::timeout(Duration::from_secs(5), asking).await.unwrap();
+        assert!(ready.is_set());
+        assert_eq!(memory.journal().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn with_nothing_to_publish_there_is_nothing_to_wait_for() {
+        let ready = Ready::default();
+        await_storage(Arc::new(RenewingStore::new(Arc::new(MemoryStore::new()))), None, ready.clone()).await;
+        assert!(ready.is_set());
+    }
+}

@@ -29,6 +29,7 @@ pub mod playlist;
 pub mod profile;
 pub mod publication;
 pub mod quota;
+pub mod rate;
 pub mod retired;
 mod seal;
 pub mod segment;

@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
 use super::guard::Access;
-use super::site::{LiveSite, Site, router};
+use super::limits::{Client, Clients, Limits, MOST_HEAD};
+use super::site::{Around, LiveSite, router};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -45,23 +46,6 @@ impl HttpError {
             io::ErrorKind::AddrNotAvailable => Self::NoSuchAddress { addr },
             _ => Self::Listen { addr, source },
         }
-    }
-}
-
-/// What one client may cost.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Open at once; further ones wait in the kernel's queue.
-    pub connections: usize,
-    /// For a whole request head; also how long a connection may idle between two requests.
-    pub head: Duration,
-    /// For a client that stopped taking bytes.
-    pub stall: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { connections: 512, head: Duration::from_secs(20), stall: Duration::from_secs(20) }
     }
 }
 
@@ -103,11 +87,11 @@ impl Bound {
     /// within `grace`, and what is left is cut off.
     pub async fn serve(self, site: impl Into<LiveSite>, shutdown: impl Future<Output = ()>, grace: Duration) {
         let Self { listener, limits, addr } = self;
-        let route = |site: Site| router(site, is_local(addr));
+        let around = Around { is_local: is_local(addr), clients: Arc::new(Clients::new(&limits)) };
         let slots = Arc::new(Semaphore::new(limits.connections));
         let graceful = GracefulShutdown::new();
         let LiveSite(mut site) = site.into();
-        let routers = watch::Sender::new(route(site.borrow_and_update().clone()));
+        let routers = watch::Sender::new(router(site.borrow_and_update().clone(), &around));
         let mut connections = JoinSet::new();
         tokio::pin!(shutdown);
         loop {
@@ -116,11 +100,11 @@ impl Bound {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
                 Ok(()) = site.changed() => {
-                    drop(routers.send_replace(route(site.borrow_and_update().clone())));
+                    drop(routers.send_replace(router(site.borrow_and_update().clone(), &around)));
                 }
-                (stream, slot) = accept(&listener, &slots) => {
+                (accepted, slot) = accept(&listener, &slots) => {
                     let routers = routers.subscribe();
-                    connections.spawn(converse(stream, routers, limits, graceful.watcher(), slot));
+                    connections.spawn(converse(accepted, routers, limits, graceful.watcher(), slot));
                 }
             }
         }
@@ -136,11 +120,14 @@ impl Bound {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Cancel-safe: a slot that was taken is given back.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> ((TcpStream, Client), OwnedSemaphorePermit) {
     let slot = Arc::clone(slots).acquire_owned().await.expect("nobody closes the semaphore");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, slot),
+            Ok((stream, peer)) => return ((stream, Client(peer.ip())), slot),
             Err(error) if is_clients_fault(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept http connections");
@@ -158,7 +145,7 @@ fn is_clients_fault(error: &io::Error) -> bool {
 }
 
 async fn converse(
-    stream: TcpStream,
+    (stream, client): (TcpStream, Client),
     routers: watch::Receiver<Router>,
     limits: Limits,
     watcher: Watcher,
@@ -169,10 +156,14 @@ async fn converse(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.stall));
     // By the router of the moment: a browser keeps its connection over a reload.
-    let service = service_fn(move |request| TowerToHyperService::new(routers.borrow().clone()).call(request));
+    let service = service_fn(move |mut request: hyper::Request<_>| {
+        request.extensions_mut().insert(client);
+        TowerToHyperService::new(routers.borrow().clone()).call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
+        .max_header_size(MOST_HEAD)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::trace!(%error, "an http connection broke off");

@@ -15,6 +15,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use super::answer::NOT_STORED;
 use super::guard::{Access, guarded};
 use super::health::{self, Ready};
+use super::limits::{Clients, limited};
 use super::streams::{self, Streams};
 use super::{files, metrics, page};
 
@@ -63,8 +64,15 @@ pub struct FilesAt {
     pub root: PathBuf,
 }
 
-/// `is_local`: no other machine reaches the server.
-pub(super) fn router(site: Site, is_local: bool) -> Router {
+/// What the server knows beside its site: it outlives a reload.
+#[derive(Debug, Clone)]
+pub(super) struct Around {
+    /// No other machine reaches the server.
+    pub(super) is_local: bool,
+    pub(super) clients: Arc<Clients>,
+}
+
+pub(super) fn router(site: Site, around: &Around) -> Router {
     let mut router = Router::new()
         .route("/api/cameras.json", get(cameras).with_state(site.cameras.into()))
         .merge(health::router(site.streams.clone(), site.ready))
@@ -74,7 +82,8 @@ pub(super) fn router(site: Site, is_local: bool) -> Router {
     if let Some(FilesAt { root }) = site.files {
         router = router.nest_service(STREAMS_PATH, files::service(root));
     }
-    guarded(router, site.access, is_local).layer(SetResponseHeaderLayer::overriding(
+    let router = limited(guarded(router, site.access, around.clone()), around.clients.clone());
+    router.layer(SetResponseHeaderLayer::overriding(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     ))

@@ -5,6 +5,7 @@ mod files;
 mod files_races;
 mod guard;
 mod health;
+mod hostile;
 mod life;
 mod page;
 mod streams;

@@ -10,7 +10,8 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::answer::{error, is_uncached};
 use super::health;
-use super::site::STREAMS_PATH;
+use super::limits::client_of;
+use super::site::{Around, STREAMS_PATH};
 use crate::clock;
 use crate::domain::access::Tokens;
 use credentials::Shown;
@@ -32,12 +33,11 @@ pub(super) const SESSION_COOKIE: &str = "edge_agent_session";
 #[derive(Debug, Clone)]
 struct Guard {
     access: Access,
-    /// No other machine reaches this server.
-    is_local: bool,
+    around: Around,
 }
 
-pub(super) fn guarded(router: Router, access: Access, is_local: bool) -> Router {
-    router.layer(middleware::from_fn_with_state(Guard { access, is_local }, watch))
+pub(super) fn guarded(router: Router, access: Access, around: Around) -> Router {
+    router.layer(middleware::from_fn_with_state(Guard { access, around }, watch))
 }
 
 enum Verdict {
@@ -59,7 +59,12 @@ async fn watch(State(guard): State<Guard>, request: Request, next: Next) -> Resp
     let (is_page, of_streams) = (path == "/", path.starts_with(STREAMS_PATH));
     let is_tls = request.headers().get("x-forwarded-proto").is_some_and(|proto| proto == "https");
     let session = match verdict {
-        Verdict::Refused { why, shown } => return refusal(why, shown, of_streams),
+        Verdict::Refused { why, shown } => {
+            if shown {
+                guard.around.clients.showed_a_wrong_token(client_of(&request));
+            }
+            return refusal(why, shown, of_streams);
+        }
         Verdict::Token if is_page => true,
         Verdict::Session(until_s) => until_s < now_s + SESSION_S / 2,
         Verdict::Token | Verdict::Open => false,
@@ -81,7 +86,7 @@ impl Guard {
         let tokens = &self.access.tokens;
         // Preflights come without credentials, by design.
         let is_preflight = method == Method::OPTIONS && path.starts_with(STREAMS_PATH);
-        if OPEN.contains(&path) || is_preflight || (tokens.is_empty() && self.is_local) {
+        if OPEN.contains(&path) || is_preflight || (tokens.is_empty() && self.around.is_local) {
             return Verdict::Open;
         }
         let wrong = Verdict::Refused { why: "this is not the token", shown: true };
