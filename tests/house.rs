@@ -14,7 +14,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["domain", "config::model", "clock", "sys"]),
     ("store", &["domain::class", "domain::key", "config::model"]),
     ("camera", &["domain", "engine", "store", "clock", "config::model"]),
-    ("http", &["clock", "domain::access", "domain::class", "domain::rate"]),
+    (
+        "http",
+        &[
+            "clock",
+            "domain::access",
+            "domain::class",
+            "domain::playlist",
+            "domain::rate",
+            "domain::signature",
+        ],
+    ),
     ("sys", &[]),
     ("telemetry", &[]),
     ("clock", &[]),

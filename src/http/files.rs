@@ -13,9 +13,13 @@ use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tower_http::services::ServeDir;
 
 use super::beneath::Beneath;
+use super::guard::HandedOn;
 use crate::domain::class::ObjectClass;
+use crate::domain::playlist::with_query;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// Far more than a hundred segments take.
+const MOST_PLAYLIST: usize = 1024 * 1024;
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3600);
 
 pub(super) fn service(root: PathBuf) -> Router {
@@ -40,7 +44,11 @@ async fn gate(mut request: Request, next: Next) -> Response {
         return not_found();
     };
     drop_odd_range(&mut request);
-    let mut response = answer(request, next).await;
+    let handed_on = request.extensions_mut().remove::<HandedOn>().filter(|_| class == ObjectClass::Playlist);
+    let mut response = match handed_on {
+        Some(HandedOn(query)) => playlist_with(&query, request, next).await,
+        None => answer(request, next).await,
+    };
     let status = response.status();
     let headers = response.headers_mut();
     match status {
@@ -56,6 +64,23 @@ async fn gate(mut request: Request, next: Next) -> Response {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(class.content_type()));
     }
     response
+}
+
+/// The playlist, whose segments are asked for with the same query. Each viewer has his own: no conditions, no ranges.
+async fn playlist_with(query: &str, request: Request, next: Next) -> Response {
+    let mut whole = Request::new(Body::empty());
+    whole.uri_mut().clone_from(request.uri());
+    let (mut parts, body) = next.run(whole).await.into_parts();
+    if parts.status != StatusCode::OK {
+        return Response::from_parts(parts, body);
+    }
+    let Ok(playlist) = axum::body::to_bytes(body, MOST_PLAYLIST).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    for header in [header::CONTENT_LENGTH, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
+        parts.headers.remove(header);
+    }
+    Response::from_parts(parts, with_query(&String::from_utf8_lossy(&playlist), query).into())
 }
 
 /// A suffix longer than the object means all of it (RFC 9110 14.1.2); ServeDir says 416.

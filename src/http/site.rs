@@ -16,6 +16,7 @@ use super::answer::NOT_STORED;
 use super::guard::{Access, guarded};
 use super::health::{self, Ready};
 use super::limits::{Clients, limited};
+use super::sign::{self, Desk};
 use super::streams::{self, Streams};
 use super::{files, metrics, page};
 
@@ -73,11 +74,14 @@ pub(super) struct Around {
 }
 
 pub(super) fn router(site: Site, around: &Around) -> Router {
+    let cameras: Arc<[CameraLink]> = site.cameras.into();
+    let desk = Desk { access: site.access.clone(), cameras: cameras.clone(), around: around.clone() };
     let mut router = Router::new()
-        .route("/api/cameras.json", get(cameras).with_state(site.cameras.into()))
+        .route("/api/cameras.json", get(listed).with_state(cameras.clone()))
         .merge(health::router(site.streams.clone(), site.ready))
         .merge(metrics::router(site.streams.clone()))
         .merge(streams::router(site.streams))
+        .merge(sign::router(desk))
         .merge(page::router());
     if let Some(FilesAt { root }) = site.files {
         router = router.nest_service(STREAMS_PATH, files::service(root));
@@ -89,6 +93,6 @@ pub(super) fn router(site: Site, around: &Around) -> Router {
     ))
 }
 
-async fn cameras(State(cameras): State<Arc<[CameraLink]>>) -> Response {
+async fn listed(State(cameras): State<Arc<[CameraLink]>>) -> Response {
     ([NOT_STORED], Json(&*cameras)).into_response()
 }

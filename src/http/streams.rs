@@ -108,7 +108,7 @@ async fn list(State(streams): State<Streams>) -> Response {
     ([NOT_STORED], Json(streams.now())).into_response()
 }
 
-const NO_STREAM: &str = "there is no stream of this id";
+pub(super) const NO_STREAM: &str = "there is no stream of this id";
 
 async fn one(State(streams): State<Streams>, Path(id): Path<String>) -> Response {
     match streams.now().into_iter().find(|stream| stream.stream_id == id) {

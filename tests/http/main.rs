@@ -8,6 +8,7 @@ mod health;
 mod hostile;
 mod life;
 mod page;
+mod sign;
 mod streams;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use edge_agent::domain::access::Tokens;
+use edge_agent::domain::signature::SigningKeys;
 use edge_agent::http::{self, Access, CameraLink, FilesAt, Limits, Ready, Site, Streams};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,7 +31,8 @@ const TOKEN: &str = "a+token/of-some=length";
 const OLD_TOKEN: &str = "the-one-before-this-one";
 
 fn access() -> Access {
-    Access { tokens: Tokens::new([TOKEN, OLD_TOKEN]) }
+    let signing = SigningKeys::new([b"new".to_vec(), b"old".to_vec()]);
+    Access { tokens: Tokens::new([TOKEN, OLD_TOKEN]), signing, ..Access::default() }
 }
 
 /// A running server with a folder of files.

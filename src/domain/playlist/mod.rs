@@ -1,6 +1,7 @@
 //! The media playlist (RFC 8216 4.3) as data, its text, and reading it back.
 
 mod parse;
+mod query;
 mod render;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use super::window::Entry;
 
 pub use parse::{MOST_COUNTED, PlaylistError, parse, scrape_sequences};
+pub use query::with_query;
 pub use render::render;
 
 /// What one playlist says: a snapshot of a window.
