@@ -45,6 +45,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("notify", &["engine/spool/"]),
     ("saphyr_parser", &["config/yaml.rs"]),
     ("sd_notify", &["sys/"]),
+    ("utoipa", &["http/"]),
+    ("utoipa_axum", &["http/"]),
 ];
 const DOMAIN_CRATES: &[&str] = &["bytes", "hmac", "humantime", "sha2", "subtle", "thiserror", "url"];
 const IMPURE: &[&str] = &["std::env", "std::fs", "std::net", "std::process", "std::thread"];

@@ -11,9 +11,14 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tower_http::services::ServeDir;
+use utoipa::PartialSchema as _;
+use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{PathItem, Required, ResponseBuilder, ResponsesBuilder};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::beneath::Beneath;
 use super::guard::HandedOn;
+use super::site::STREAMS_PATH;
 use crate::domain::class::ObjectClass;
 use crate::domain::playlist::with_query;
 
@@ -22,7 +27,39 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const MOST_PLAYLIST: usize = 1024 * 1024;
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3600);
 
-pub(super) fn service(root: PathBuf) -> Router {
+pub(super) fn router(root: PathBuf) -> OpenApiRouter {
+    // Not a route of its own: OpenAPI knows no parameter that has folders in it.
+    let mut router = OpenApiRouter::new().nest_service(STREAMS_PATH, service(root));
+    let item = PathItem::new(HttpMethod::Get, described());
+    router.get_openapi_mut().paths.paths.insert(format!("{STREAMS_PATH}/{{key}}"), item);
+    router
+}
+
+fn described() -> Operation {
+    let key = ParameterBuilder::new()
+        .name("key")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some("The object's key, with its folders: `location_1/cam_floor/stream.m3u8`"))
+        .schema(Some(String::schema()));
+    let answers = [
+        ("200", "The playlist, segment or picture"),
+        ("206", "A part of it"),
+        ("304", "It is known already"),
+        ("403", "The signature is not for this address, or over"),
+        ("404", "There is none of this key"),
+        ("416", "It has no such part"),
+    ];
+    let answers = answers.map(|(status, what)| (status, ResponseBuilder::new().description(what).build()));
+    OperationBuilder::new()
+        .summary(Some("An object of the `file` store"))
+        .tag("streams")
+        .parameter(key)
+        .responses(ResponsesBuilder::new().responses_from_iter(answers).build())
+        .build()
+}
+
+fn service(root: PathBuf) -> Router {
     // ServeDir answers conditional and range requests; `gate` decides what it gets to see.
     let files = ServeDir::with_backend("", Beneath::new(root))
         .append_index_html_on_directories(false)

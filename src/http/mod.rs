@@ -10,6 +10,7 @@ mod guard;
 mod health;
 mod limits;
 mod metrics;
+mod openapi;
 mod page;
 mod server;
 mod sign;

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::answer::{NOT_STORED, body_of, error};
+use super::answer::{NOT_STORED, Trouble, body_of, error};
 use super::guard::Access;
 use super::limits::{client_of, too_many};
 use super::site::{Around, CameraLink, STREAMS_PATH};
@@ -21,21 +24,21 @@ use crate::domain::signature::folder;
 /// Unless more, or less, is asked for.
 const USUAL: Duration = Duration::from_secs(10 * 60);
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Wish {
     /// `10m`, or a number of seconds; 10 minutes if it is left out.
     expires_in: Option<Span>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Span {
     Seconds(u64),
     Text(String),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Signed {
     /// The playlist's, by the name that this server was asked by.
     url: String,
@@ -50,13 +53,21 @@ pub(super) struct Desk {
     pub(super) around: Around,
 }
 
-pub(super) fn router(desk: Desk) -> Router {
-    Router::new().route("/api/streams/{id}/sign", post(sign)).with_state(desk)
+pub(super) fn router(desk: Desk) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(sign)).with_state(desk)
 }
 
+/// An address that lets its bearer watch one stream for a while.
+#[utoipa::path(post, path = "/api/streams/{id}/sign", tag = "streams",
+    params(("id" = String, Path, description = "The stream's id")),
+    request_body(content = Option<Wish>),
+    responses(
+    (status = 200, description = "The address", body = Signed),
+    (status = 404, description = "There is none of this id", body = Trouble),
+    (status = 409, description = "The stream is not served here", body = Trouble)))]
 async fn sign(
     State(desk): State<Desk>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     request: Request,
 ) -> Response {
@@ -67,6 +78,7 @@ async fn sign(
         Ok(wish) => wish.unwrap_or_default(),
         Err(refusal) => return refusal,
     };
+    let id = id.map(|Path(id)| id).unwrap_or_default();
     let Some(camera) = desk.cameras.iter().find(|camera| camera.id == id) else {
         return error(StatusCode::NOT_FOUND, NO_STREAM);
     };

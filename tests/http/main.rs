@@ -7,6 +7,7 @@ mod guard;
 mod health;
 mod hostile;
 mod life;
+mod openapi;
 mod page;
 mod sign;
 mod streams;
