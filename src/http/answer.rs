@@ -21,7 +21,7 @@ pub(super) fn error(status: StatusCode, error: impl Into<String>) -> Response {
     (status, [NOT_STORED], Json(Trouble { error: error.into() })).into_response()
 }
 
-/// The JSON of a request; `None`: it has no body. What is wrong with it is not quoted.
+/// The JSON of a request; `None`: it has no body, or `null`. What is wrong with it is not quoted.
 ///
 /// It must be called `application/json`: pages of other sites can't say that without asking first.
 pub(super) async fn body_of<T: DeserializeOwned>(request: Request) -> Result<Option<T>, Response> {
@@ -33,8 +33,8 @@ pub(super) async fn body_of<T: DeserializeOwned>(request: Request) -> Result<Opt
     if is_empty {
         return Ok(None);
     }
-    match Json::<T>::from_request(request, &()).await {
-        Ok(Json(body)) => Ok(Some(body)),
+    match Json::<Option<T>>::from_request(request, &()).await {
+        Ok(Json(body)) => Ok(body),
         Err(rejection) => Err(match rejection {
             JsonRejection::MissingJsonContentType(_) => {
                 error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")

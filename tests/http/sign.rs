@@ -188,6 +188,7 @@ async fn what_is_asked_for_has_to_make_sense() {
     {
         assert_eq!(sign(&server, good.clone()).await.status(), StatusCode::OK, "{good}");
     }
+    assert_eq!(sign(&server, json!(null)).await.status(), StatusCode::OK);
     let url = server.url("/api/streams/cam_floor/sign");
     let bare = server.client.post(&url).bearer_auth(TOKEN).send().await.unwrap();
     assert_eq!(bare.status(), StatusCode::OK, "without a body");
