@@ -55,6 +55,7 @@ fuzz_target!(|data: &[u8]| {
         b'2' => format!("storage:\n  type: supabase\n  key: {SECRET}{rest}"),
         b'3' => format!("storage: {{type: s3, access_key_id: x, secret_access_key: \"{SECRET}{rest}"),
         b'4' => format!("- id: a\n  rtsp_url: 'rtsp://u:{SECRET}{rest}"),
+        b'5' => format!("http:\n  listen: 0.0.0.0:1\n  token: {SECRET}{rest}"),
         _ => rest.to_owned(),
     };
     let env = Stub::new();
