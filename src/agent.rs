@@ -8,6 +8,7 @@
 //!  │   ├─ snapshots ── a short ffmpeg, a store call
 //!  │   └─ sheet ── a store call
 //!  ├─ credentials of the storage
+//!  ├─ readiness ── a store call, until it is answered
 //!  └─ http server (last to stop)
 //! ```
 //!

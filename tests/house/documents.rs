@@ -118,7 +118,9 @@ fn every_command_in_the_documents_exists() {
 
 #[test]
 fn every_file_that_the_documents_name_exists() {
-    for document in ["README.md", "ARCHITECTURE.md", "docs/configuration.md", "docs/http.md"] {
+    for document in
+        ["README.md", "ARCHITECTURE.md", "docs/configuration.md", "docs/http.md", "docs/security.md"]
+    {
         let text = read(document);
         let folder = Path::new(document).parent().unwrap();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
@@ -134,4 +136,19 @@ fn every_file_that_the_documents_name_exists() {
             );
         }
     }
+}
+
+#[test]
+fn every_attack_that_is_named_is_a_test() {
+    let mut seen = 0;
+    for line in read("docs/security.md").lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let text = read(cells[2]);
+        for name in cells[1].split('`').skip(1).step_by(2) {
+            let is_test = text.contains(&format!("fn {name}("));
+            assert!(is_test, "docs/security.md: {} has no {name}", cells[2]);
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
 }

@@ -8,6 +8,7 @@ use edge_agent::domain::signature::SigningKeys;
 use edge_agent::http::{Access, Limits};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{Server, TOKEN, access, header};
 
@@ -216,6 +217,21 @@ async fn what_is_asked_for_has_to_make_sense() {
     assert_eq!(form.send().await.unwrap().status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     let long = server.client.post(&url).bearer_auth(TOKEN).json(&json!({"x": "y".repeat(20_000)}));
     assert_eq!(long.send().await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_has_an_end_too() {
+    let server = server().await;
+    let chunk = format!("5000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x5000));
+    let head = format!(
+        "POST /api/streams/cam_floor/sign HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\
+         content-type: application/json\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+    );
+    let mut stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();
+    stream.write_all((head + &chunk).as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    tokio::time::timeout(crate::PATIENCE, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
 }
 
 #[tokio::test]
