@@ -25,10 +25,10 @@ struct Track {
 
 /// A box: the whole of it, and what is in it.
 #[derive(Debug, Clone)]
-struct Part {
-    kind: [u8; 4],
+pub(super) struct Part {
+    pub(super) kind: [u8; 4],
     whole: Range<usize>,
-    body: Range<usize>,
+    pub(super) body: Range<usize>,
 }
 
 impl Header {
@@ -140,7 +140,7 @@ fn make_positive(tracks: &mut [Track]) {
 }
 
 /// The boxes that fill `within`, or `None` if they do not.
-fn parts(bytes: &[u8], within: Range<usize>) -> Option<Vec<Part>> {
+pub(super) fn parts(bytes: &[u8], within: Range<usize>) -> Option<Vec<Part>> {
     let mut found = Vec::new();
     let mut at = within.start;
     while at < within.end {
@@ -157,7 +157,7 @@ fn parts(bytes: &[u8], within: Range<usize>) -> Option<Vec<Part>> {
     Some(found)
 }
 
-fn find<'a>(parts: &'a [Part], kind: &[u8; 4]) -> Option<&'a Part> {
+pub(super) fn find<'a>(parts: &'a [Part], kind: &[u8; 4]) -> Option<&'a Part> {
     parts.iter().find(|part| part.kind == *kind)
 }
 
@@ -173,7 +173,7 @@ fn rename(bytes: &mut [u8], at: usize, kind: &[u8; 4]) {
     }
 }
 
-fn number(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 

@@ -7,8 +7,10 @@
 //! nothing happens. A drained machine never has a deadline in the past.
 
 pub mod backoff;
+pub mod bandwidth;
 pub mod choice;
 pub mod class;
+pub mod codecs;
 pub mod dice;
 pub mod doubt;
 pub mod encoder;

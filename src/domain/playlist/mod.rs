@@ -1,5 +1,6 @@
-//! The media playlist (RFC 8216 4.3) as data, its text, and reading it back.
+//! The media playlist (RFC 8216 4.3) as data, its text, and reading it back; and the text of the multivariant one.
 
+mod multivariant;
 mod parse;
 mod render;
 
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use super::window::Entry;
 
+pub use multivariant::{Variant, render_multivariant};
 pub use parse::{MOST_COUNTED, PlaylistError, parse, scrape_sequences};
 pub use render::render;
 
