@@ -27,6 +27,8 @@ mod camera;
 #[path = "support/clip.rs"]
 #[allow(dead_code, reason = "another test binary uses the rest")]
 mod clip;
+#[path = "engine/codecs.rs"]
+mod codecs;
 #[path = "engine/fmp4.rs"]
 mod fmp4;
 
