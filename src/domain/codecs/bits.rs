@@ -63,8 +63,41 @@ impl Bits {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Writes what [`Bits`] reads.
+    #[derive(Debug, Default)]
+    pub(crate) struct Writer {
+        bits: Vec<bool>,
+    }
+
+    impl Writer {
+        pub(crate) fn bits(&mut self, number: u32, bits: u32) -> &mut Self {
+            self.bits.extend((0..bits).rev().map(|bit| number.checked_shr(bit).unwrap_or_default() & 1 == 1));
+            self
+        }
+
+        pub(crate) fn golomb(&mut self, number: u32) -> &mut Self {
+            let zeros = (number + 1).ilog2();
+            self.bits(0, zeros).bits(number + 1, zeros + 1)
+        }
+
+        /// With the bytes that keep it from looking like a start code.
+        pub(crate) fn finish(&self) -> Vec<u8> {
+            let mut bytes = Vec::new();
+            let whole = self.bits.chunks(8).map(|bits| {
+                bits.iter().enumerate().fold(0, |byte, (at, bit)| byte | u8::from(*bit) << (7 - at))
+            });
+            for byte in whole {
+                if byte <= 3 && bytes.ends_with(&[0, 0]) {
+                    bytes.push(3);
+                }
+                bytes.push(byte);
+            }
+            bytes
+        }
+    }
 
     #[test]
     fn numbers_of_any_length_come_in_order() {

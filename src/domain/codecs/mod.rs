@@ -4,6 +4,8 @@ mod bits;
 mod h264;
 mod h265;
 mod mp4;
+#[cfg(test)]
+mod tests;
 mod ts;
 
 pub use mp4::of_init;
