@@ -83,6 +83,10 @@ pub(super) mod tests {
             self.bits(0, zeros).bits(number + 1, zeros + 1)
         }
 
+        pub(crate) fn golombs(&mut self, numbers: impl IntoIterator<Item = u32>) -> &mut Self {
+            numbers.into_iter().fold(self, |writer, number| writer.golomb(number))
+        }
+
         /// With the bytes that keep it from looking like a start code.
         pub(crate) fn finish(&self) -> Vec<u8> {
             let mut bytes = Vec::new();

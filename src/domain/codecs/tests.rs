@@ -95,12 +95,11 @@ fn all_that_a_parameter_set_may_hold_is_passed_over() {
         if fields {
             writer.bits(1, 1);
         }
-        writer.bits(0, 1).bits(1, 1);
-        crop.iter().for_each(|side| drop(writer.golomb(*side)));
+        writer.bits(0, 1).bits(1, 1).golombs(crop);
     };
     // The order of pictures in a cycle of three.
     let cycle = h264_set(77, |writer| {
-        writer.golomb(4).golomb(1).bits(0, 1).golomb(7).golomb(8).golomb(3).golomb(1).golomb(2).golomb(300);
+        writer.golombs([4, 1]).bits(0, 1).golombs([7, 8, 3, 1, 2, 300]);
         size(writer, false, [1, 2, 3, 4]);
     });
     assert_eq!(cycle, Some((640 - 6, 480 - 14)));
@@ -112,8 +111,7 @@ fn all_that_a_parameter_set_may_hold_is_passed_over() {
     // Three planes, each for itself; a scaling list that stops early, one that does not, and a longer one.
     let planes = h264_set(244, |writer| {
         writer.golomb(3).bits(1, 1).golomb(0).golomb(0).bits(0, 1).bits(1, 1);
-        writer.bits(1, 1).golomb(16).bits(0, 5).bits(1, 1);
-        (0..64).for_each(|value| drop(writer.golomb(value % 4)));
+        writer.bits(1, 1).golomb(16).bits(0, 5).bits(1, 1).golombs((0..64).map(|value| value % 4));
         writer.bits(0, 5).golomb(0).golomb(2);
         size(writer, false, [0, 1, 0, 1]);
     });
@@ -145,8 +143,7 @@ fn layers_of_h265_are_passed_over() {
         .bits(0, 88 / 2)
         .bits(90, 8)
         .bits(120, 8);
-    writer.golomb(0).golomb(1).golomb(1920).golomb(1088).bits(1, 1);
-    [0, 0, 0, 4].iter().for_each(|side| drop(writer.golomb(*side)));
+    writer.golomb(0).golomb(1).golomb(1920).golomb(1088).bits(1, 1).golombs([0, 0, 0, 4]);
     let nal = [&[33 << 1, 1][..], &writer.finish()].concat();
     let picture = h265::picture(&nal).expect("a picture");
     assert_eq!((picture.width, picture.height), (1920, 1080));
