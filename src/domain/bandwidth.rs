@@ -278,6 +278,27 @@ mod tests {
     }
 
     #[test]
+    fn an_average_that_moves_on_and_on_is_announced_six_times_an_hour() {
+        let mut meter = Meter::default();
+        changes(&mut meter, (0..HOUR_OF_2_S).map(|_| 100));
+        // So that the peak has nothing to say.
+        changes(&mut meter, [30_000].into_iter());
+        // 200 times as much in an hour.
+        let growing = (0..HOUR_OF_2_S).map(|i| (100.0 * 200f64.powf(i as f64 / HOUR_OF_2_S as f64)) as u64);
+        let changes = changes(&mut meter, growing);
+        assert!((4..=7).contains(&changes), "{changes}");
+    }
+
+    #[test]
+    fn no_average_is_above_the_peak() {
+        let mut meter = Meter::default();
+        // No set with it is as long as it has to be: 0.4 s are too short, 1.8 s too long.
+        meter.segment(1_000_000, S * 2 / 5);
+        meter.segment(1_000, S * 7 / 5);
+        assert_eq!(kbps(&meter), (6, 6));
+    }
+
+    #[test]
     fn a_short_segment_counts_together_with_its_neighbours() {
         let mut meter = Meter::default();
         meter.segment(of_kbps(1000), 2 * S);

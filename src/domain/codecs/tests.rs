@@ -79,6 +79,26 @@ fn sound_is_told_by_its_object_type() {
     assert_eq!(of_init(&mp3), streams("avc1.64000a,mp4a.6b", 64, 36));
 }
 
+#[test]
+fn what_only_looks_like_a_frame_of_sound_is_none() {
+    let expected = streams("avc1.64000a,mp4a.40.2", 64, 36);
+    let (tables, rest) = STREAM_H264.split_at(188 * 3);
+    let packet = |begin: &[u8]| [begin, &vec![0; 188 - begin.len()]].concat();
+    // The end of a frame that began before, and a header that is filled with the same.
+    let middle = packet(&[0x47, 0x01, 0x01, 0x10, 0xff, 0xf1, 0x20]);
+    let filled = packet(&[
+        0x47, 0x41, 0x01, 0x10, 0, 0, 1, 0xc0, 0, 0, 0x80, 0, 3, 0xff, 0xf1, 0x20, 0xff, 0xf1, 0x60,
+    ]);
+    // One that goes on in the next packet.
+    let mut long =
+        [&[0x47, 0x41, 0x01, 0x30, 165][..], &[0; 165], &[0, 0, 1, 0xc0, 0, 0, 0x80, 0, 12]].concat();
+    long.resize(188, 0xff);
+    let end = packet(&[0x47, 0x01, 0x01, 0x10, 0xff, 0xf1, 0x20, 0xff, 0xf1, 0x60]);
+    for packets in [[middle, filled], [long, end]] {
+        assert_eq!(of_transport_stream(&[tables, &packets.concat(), rest].concat()), expected);
+    }
+}
+
 /// H.264, from the profile to the level; what follows is the test's.
 fn h264_set(profile: u8, rest: impl FnOnce(&mut Writer)) -> Option<(u32, u32)> {
     let mut writer = Writer::default();
@@ -116,6 +136,11 @@ fn all_that_a_parameter_set_may_hold_is_passed_over() {
         size(writer, false, [0, 1, 0, 1]);
     });
     assert_eq!(planes, Some((639, 479)));
+    let eight_lists = h264_set(100, |writer| {
+        writer.golombs([1, 0, 0]).bits(0, 1).bits(1, 1).bits(0, 8).golombs([0, 2]);
+        size(writer, false, [0; 4]);
+    });
+    assert_eq!(eight_lists, Some((640, 480)));
     let too_large = h264_set(77, |writer| {
         writer.golomb(0).golomb(2).golomb(4).bits(0, 1).golomb(u32::MAX - 1).golomb(29).bits(0b110, 3);
     });
