@@ -102,13 +102,15 @@ impl Report {
 
     /// `None`: not even one frame came.
     pub fn into_media(self) -> Option<Media> {
-        if !self.has_frames() {
-            return None;
-        }
-        let (width, height) = self.size?;
+        if self.has_frames() { self.told() } else { None }
+    }
+
+    /// Without a frame, what its description alone says: then nothing is known of its keyframes.
+    pub fn told(self) -> Option<Media> {
         let picture = self.picture.unwrap_or_default();
+        let (width, height) = self.size.or(picture.size)?;
         let video = VideoIn {
-            codec: self.codec?,
+            codec: self.codec.or(picture.codec)?,
             profile: picture.profile,
             pixel_format: picture.pixel_format,
             width,
@@ -289,6 +291,17 @@ mod tests {
     fn a_recorded_camera_with_b_frames_is_read() {
         let line = "H.264 Main 320x240 25 fps, B-frames, keyframe every 1 s, 1255 kbps; no audio";
         assert_eq!(told(SAID_B, LISTED_B), line);
+    }
+
+    #[test]
+    fn without_a_frame_the_description_counts() {
+        assert_eq!(report(SAID, "").into_media(), None);
+        let media = report(SAID, "").told().expect("a description");
+        let line = "H.264 Main 1280x720 25 fps, no second keyframe in 0 s; audio AAC LC 16 kHz";
+        assert_eq!(media.to_string(), line);
+        assert_eq!(report(SAID, "").is_of(&media), Some(true));
+        assert_eq!(report("[info]   Stream #0:0: Video: h264, none, 90k tbn", "").told(), None, "no size");
+        assert_eq!(report("", "").told(), None);
     }
 
     #[test]
