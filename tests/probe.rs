@@ -54,6 +54,7 @@ fn script(folder: &Path, body: &str) -> Workshop {
         version: "script".into(),
         rtsp_options,
         draws_text: false,
+        filters_units: false,
         h264_encoders: vec![],
     })
 }
