@@ -100,12 +100,7 @@ impl Report {
         self.frames.is_enough()
     }
 
-    /// `None`: not even one frame came.
-    pub fn into_media(self) -> Option<Media> {
-        if self.has_frames() { self.told() } else { None }
-    }
-
-    /// Without a frame, what its description alone says: then nothing is known of its keyframes.
+    /// Without frames what its description alone says: then nothing is known of its keyframes.
     pub fn told(self) -> Option<Media> {
         let picture = self.picture.unwrap_or_default();
         let (width, height) = self.size.or(picture.size)?;
@@ -263,7 +258,7 @@ mod tests {
 
     /// Its media, as one line says it.
     fn told(said: &str, listed: &str) -> String {
-        report(said, listed).into_media().expect("frames").to_string()
+        report(said, listed).told().expect("frames").to_string()
     }
 
     // 1280x720 with AAC, GOP 50, joined in the middle of one; recorded with 5.1 from a camera.
@@ -277,7 +272,7 @@ mod tests {
     fn a_recorded_camera_is_read() {
         let line = "H.264 Main 1280x720 25 fps, keyframe every 2 s, 2244 kbps; audio AAC LC 16 kHz";
         assert_eq!(told(SAID, LISTED), line);
-        let media = report(SAID, LISTED).into_media().expect("frames");
+        let media = report(SAID, LISTED).told().expect("frames");
         assert_eq!(report(SAID, "").is_of(&media), Some(true));
         for (from, to) in [("1280x720", "1920x1080"), ("h264", "hevc"), ("(Main)", "(High 10)")] {
             assert_eq!(report(&SAID.replace(from, to), "").is_of(&media), Some(false), "{to}");
@@ -295,7 +290,7 @@ mod tests {
 
     #[test]
     fn without_a_frame_the_description_counts() {
-        assert_eq!(report(SAID, "").into_media(), None);
+        assert!(!report(SAID, "").has_frames());
         let media = report(SAID, "").told().expect("a description");
         let line = "H.264 Main 1280x720 25 fps, no second keyframe in 0 s; audio AAC LC 16 kHz";
         assert_eq!(media.to_string(), line);
