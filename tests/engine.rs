@@ -84,7 +84,14 @@ fn script(folder: &Path, body: &str) -> Capabilities {
     fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("a file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
     let rtsp_options = RtspOptions::InScript;
-    Capabilities { path, version: "script".into(), rtsp_options, draws_text: false, h264_encoders: vec![] }
+    Capabilities {
+        path,
+        version: "script".into(),
+        rtsp_options,
+        draws_text: false,
+        filters_units: false,
+        h264_encoders: vec![],
+    }
 }
 
 async fn start(engine: &FfmpegEngine) -> Box<dyn Run> {
@@ -132,6 +139,7 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) {
 async fn ffmpeg_makes_segments_and_finishes_the_last_one_when_asked() {
     let folder = tempfile::tempdir().expect("a folder");
     let ffmpeg = detect(other_ffmpeg().as_deref()).await.expect("install ffmpeg: apt-get install ffmpeg");
+    assert!(ffmpeg.filters_units, "each release that is supported has it");
     let engine = engine(ffmpeg, "test://", folder.path());
     let mut run = start(&engine).await;
     let (first, second) = (segment(&mut run).await, segment(&mut run).await);

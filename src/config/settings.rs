@@ -70,7 +70,8 @@ pub(super) struct Said {
     threads: Option<u32>,
     nice: Option<u32>,
     look: Option<Duration>,
-    snapshot: Option<Duration>,
+    /// `Some(None)`: none, whatever the defaults say.
+    snapshot: Option<Option<Duration>>,
 }
 
 impl Said {
@@ -102,7 +103,7 @@ impl Said {
             threads: self.threads.unwrap_or(built_in.threads),
             nice: self.nice.unwrap_or(built_in.nice),
             health_check_interval: self.look.unwrap_or(built_in.health_check_interval),
-            snapshot_interval: self.snapshot,
+            snapshot_interval: self.snapshot.unwrap_or(built_in.snapshot_interval),
         }
     }
 
@@ -131,7 +132,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let threads = reader.integer(&section, "threads", 1..=THREADS_MAX);
     let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
-    let snapshot = reader.duration(&section, "snapshot_interval", SNAPSHOT_MIN..=SNAPSHOT_MAX);
+    let snapshot = reader.duration_or_off(&section, "snapshot_interval", SNAPSHOT_MIN..=SNAPSHOT_MAX);
     let faults_before = reader.faults.len();
     let frames = Frames::read(reader, &section);
     let frames_are_read = reader.faults.len() == faults_before;
@@ -156,7 +157,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         threads: value(&threads).or(base.threads),
         nice: value(&nice).or(base.nice),
         look: value(&look).or(base.look),
-        snapshot: value(&snapshot).or(base.snapshot),
+        snapshot: snapshot.or(base.snapshot),
     };
     refuse_clash(reader, &said, segment_type.map(|given| given.spot), video.map(|given| given.spot));
     // With a value that is wrong by itself the others say nothing.

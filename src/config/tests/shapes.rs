@@ -338,6 +338,19 @@ fn switches_and_limits_are_inherited() {
 }
 
 #[test]
+fn still_pictures_can_be_off_where_the_defaults_have_them() {
+    let of = |defaults: &str, camera: &str| {
+        settings_of(defaults, camera).snapshot_interval.map(|every| every.as_secs())
+    };
+    assert_eq!((of("", ""), of("", "snapshot_interval: off")), (None, None));
+    assert_eq!(of("snapshot_interval: 10s", ""), Some(10));
+    assert_eq!(of("snapshot_interval: off", "snapshot_interval: 5"), Some(5));
+    for off in ["off", "OFF", "false", "'off'"] {
+        assert_eq!(of("snapshot_interval: 10s", &format!("snapshot_interval: {off}")), None, "{off}");
+    }
+}
+
+#[test]
 fn what_is_passed_through_goes_into_fmp4() {
     let of = |settings: &str| {
         let text = format!("- {{id: cam, rtsp_url: test://, settings: {{{settings}}}}}\n");

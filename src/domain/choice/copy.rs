@@ -138,6 +138,7 @@ fn refuse_bitrate(wish: &Wish, video: &VideoIn) -> Result<(), String> {
 fn interval(video: &VideoIn) -> Result<Duration, String> {
     match video.keyframes.longest {
         Some(interval) if !interval.is_zero() => Ok(interval),
+        None if video.keyframes.watched.is_zero() => Err("no picture came when it was looked at".into()),
         _ => Err(format!("no two keyframes came within {}", seconds(video.keyframes.watched))),
     }
 }

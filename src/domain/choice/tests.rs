@@ -137,6 +137,10 @@ fn what_can_not_be_passed_through_is_encoded_and_says_why() {
             "H.265 Rext can't be played by players of H.265",
         ),
         (|v| v.keyframes.longest = None, "no two keyframes came within 5 s"),
+        (
+            |v| v.keyframes = Keyframes { longest: None, watched: Duration::ZERO, vary: false },
+            "no picture came when it was looked at",
+        ),
     ];
     for (change, why) in table {
         let mut video = video();

@@ -133,7 +133,10 @@ impl Publication {
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::OwnRuns(runs) => runs.into_iter().for_each(|run| self.ownership.is_ours(run)),
-            Input::Recalled(note) => self.ownership.floor.recall(&self.plan.layout, &note),
+            Input::Recalled(note) => {
+                let other_name = self.ownership.floor.recall(&self.plan.layout, &note);
+                other_name.into_iter().for_each(|run| self.ownership.is_ours(run));
+            }
             Input::Produced(segment) => self.produced(now, segment),
             Input::Remote(remote) => self.remote(now, remote),
             Input::RemoteFailed(failure) => self.ownership.failed(now, failure),

@@ -10,7 +10,7 @@ use super::{LATE_LANDING, Publication};
 use crate::domain::ids::Msn;
 use crate::domain::key::ObjectKey;
 use crate::domain::playlist::MediaPlaylist;
-use crate::domain::segment::Segment;
+use crate::domain::segment::{Segment, SegmentType};
 use crate::domain::uploads::{GivenUp, Outgoing};
 use crate::domain::window::{NewEntry, Window};
 
@@ -147,7 +147,6 @@ impl Publication {
     fn stand_back(&mut self) {
         self.window = None;
         self.disown_playlist();
-        self.ownership.floor.stand_back();
         for GivenUp { outgoing, in_spool, .. } in self.uploads.clear() {
             self.progress.segments_stood_back += 1;
             self.discards.extend(in_spool.then_some(outgoing.segment.payload));
@@ -155,6 +154,8 @@ impl Publication {
         self.hole = true;
         let dice = self.dice.roll() as u32;
         self.renamed = self.last_queued.map(|(run, _)| (run, run.with_dice(dice)));
+        let has_inits = self.plan.segment_type == SegmentType::Fmp4;
+        self.ownership.floor.stand_back(self.renamed.filter(|_| has_inits).map(|(_, name)| name));
         self.stored_generation = self.generation;
         self.longest_named.clear();
         self.retired.clear();

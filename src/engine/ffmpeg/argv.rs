@@ -82,7 +82,7 @@ pub fn command(
     args.extend(input);
     args.extend(strings(&["-map", "0:v:0"]));
     args.extend(audio_map(&spec.source, choice.audio));
-    args.extend(video(&choice.video, way, spec.settings.threads));
+    args.extend(video(&choice.video, way, spec.settings.threads, ffmpeg));
     args.extend(audio(choice.audio));
     args.extend(output(choice, spec.settings.segment_type, folder));
     FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: spec.settings.nice }
@@ -167,11 +167,14 @@ fn audio_map(source: &Source, audio: AudioOut) -> Vec<String> {
     })
 }
 
-fn video(video: &VideoOut, way: &Way, threads: u32) -> Vec<String> {
+fn video(video: &VideoOut, way: &Way, threads: u32, ffmpeg: &Capabilities) -> Vec<String> {
     match video {
         // Access unit delimiters go: behind one the muxer does not look for parameter sets, nor does it add those that
         // only the session's description has. It writes delimiters of its own.
-        VideoOut::Copy => strings(&["-c:v", "copy", "-bsf:v", "filter_units=remove_types=9"]),
+        VideoOut::Copy if ffmpeg.filters_units => {
+            strings(&["-c:v", "copy", "-bsf:v", "filter_units=remove_types=9"])
+        }
+        VideoOut::Copy => strings(&["-c:v", "copy"]),
         VideoOut::CopyH265 => strings(&["-c:v", "copy", "-tag:v", "hvc1"]),
         VideoOut::Encode(encoding) => encoder(encoding, way, threads),
     }
@@ -243,7 +246,14 @@ mod tests {
 
     fn ffmpeg(rtsp_options: RtspOptions) -> Capabilities {
         let path = "/usr/bin/ffmpeg".into();
-        Capabilities { path, version: "5.1.9".into(), rtsp_options, draws_text: false, h264_encoders: vec![] }
+        Capabilities {
+            path,
+            version: "5.1.9".into(),
+            rtsp_options,
+            draws_text: false,
+            filters_units: true,
+            h264_encoders: vec![],
+        }
     }
 
     fn spec(source: &str, settings: Settings) -> StreamSpec {
@@ -374,6 +384,18 @@ mod tests {
             );
             assert_eq!(built.nice, 7);
         }
+    }
+
+    #[test]
+    fn a_copy_goes_without_the_filter_that_is_not_there() {
+        let without = Capabilities { filters_units: false, ..ffmpeg(RtspOptions::InScript) };
+        let spec = spec("rtsp://cam/1", Settings::default());
+        let built = command(&spec, &copy(AudioOut::Copy), &Way::software(), &without, Path::new("/s"));
+        let built = built.args.join(" ");
+        assert!(
+            built.contains("-map 0:v:0 -map 0:a:0? -c:v copy -c:a copy -copyinkf:a -max_inter"),
+            "{built}"
+        );
     }
 
     #[test]

@@ -142,6 +142,30 @@ fn another_type_begins_a_new_window_and_the_numbers_go_on() {
 /// An owner that was cut off deletes what is due before it looks who publishes now.
 #[test]
 fn one_that_another_may_delete_is_not_used_again() {
+    let world = gone_on_under_another_name();
+    let named = world.bucket.visible.as_ref().unwrap().entries[0].key.init().unwrap();
+    assert_ne!(named, plan().layout.init(world.agents[1].run));
+}
+
+/// Nobody made a run of that name, but this machine's note knows it.
+#[test]
+fn after_a_kill_nobody_waits_for_whoever_wrote_under_the_other_name() {
+    for knows_the_name in [true, false] {
+        let mut world = gone_on_under_another_name();
+        world.kill(1);
+        if !knows_the_name {
+            world.agents[1].note = None;
+        }
+        let killed = world.now;
+        world.boot(1, true);
+        // The first segment, three calls; a silence lasts six seconds.
+        world.step(6 * S);
+        let publishes = world.agents[1].playlist_at.is_some_and(|at| at > killed);
+        assert_eq!((publishes, world.bucket.breaches.len()), (knows_the_name, 0));
+    }
+}
+
+fn gone_on_under_another_name() -> Rivals {
     let mut world = Rivals::of_types(8_697_467_266_958_072_756, 442, [SegmentType::Fmp4; 2]);
     world.boot(0, false);
     world.boot(1, true);
@@ -155,6 +179,5 @@ fn one_that_another_may_delete_is_not_used_again() {
     world.forgive();
     world.step(90 * S);
     world.assert_publishes_alone(1);
-    let named = world.bucket.visible.as_ref().unwrap().entries[0].key.init().unwrap();
-    assert_ne!(named, plan().layout.init(world.agents[1].run));
+    world
 }
