@@ -6,7 +6,7 @@
 //!  │   ├─ supervisor ── run (ffmpeg, its spool)
 //!  │   ├─ publisher ── store calls
 //!  │   ├─ snapshots ── a short ffmpeg, a store call
-//!  │   └─ sheet ── a store call
+//!  │   └─ sheet, variants ── a store call each
 //!  ├─ credentials of the storage
 //!  └─ http server (last to stop)
 //! ```
@@ -160,7 +160,7 @@ impl Agent {
             let layout = Layout::new(&self.config.location, &camera.id);
             let url = |key| url_of(&self.config, &key, self.http_addr);
             let snapshot = camera.settings.snapshot_interval.and_then(|_| url(layout.snapshot()));
-            let urls = Urls { playlist: url(layout.playlist()), snapshot };
+            let urls = Urls { playlist: url(entry(&layout, camera)), snapshot };
             Some((slot.status.clone(), camera.name.clone(), urls))
         };
         let told: Vec<_> = self.cameras.iter().filter_map(tell).collect();
@@ -210,7 +210,7 @@ async fn drain(tasks: &mut JoinSet<()>) {
 fn spool_share<'a>(config: &Config, root: &Path, cameras: impl ExactSizeIterator<Item = &'a Camera>) -> u64 {
     let share = quota::share(spool_limit(config, root), cameras.len());
     for Camera { id, settings, .. } in cameras {
-        let least = quota::least_share(settings.target_width, settings.target_fps, settings.segment_duration);
+        let least = settings.least_share();
         if share < least {
             let (share_mb, least_mb) = (in_mb(share), in_mb(least));
             tracing::warn!(camera = %id, share_mb, least_mb, "this camera's share of spool_limit is small: raise it");
@@ -240,7 +240,10 @@ fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
             name: camera.name.clone(),
             playlist_url: match &files {
                 // A path: the page may be reached under any name of this machine.
-                Some(_) => format!("{STREAMS_PATH}/{}", Layout::new(&config.location, &camera.id).playlist()),
+                Some(_) => {
+                    let layout = Layout::new(&config.location, &camera.id);
+                    format!("{STREAMS_PATH}/{}", entry(&layout, camera))
+                }
                 None => playlist_url(config, camera, Some(addr))?,
             },
         })
@@ -250,7 +253,12 @@ fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
 
 /// Where viewers find a camera's playlist; `None` for a folder that nothing serves.
 pub fn playlist_url(config: &Config, camera: &Camera, http: Option<SocketAddr>) -> Option<String> {
-    url_of(config, &Layout::new(&config.location, &camera.id).playlist(), http)
+    url_of(config, &entry(&Layout::new(&config.location, &camera.id), camera), http)
+}
+
+/// Where players begin.
+fn entry(layout: &Layout, camera: &Camera) -> ObjectKey {
+    if camera.settings.is_multivariant() { layout.multivariant() } else { layout.playlist() }
 }
 
 fn url_of(config: &Config, key: &ObjectKey, http: Option<SocketAddr>) -> Option<String> {

@@ -17,6 +17,7 @@ use crate::camera::sheet::{Posting, Sheet};
 use crate::camera::snapshots::Studio;
 use crate::camera::status::{CameraStatus, StatusSender};
 use crate::camera::supervisor::{End, Supervisor, plan};
+use crate::camera::variants::Board;
 use crate::clock;
 use crate::config::model::Camera;
 use crate::config::same_stream;
@@ -261,7 +262,10 @@ impl Run<'_> {
         let supervisor = Supervisor::new(Box::new(engine), patience, self.keeper.status.clone(), seed());
         let posting =
             Posting { sheet: Sheet::new(id, settings, &choice), name: self.keeper.name.subscribe() };
-        let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting));
+        let board = settings
+            .is_multivariant()
+            .then(|| Board::new(choice.renditions(), choice.frames_per_s().map(f64::from)));
+        let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting)).with_variants(board);
         let min_playlist_interval = *min_playlist_interval;
         let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
         supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())
