@@ -16,6 +16,7 @@ mod fmp4;
 mod main_job;
 mod ownership;
 mod reload;
+mod renditions;
 mod restarts;
 mod snapshots;
 mod spool;
