@@ -31,6 +31,8 @@ mod clip;
 mod codecs;
 #[path = "engine/fmp4.rs"]
 mod fmp4;
+#[path = "engine/renditions.rs"]
+mod renditions;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -147,7 +149,7 @@ async fn ffmpeg_makes_segments_and_finishes_the_last_one_when_asked() {
     assert_eq!(first.duration, Duration::from_secs(1));
     let between = second.program_time.duration_since(first.program_time).expect("forward");
     assert_eq!(between, first.duration, "stamps follow the durations");
-    let Payload::File { path, bytes } = first.payload;
+    let Payload::File { path, bytes, .. } = first.payload;
     assert_eq!(fs::metadata(path).expect("it is there").len(), bytes);
     run.halt(Halt::Ask);
     let exit = exit(&mut run).await;
@@ -287,7 +289,7 @@ async fn a_spool_above_its_share_ends_the_run_until_there_is_room() {
         assert!(said.contains("this camera's 12.0 MB of spool_limit: raise spool_limit"), "{said}");
     }
     let of = |payload: &Payload| match payload {
-        Payload::File { path, bytes } => (path.clone(), *bytes),
+        Payload::File { path, bytes, .. } => (path.clone(), *bytes),
     };
     assert!(!kept.is_empty());
     assert!(kept.iter().map(of).all(|(path, bytes)| fs::metadata(path).expect("kept").len() == bytes));

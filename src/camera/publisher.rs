@@ -14,6 +14,7 @@ use super::rivalry::Rivalry;
 use super::snapshots::Desk;
 use super::status::StatusSender;
 use super::trouble::Trouble;
+use super::variants::Board;
 use crate::clock;
 use crate::domain::publication::{Action, Input, Plan, Progress, Publication};
 use crate::domain::uplink::Shortage;
@@ -53,7 +54,9 @@ impl Publisher {
             target_duration_s: plan.target_duration_s,
             attempt_time: plan.uploads.attempt,
             note,
+            renditions: plan.form.renditions,
             desk: None,
+            board: None,
         };
         Self {
             publication: Publication::new(plan, seed),
@@ -73,6 +76,11 @@ impl Publisher {
     /// Shows each stored segment there.
     pub(super) fn shows(&mut self, desk: Desk) {
         self.calls.desk = Some(desk);
+    }
+
+    /// And there.
+    pub(super) fn posts(&mut self, board: Board) {
+        self.calls.board = Some(board);
     }
 
     /// To the same place, with the same limits.

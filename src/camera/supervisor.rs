@@ -9,10 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::looks::Looks;
+use super::poster::keep_posted;
 use super::publisher::Publisher;
-use super::sheet::{Posting, keep_posted};
+use super::sheet::Posting;
 use super::snapshots::{Studio, take_snapshots};
 use super::status::{LastExit, StatusSender};
+use super::variants::Board;
 use super::voice::Voice;
 use crate::clock;
 use crate::config::model::Settings;
@@ -24,7 +26,7 @@ use crate::domain::lifecycle::{Action, Cause, Input, Lifecycle, Patience, Phase}
 use crate::domain::pace::Pace;
 use crate::domain::publication::{self, Plan};
 use crate::domain::quota;
-use crate::domain::segment::{Payload, Segment};
+use crate::domain::segment::{Form, Segment};
 use crate::domain::uploads::UploadLimits;
 use crate::engine::spool::root::{SpoolError, discard};
 use crate::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run};
@@ -54,7 +56,8 @@ pub fn plan(
         layout: Layout::new(location, camera),
         depth: settings.segments_to_keep,
         target_duration_s: choice.target_duration_s,
-        segment_type: settings.segment_type,
+        form: Form { kind: settings.segment_type, renditions: choice.renditions() },
+        multivariant: settings.is_multivariant(),
         uploads: UploadLimits {
             // One less than may wait: with all under way, a newer one could only push out one that is nearly there.
             in_flight: UPLOADS_AT_ONCE.min(settings.segments_to_keep - 1),
@@ -93,6 +96,7 @@ pub struct Supervisor {
     restarts_before: u64,
     studio: Option<Studio>,
     posting: Option<Posting>,
+    board: Option<Board>,
     /// The publisher knows which runs were this machine's.
     told_runs: bool,
 }
@@ -118,6 +122,7 @@ impl Supervisor {
             restarts_before,
             studio: None,
             posting: None,
+            board: None,
             told_runs: false,
         }
     }
@@ -134,6 +139,12 @@ impl Supervisor {
         Self { posting, ..self }
     }
 
+    /// Also keeps a multivariant playlist.
+    #[must_use]
+    pub fn with_variants(self, board: Option<Board>) -> Self {
+        Self { board, ..self }
+    }
+
     /// Runs the camera until `stop`, then finishes its last segment and publishes it; `abort` ends it at once.
     pub async fn run(
         mut self,
@@ -147,6 +158,8 @@ impl Supervisor {
         let studio = self.studio.take();
         let snapshots = take_snapshots(studio, &mut publisher, self.status.clone(), self.dice.roll());
         let sheet = keep_posted(self.posting.take(), &publisher, &self.status, self.dice.roll());
+        self.board.iter().for_each(|board| publisher.posts(board.clone()));
+        let variants = keep_posted(self.board.take(), &publisher, &self.status, self.dice.roll());
         // The publisher never waits for the store before it takes the next segment: this does not fill up.
         let (segments, inbox) = mpsc::channel(16);
         let mut publishing = JoinSet::new();
@@ -161,6 +174,7 @@ impl Supervisor {
             }
             never = snapshots => match never {},
             never = sheet => match never {},
+            never = variants => match never {},
             end = self.supervise(segments, &stop) => end,
         };
         tokio::select! {
@@ -284,8 +298,8 @@ impl Supervisor {
         self.runaway = true;
         self.lifecycle.handle(clock::now(), Input::Runaway);
         self.status.send_modify(|status| status.segments_missed += 1);
-        let Payload::File { path, .. } = segment.payload;
-        let _ = tokio::task::spawn_blocking(move || discard(&path)).await;
+        let remove = move || segment.payload.paths().for_each(|path| discard(&path));
+        let _ = tokio::task::spawn_blocking(remove).await;
     }
 
     fn lost(&mut self, segments: u64) {

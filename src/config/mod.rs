@@ -21,6 +21,7 @@ mod load;
 pub mod model;
 mod node;
 mod read;
+mod renditions;
 mod secret;
 mod select;
 mod settings;

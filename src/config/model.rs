@@ -7,10 +7,11 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::domain::choice::{Quality, Wish};
+use crate::domain::choice::{Quality, Rendition, Wish};
 use crate::domain::encoder;
 use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
+use crate::domain::quota;
 use crate::domain::segment::SegmentType;
 use crate::domain::source::Source;
 
@@ -79,6 +80,9 @@ pub struct Settings {
     pub segment_duration: Duration,
     /// The rolling window: how many segments the playlist names.
     pub segments_to_keep: usize,
+    /// Encodings of the same picture beside each other, the first one's sizes before [`Self::target_width`]; empty: just
+    /// one.
+    pub renditions: Vec<Rendition>,
     pub audio: bool,
     pub segment_type: SegmentType,
     /// The camera's own video where it can be copied, also H.265: then segments are fMP4.
@@ -104,6 +108,7 @@ impl Default for Settings {
             target_fps: 15,
             segment_duration: Duration::from_secs(2),
             segments_to_keep: 5,
+            renditions: Vec::new(),
             audio: true,
             segment_type: SegmentType::MpegTs,
             passthrough: false,
@@ -126,8 +131,31 @@ impl Settings {
             fps: self.target_fps,
             segment_duration: self.segment_duration,
             max_kbps: self.max_bitrate,
+            renditions: self.renditions.clone(),
             audio: self.audio,
         }
+    }
+
+    /// Of re-encoded pictures.
+    pub fn widths(&self) -> impl Iterator<Item = u32> {
+        let only = self.renditions.is_empty().then_some(self.target_width);
+        only.into_iter().chain(self.renditions.iter().map(|rendition| rendition.width))
+    }
+
+    /// Of the largest re-encoded picture.
+    pub fn widest(&self) -> u32 {
+        self.widths().max().unwrap_or(self.target_width)
+    }
+
+    /// What the camera's part of the spool has to hold: see [`quota::least_share`].
+    pub fn least_share(&self) -> u64 {
+        let of = |width| quota::least_share(width, self.target_fps, self.segment_duration);
+        self.widths().map(of).sum()
+    }
+
+    /// A playlist tells players of the renditions, or of codecs that they may not know.
+    pub fn is_multivariant(&self) -> bool {
+        !self.renditions.is_empty() || self.passthrough
     }
 }
 

@@ -8,11 +8,15 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::segment::Rendition;
+
 /// The init object of a run: what a player needs before any of its segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     bytes: Bytes,
     tracks: Vec<Track>,
+    /// Of the run's further renditions.
+    others: Vec<Self>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +53,18 @@ impl Header {
         // What they told is in the fragments now.
         edits.into_iter().for_each(|at| rename(&mut bytes, at, b"free"));
         make_positive(&mut tracks);
-        (!tracks.is_empty()).then(|| Self { bytes: bytes.into(), tracks })
+        (!tracks.is_empty()).then(|| Self { bytes: bytes.into(), tracks, others: Vec::new() })
+    }
+
+    /// With those of further renditions, in order.
+    #[must_use]
+    pub fn with(self, others: Vec<Self>) -> Self {
+        Self { others, ..self }
+    }
+
+    /// The one of a rendition; this one is the first's.
+    pub fn rendition(&self, number: Rendition) -> &Self {
+        usize::from(number).checked_sub(2).and_then(|other| self.others.get(other)).unwrap_or(self)
     }
 
     /// Without edit lists.
@@ -185,7 +200,7 @@ fn long_number(bytes: &[u8], at: usize) -> Option<u64> {
 impl Header {
     /// No player would take it.
     pub(crate) fn of_tests(text: &str) -> Self {
-        Self { bytes: text.to_owned().into(), tracks: Vec::new() }
+        Self { bytes: text.to_owned().into(), tracks: Vec::new(), others: Vec::new() }
     }
 }
 

@@ -363,3 +363,23 @@ fn what_is_passed_through_goes_into_fmp4() {
     assert_eq!(of("video: passthrough"), (true, SegmentType::Fmp4));
     assert_eq!(of("video: passthrough, segment_type: fmp4"), (true, SegmentType::Fmp4));
 }
+
+#[test]
+fn renditions_are_inherited_and_give_way() {
+    let of = |defaults, camera| -> Vec<(u32, Option<u32>)> {
+        let settings = settings_of(defaults, camera);
+        settings.renditions.iter().map(|rendition| (rendition.width, rendition.max_kbps)).collect()
+    };
+    const TWO: &str = "renditions: [{width: 1280, max_bitrate: 1500}, {width: 640}]";
+    let two = [(1280, Some(1500)), (640, None)];
+    assert_eq!(of("", ""), []);
+    assert_eq!((of("", TWO), of(TWO, "")), (two.into(), two.into()));
+    assert_eq!(of(TWO, "target_fps: 10, max_bitrate: 900"), two);
+    assert_eq!(of(TWO, "renditions: []"), [], "just one");
+    assert_eq!(of(TWO, "renditions: [{width: 320}]"), [(320, None)]);
+    // What is nearer to the camera counts more.
+    assert_eq!(of(TWO, "target_width: 640"), []);
+    assert_eq!(of(TWO, "quality: low"), []);
+    assert_eq!(of("target_width: 640, quality: low", TWO), two);
+    assert_eq!(settings_of("quality: low", TWO).target_fps, 10);
+}

@@ -45,9 +45,15 @@ impl Cuts {
     }
 }
 
+fn ladder(wish: &Wish) -> String {
+    let widths: Vec<_> = wish.renditions.iter().map(|rendition| rendition.width.to_string()).collect();
+    format!("to {} pixels at {} fps, as renditions says", widths.join(", "), wish.fps)
+}
+
 /// `Err`: why it has to be encoded anew.
 pub(super) fn cuts(wish: &Wish, video: Option<&VideoIn>) -> Result<Cuts, String> {
     match wish.quality {
+        _ if !wish.renditions.is_empty() => return Err(ladder(wish)),
         _ if wish.passthrough => {}
         Some(Quality::Auto) => {}
         Some(quality) => return Err(format!("quality is {}", quality.name())),

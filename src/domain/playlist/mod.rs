@@ -6,6 +6,7 @@ mod render;
 
 use std::time::Duration;
 
+use super::segment::Rendition;
 use super::window::Entry;
 
 pub use multivariant::{Variant, render_multivariant};
@@ -30,5 +31,12 @@ impl MediaPlaylist {
     /// The sum of its segments' durations.
     pub fn duration(&self) -> Duration {
         self.entries.iter().map(|entry| entry.duration).sum()
+    }
+
+    /// The same of another rendition: it differs in its objects' names alone.
+    #[must_use]
+    pub fn rendition(&self, number: Rendition) -> Self {
+        let named = |entry: &Entry| Entry { key: entry.key.rendition(number), ..entry.clone() };
+        Self { entries: self.entries.iter().map(named).collect(), ..*self }
     }
 }

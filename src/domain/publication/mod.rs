@@ -33,7 +33,7 @@ use super::ids::RunId;
 use super::key::ObjectKey;
 use super::playlist::MediaPlaylist;
 use super::retired::Retired;
-use super::segment::{Payload, Segment, SegmentType};
+use super::segment::{Form, Payload, Segment, SegmentType};
 use super::uploads::{Answer, GivenUp, Outgoing, Uploads};
 use super::window::{NewEntry, Window, rounded_s};
 
@@ -81,8 +81,8 @@ pub struct Publication {
     sweep: Sweep,
     /// What viewers have until the first playlist is stored was not read.
     replaces_unseen: bool,
-    /// The same, but it was: it has segments of another type.
-    replaces_other_type: bool,
+    /// The same, but it was: it has segments of another form.
+    replaces_other_form: bool,
     discards: VecDeque<Payload>,
     progress: Progress,
     dice: Dice,
@@ -122,7 +122,7 @@ impl Publication {
             retired: Retired::new(coalesce, dice()),
             sweep: Sweep::new(dice()),
             replaces_unseen: false,
-            replaces_other_type: false,
+            replaces_other_form: false,
             discards: VecDeque::new(),
             progress: Progress::default(),
             dice: dice(),
@@ -190,7 +190,8 @@ impl Publication {
             || self.last_queued.is_some_and(|last| !follows(last));
         self.last_queued = Some((segment.run, segment.index));
         let kind = if segment.header.is_some() { SegmentType::Fmp4 } else { SegmentType::MpegTs };
-        let key = self.plan.layout.segment(name, segment.index, kind);
+        let form = Form { kind, renditions: segment.payload.renditions() };
+        let key = self.plan.layout.segment(name, segment.index, form);
         let outgoing = Outgoing { key, segment, discontinuity };
         if self.window.is_none() {
             return self.wait(now, outgoing);

@@ -20,6 +20,7 @@ use super::{Acquaintance, Workshop};
 use crate::clock;
 use crate::domain::lifecycle::Cause;
 use crate::domain::quota;
+use crate::domain::segment::Rendition;
 use crate::engine::spool::diff::Diff;
 use crate::engine::spool::root::RunFolder;
 use crate::engine::spool::watch::Bell;
@@ -131,7 +132,7 @@ struct Driver {
 #[derive(Debug, Clone, Copy)]
 enum Excess {
     Spool { used: u64, share: u64 },
-    Segment { share: u64 },
+    Segment { share: u64, renditions: Rendition },
 }
 
 impl Excess {
@@ -144,10 +145,11 @@ impl Excess {
                 let (used, share) = (mb(used), mb(share));
                 format!("the spool held {used:.1} MB of this camera's {share:.1} MB of spool_limit: {MEND}")
             }
-            Self::Segment { share } => {
-                let (most, share) = (mb(quota::largest_segment(share)), mb(share));
+            Self::Segment { share, renditions } => {
+                let (most, share) = (mb(quota::largest_file(share, renditions)), mb(share));
+                let part = if renditions > 1 { "one rendition's part of a third" } else { "a third" };
                 format!(
-                    "a segment grew beyond {most:.1} MB, a third of this camera's {share:.1} MB of spool_limit: {MEND}"
+                    "a segment grew beyond {most:.1} MB, {part} of this camera's {share:.1} MB of spool_limit: {MEND}"
                 )
             }
         }
@@ -275,7 +277,8 @@ impl Driver {
         // The kernel ended it: see `sys::child::limit_files`.
         if signal == Some(Signal::SIGXFSZ as i32) {
             let share = self.workshop.spool_share.load(Ordering::Relaxed);
-            self.excess.get_or_insert(Excess::Segment { share });
+            let renditions = self.tail.renditions();
+            self.excess.get_or_insert(Excess::Segment { share, renditions });
         }
         let said = match self.words.cause(code) {
             _ if self.excess.is_some() => Cause::SpoolLimit,

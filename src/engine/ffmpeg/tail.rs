@@ -12,10 +12,10 @@ use crate::clock;
 use crate::domain::fmp4::Header;
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
-use crate::domain::segment::{Payload, Segment, SegmentType};
+use crate::domain::segment::{Form, Payload, Rendition, Segment, SegmentType, sibling};
 use crate::domain::timeline::Timeline;
 use crate::engine::EngineEvent;
-use crate::engine::spool::diff::{Diff, Listed};
+use crate::engine::spool::diff::{Diff, Listed, end};
 use crate::engine::spool::root::{discard, used_by_runs};
 use crate::engine::spool::{LOCAL_PLAYLIST, fragments, suffix};
 
@@ -33,7 +33,7 @@ const BLOCK_BYTES: u64 = 512;
 pub(super) struct Tail {
     pub(super) run: RunId,
     pub(super) path: PathBuf,
-    kind: SegmentType,
+    form: Form,
     /// Of an fMP4 run, from its first segment on.
     header: Option<Arc<Header>>,
     pub(super) diff: Diff,
@@ -41,35 +41,39 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub(super) fn new(run: RunId, folder: &Path, kind: SegmentType) -> Self {
+    pub(super) fn new(run: RunId, folder: &Path, form: Form) -> Self {
         let (diff, timeline) = (Diff::default(), Timeline::default());
-        Self { run, path: folder.to_owned(), kind, header: None, diff, timeline }
+        Self { run, path: folder.to_owned(), form, header: None, diff, timeline }
+    }
+
+    pub(super) fn renditions(&self) -> Rendition {
+        self.form.renditions
     }
 
     /// An error: the spool did not answer, so nothing is known; it is asked again.
     pub(super) async fn news(&mut self) -> io::Result<News> {
-        let (folder, mut diff, kind) = (self.path.clone(), self.diff.clone(), self.kind);
+        let (folder, mut diff, form) = (self.path.clone(), self.diff.clone(), self.form);
         let known = self.header.clone();
         // One step, and the diff moves on only if it came to its end: a hang costs time, not segments.
         let (diff, missed, found, header, used) = on_disk(move || {
-            let text = match fs::read(folder.join(LOCAL_PLAYLIST)) {
-                Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-                // Before the first segment, and after somebody emptied the tmpfs: no news either way.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-                // Out of file descriptors: what is there stays there, and is told later.
-                Err(error) => return Err(error),
-            };
-            let news = diff.advance(&text);
+            let text = read_playlist(&folder, 1)?;
+            // A segment is there when all renditions have it; the durations are the same.
+            let mut until = u64::MAX;
+            for number in 2..=form.renditions {
+                until = until.min(end(&read_playlist(&folder, number)?));
+            }
+            let news = diff.advance(&text, until);
             if let Some(first) = news.segments.first() {
-                remove_missed(&folder, first.index, news.missed, kind);
+                remove_missed(&folder, first.index, news.missed, form);
             }
             // It is whole when the playlist names a segment.
-            let is_due = kind == SegmentType::Fmp4 && known.is_none() && !news.segments.is_empty();
-            let header = if is_due { fragments::read_header(&folder)?.map(Arc::new) } else { known };
+            let is_due = form.kind == SegmentType::Fmp4 && known.is_none() && !news.segments.is_empty();
+            let header =
+                if is_due { fragments::read_header(&folder, form.renditions)?.map(Arc::new) } else { known };
             let found: Vec<_> = news
                 .segments
                 .into_iter()
-                .map(|listed| weigh(&folder, listed, kind, header.is_some()))
+                .map(|listed| weigh(&folder, listed, form, header.is_some()))
                 .collect();
             // Runs that ended count too: their segments may still wait.
             let used = folder.parent().map_or(0, used_by_runs);
@@ -82,7 +86,7 @@ impl Tail {
     }
 
     fn is_headless(&self) -> bool {
-        self.kind == SegmentType::Fmp4 && self.header.is_none()
+        self.form.kind == SegmentType::Fmp4 && self.header.is_none()
     }
 
     fn tell(&mut self, missed: u64, found: Vec<Found>) -> Vec<EngineEvent> {
@@ -106,7 +110,8 @@ impl Tail {
                 lost += 1;
                 continue;
             }
-            let (index, duration, payload) = (listed.index, listed.duration, Payload::File { path, bytes });
+            let (index, duration) = (listed.index, listed.duration);
+            let payload = Payload::File { path, bytes, renditions: self.form.renditions };
             let segment = Segment {
                 run: self.run,
                 index,
@@ -137,6 +142,17 @@ pub(super) struct News {
     pub(super) used: u64,
 }
 
+/// ffmpeg's own playlist of a rendition.
+fn read_playlist(folder: &Path, number: Rendition) -> io::Result<String> {
+    match fs::read(sibling(&folder.join(LOCAL_PLAYLIST), number)) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        // Before the first segment, and after somebody emptied the tmpfs: no news either way.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        // Out of file descriptors: what is there stays there, and is told later.
+        Err(error) => Err(error),
+    }
+}
+
 /// A listed segment, and what is on disk of it.
 struct Found {
     listed: Listed,
@@ -145,32 +161,40 @@ struct Found {
     bytes: u64,
 }
 
-fn weigh(folder: &Path, listed: Listed, kind: SegmentType, has_header: bool) -> Found {
+/// Of all renditions: with one missing, players would come to a halt when they change.
+fn weigh(folder: &Path, listed: Listed, form: Form, has_header: bool) -> Found {
     let path = folder.join(&listed.name);
-    let bytes = fs::metadata(&path).map_or(0, |meta| meta.len());
-    let is_whole = match kind {
-        SegmentType::MpegTs => !is_cut_off(bytes, folder),
-        SegmentType::Fmp4 => has_header && fragments::is_whole(&path, bytes),
-    };
-    if bytes == 0 || !is_whole {
+    let files = (1..=form.renditions).map(|number| sibling(&path, number));
+    let sizes: Option<Vec<_>> = files.clone().map(|file| weigh_one(&file, form.kind, has_header)).collect();
+    if sizes.is_none() {
         // A full file system gives empty files, and half ones, and no error.
-        discard(&path);
-        return Found { listed, path, bytes: 0 };
+        files.for_each(|file| discard(&file));
     }
-    Found { listed, path, bytes }
+    Found { listed, path, bytes: sizes.into_iter().flatten().sum() }
+}
+
+/// `None`: it is not there, or not whole.
+fn weigh_one(path: &Path, kind: SegmentType, has_header: bool) -> Option<u64> {
+    let bytes = fs::metadata(path).map_or(0, |meta| meta.len());
+    let is_whole = match kind {
+        SegmentType::MpegTs => !is_cut_off(bytes, path),
+        SegmentType::Fmp4 => has_header && fragments::is_whole(path, bytes),
+    };
+    (bytes > 0 && is_whole).then_some(bytes)
 }
 
 /// A full file system cuts at a block's end, which is seldom a packet's. Where it is both, the room that is left
 /// tells.
-fn is_cut_off(bytes: u64, folder: &Path) -> bool {
-    let full = || free_bytes(folder).is_ok_and(|free| free < FULL_BYTES);
+fn is_cut_off(bytes: u64, path: &Path) -> bool {
+    let full = || free_bytes(path).is_ok_and(|free| free < FULL_BYTES);
     !bytes.is_multiple_of(PACKET_BYTES) || (bytes.is_multiple_of(BLOCK_BYTES) && full())
 }
 
 /// Segments before `first` that slid out of ffmpeg's playlist unseen would fill the spool.
-fn remove_missed(folder: &Path, first: u64, missed: u64, kind: SegmentType) {
+fn remove_missed(folder: &Path, first: u64, missed: u64, form: Form) {
     for index in first.saturating_sub(missed.min(MOST_MISSED))..first {
-        discard(&folder.join(format!("seg_{index:06}.{}", suffix(kind))));
+        let path = folder.join(format!("seg_{index:06}.{}", suffix(form.kind)));
+        (1..=form.renditions).for_each(|number| discard(&sibling(&path, number)));
     }
 }
 
@@ -215,7 +239,7 @@ mod tests {
 
     #[test]
     fn behind_missed_segments_the_stamps_follow_the_clock_at_once() {
-        let mut tail = Tail::new(RunId::new(1, 1), Path::new(""), SegmentType::MpegTs);
+        let mut tail = Tail::new(RunId::new(1, 1), Path::new(""), SegmentType::MpegTs.into());
         tail.tell(0, found(0..1));
         // The clock stands nearly still: six segments in no time are stamped from now on backwards.
         let events = tail.tell(3, found(4..6));

@@ -17,7 +17,7 @@ use crate::domain::encoder::{Encoder, Wish};
 type Tried = (Encoder, u32, u32);
 
 fn tried(encoder: Encoder, settings: &Settings) -> Tried {
-    (encoder, settings.target_width, settings.target_fps)
+    (encoder, settings.widest(), settings.target_fps)
 }
 
 /// An encoder that works gives its few frames in far less.
