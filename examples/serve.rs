@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use edge_agent::domain::key::PLAYLIST_NAME;
-use edge_agent::http::{self, CameraLink, FilesAt, STREAMS_PATH, Site};
+use edge_agent::http::{self, Access, CameraLink, FilesAt, STREAMS_PATH, Site};
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let root: PathBuf = args.next().context("usage: serve ROOT [ADDR]")?.into();
     let addr = args.next().as_deref().unwrap_or("127.0.0.1:0").parse()?;
-    let bound = http::bind(addr).await?;
+    let bound = http::bind(addr, &Access::default()).await?;
     let cameras = cameras_in(&root)?;
     #[expect(clippy::print_stdout, reason = "the address is this program's output")]
     {

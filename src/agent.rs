@@ -14,8 +14,10 @@
 //! Stopping: `stop` is cancelled, each supervisor ends its ffmpeg and closes the segment channel, each publisher
 //! drains. After [`DRAIN_GRACE`], or on a second signal, `abort` ends what is left.
 
+mod access;
 mod camera;
 mod credentials;
+mod ready;
 mod reload;
 mod streams;
 
@@ -39,10 +41,11 @@ use crate::domain::quota;
 use crate::engine::ffmpeg::{Trials, Workshop, capabilities};
 use crate::engine::spool::root::{default_root, file_system_bytes};
 use crate::engine::spool::watch::SpoolWatch;
-use crate::http::{self, CameraLink, FilesAt, STREAMS_PATH, Site, Streams};
+use crate::http::{self, CameraLink, FilesAt, Ready, STREAMS_PATH, Site, Streams};
 use crate::store;
 use crate::sys::child::Spawner;
 
+use access::access;
 use camera::{Slot, Surroundings};
 use credentials::SharedStore;
 pub use reload::Prepared;
@@ -68,6 +71,9 @@ pub struct Agent {
     store: SharedStore,
     credentials: JoinSet<()>,
     site: watch::Sender<Site>,
+    ready: Ready,
+    /// Waits for the storage's first answer.
+    readiness: JoinSet<()>,
     http: JoinSet<()>,
     http_stop: CancellationToken,
     http_addr: Option<SocketAddr>,
@@ -80,7 +86,7 @@ impl Agent {
     /// No usable ffmpeg, an address in use, a store that can't be set up.
     pub async fn start(config: &Config, cameras: &[&Camera]) -> anyhow::Result<Self> {
         let bound = match &config.http {
-            Some(http) => Some(http::bind(http.listen).await?),
+            Some(http) => Some(http::bind(http.listen, &access(http)).await?),
             None => None,
         };
         let capabilities = capabilities::detect(config.ffmpeg.as_deref()).await?;
@@ -111,6 +117,8 @@ impl Agent {
             credentials: credentials::spawn(&store, None),
             store,
             site: watch::Sender::new(Site::default()),
+            ready: Ready::default(),
+            readiness: JoinSet::new(),
             http: JoinSet::new(),
             http_stop: CancellationToken::new(),
             http_addr: bound.as_ref().map(http::Bound::local_addr),
@@ -118,6 +126,7 @@ impl Agent {
         agent.assign();
         if let Some(bound) = bound {
             agent.show();
+            agent.await_storage();
             let stop = agent.http_stop.clone().cancelled_owned();
             agent.http.spawn(bound.serve(agent.site.subscribe(), stop, HTTP_GRACE));
         }
@@ -149,8 +158,14 @@ impl Agent {
     fn show(&self) {
         if let Some(addr) = self.http_addr {
             let site = site(&self.config, &self.cameras, addr);
-            self.site.send_replace(Site { streams: self.streams(), ..site });
+            self.site.send_replace(Site { streams: self.streams(), ready: self.ready.clone(), ..site });
         }
+    }
+
+    fn await_storage(&mut self) {
+        let playlist =
+            self.cameras.first().map(|camera| Layout::new(&self.config.location, &camera.id).playlist());
+        self.readiness.spawn(ready::await_storage(self.store.store(), playlist, self.ready.clone()));
     }
 
     /// What the web server tells of the cameras, asked for at each request.
@@ -248,7 +263,8 @@ fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
             },
         })
     };
-    Site { cameras: cameras.iter().filter_map(link).collect(), files, ..Site::default() }
+    let access = config.http.as_ref().map(access).unwrap_or_default();
+    Site { cameras: cameras.iter().filter_map(link).collect(), files, access, ..Site::default() }
 }
 
 /// Where viewers find a camera's playlist; `None` for a folder that nothing serves.

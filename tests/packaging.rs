@@ -171,6 +171,7 @@ fn the_compose_files_configuration_loads() {
         .current_dir(folder.path())
         .env("AWS_ACCESS_KEY_ID", "key")
         .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("EDGE_AGENT_TOKEN", "a-token-of-some-length")
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", said(&output));

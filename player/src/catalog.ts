@@ -57,10 +57,14 @@ export function pickCamera(cameras: readonly Camera[], id: string | null): Camer
   return cameras.find((camera) => camera.id === id) ?? cameras[0];
 }
 
+/** The server wants its token again. */
+export class NotAllowed extends Error {}
+
 /** `null`: this page has no server behind it that knows cameras (it lies in a bucket, say). */
 export async function fetchCameras(base: string): Promise<Camera[] | null> {
   const response = await fetch(new URL('api/cameras.json', base), { cache: 'no-store' });
   if (response.status === 404) return null;
+  if (response.status === 401) throw new NotAllowed();
   if (!response.ok) throw new Error(`the list of cameras answered ${response.status}`);
   return parseCameras(await response.json(), base);
 }

@@ -1,5 +1,5 @@
 // The page: finds the cameras, plays one, shows how it goes.
-import { type Camera, cameraFromSource, fetchCameras, pickCamera, readQuery } from './catalog.ts';
+import { type Camera, cameraFromSource, fetchCameras, NotAllowed, pickCamera, readQuery } from './catalog.ts';
 import { chooseEngine } from './engine.ts';
 import { Player, type Stats } from './player.ts';
 import { View } from './view.ts';
@@ -15,7 +15,16 @@ const CATALOG_RETRY_MS = 2000;
 const base = document.baseURI;
 const query = readQuery(location.search);
 
+/** The token that opened the page has become a cookie: out of the address, before somebody copies it. */
+function hideToken(): void {
+  const url = new URL(location.href);
+  if (!url.searchParams.has('token')) return;
+  url.searchParams.delete('token');
+  history.replaceState(null, '', url);
+}
+
 function main(): void {
+  hideToken();
   const view = new View();
   const openEngine = chooseEngine(new URL('assets/hls.worker.js', base).href);
   if (!openEngine) {
@@ -61,8 +70,10 @@ async function camerasOfServer(view: View): Promise<Camera[] | null> {
   for (;;) {
     try {
       return await fetchCameras(base);
-    } catch {
-      view.showMessage('waiting for the agent', '');
+    } catch (error) {
+      if (error instanceof NotAllowed)
+        view.showMessage('the session is over', 'Open this page with ?token= again.');
+      else view.showMessage('waiting for the agent', '');
       await new Promise((resolve) => setTimeout(resolve, CATALOG_RETRY_MS));
     }
   }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::camera::Assignment;
 use super::credentials::SharedStore;
-use super::{Agent, camera, spool_share};
+use super::{Agent, access, camera, spool_share};
 use crate::config::model::{Camera, Config};
 use crate::config::{CameraChanges, Loaded, camera_changes, same_access, same_place};
 use crate::store::{self, ObjectStore};
@@ -66,6 +66,7 @@ impl Agent {
         let wanted: Vec<_> = cameras.iter().collect();
         let changes = camera_changes(&self.cameras, &wanted, moved);
         let Config { http, spool, ffmpeg, .. } = self.config.clone();
+        let http = access::renewed(http, config.http.clone());
         self.config = Config { http, spool, ffmpeg, ..config };
         self.cameras = cameras;
         let workshop = &self.around.workshop;

@@ -1,5 +1,6 @@
 //! What the web server and systemd are told of the cameras: plain values.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::camera::status::CameraStatus;
@@ -35,6 +36,7 @@ pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: 
         last_upload_age_s: status.playlist_stored.map(age_s),
         health_check_count: status.health_checks,
         reconnect_count: status.restarts,
+        restarts_by_cause: restarts_by_cause(status),
         segments_published: progress.segments_published,
         segments_given_up: progress.segments_given_up,
         segments_missed: status.segments_missed,
@@ -53,6 +55,13 @@ pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: 
         snapshot_age_s: status.snapshot_stored.map(age_s),
         snapshots_failed: status.snapshots_failed,
     }
+}
+
+/// What has no cause was a bug of this agent.
+fn restarts_by_cause(status: &CameraStatus) -> BTreeMap<&'static str, u64> {
+    let causes = status.restarts_by_cause.iter().map(|(cause, count)| (cause.word(), *count));
+    let bugs = status.restarts.saturating_sub(status.restarts_by_cause.values().sum());
+    causes.chain((bugs > 0).then_some(("bug", bugs))).collect()
 }
 
 fn last_error(status: &CameraStatus) -> Option<String> {
@@ -99,9 +108,11 @@ mod tests {
         status.last_exit =
             Some(LastExit { cause: Cause::Auth, code: Some(1), signal: None, last_words, ran_for: s });
         status.restarts = 3;
+        status.restarts_by_cause = BTreeMap::from([(Cause::Auth, 2)]);
         let told = stream_status(&status, "Door", Urls::default(), t0 + 10 * s);
         assert_eq!((told.phase, told.verdict, told.is_active), ("waiting", "down", false));
         assert_eq!((told.next_try_in_s, told.reconnect_count), (Some(50.0), 3));
+        assert_eq!(told.restarts_by_cause, BTreeMap::from([("auth", 2), ("bug", 1)]));
         let error = "the camera refused user or password (401); it said: 401 Unauthorized";
         assert_eq!(told.last_error.as_deref(), Some(error));
         status.phase = Phase::Live { since: t0, last_segment: t0 };

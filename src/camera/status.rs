@@ -1,5 +1,6 @@
 //! What a camera's drivers tell the rest of the agent.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -21,6 +22,8 @@ pub struct CameraStatus {
     pub segments_missed: u64,
     /// Runs that ended without being asked to, and panics.
     pub restarts: u64,
+    /// Those that were no panic.
+    pub restarts_by_cause: BTreeMap<Cause, u64>,
     /// The health monitor's looks.
     pub health_checks: u64,
     pub verdict: Verdict,
@@ -63,6 +66,7 @@ impl CameraStatus {
             progress: Progress::default(),
             segments_missed: 0,
             restarts: 0,
+            restarts_by_cause: BTreeMap::new(),
             health_checks: 0,
             verdict: Verdict::Idle,
             last_trouble: None,

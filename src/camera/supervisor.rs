@@ -309,8 +309,12 @@ impl Supervisor {
 
     fn exited(&mut self, exit: Exit) {
         let now = clock::now();
+        let restarts = self.lifecycle.restarts();
         self.lifecycle.handle(now, Input::Exited(exit.cause));
         let cause = self.lifecycle.last_cause().unwrap_or(exit.cause);
+        if self.lifecycle.restarts() > restarts {
+            self.status.send_modify(|status| *status.restarts_by_cause.entry(cause).or_default() += 1);
+        }
         if !self.engine.ended(&exit, cause) {
             self.voice.exited(now, &self.lifecycle, &exit);
         }

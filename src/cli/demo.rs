@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::unistd::geteuid;
+use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
 
 use super::run::until_stopped;
@@ -39,10 +40,12 @@ pub(super) async fn demo(args: DemoArgs) -> Outcome {
     let http = agent.http_addr();
     say("edge-agent demo: a test pattern through ffmpeg, a folder as the bucket, and a browser.");
     say("");
-    say(&format!("    http://{}/", http.unwrap_or(USUAL_ADDRESS)));
+    let token = config.http.as_ref().and_then(|http| http.tokens.first());
+    let shown = token.map(|token| format!("?token={}", token.expose_secret())).unwrap_or_default();
+    say(&format!("    http://{}/{shown}", http.unwrap_or(USUAL_ADDRESS)));
     say("");
     if let Some(url) = playlist_url(&config, camera, http) {
-        say(&format!("Playlist: {url}"));
+        say(&format!("Playlist: {url}{shown}"));
     }
     say("Ctrl-C ends it and leaves nothing behind.");
     let status = agent.statuses().first().cloned();
@@ -67,7 +70,7 @@ async fn start(wanted: Option<SocketAddr>, folder: &Folder) -> anyhow::Result<(A
     let mut config = config(wanted.unwrap_or(USUAL_ADDRESS), folder)?;
     match Agent::start(&config, &[&config.cameras[0]]).await {
         Err(error) if wanted.is_none() && matches!(error.downcast_ref(), Some(HttpError::InUse { .. })) => {
-            config.http = Some(HttpConfig { listen: SocketAddr::new(USUAL_ADDRESS.ip(), 0) });
+            config.http = Some(http(SocketAddr::new(USUAL_ADDRESS.ip(), 0))?);
             let agent = Agent::start(&config, &[&config.cameras[0]]).await?;
             Ok((agent, config))
         }
@@ -88,13 +91,24 @@ fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
         location: "demo".parse()?,
         store: StoreConfig::File(FileConfig { root: folder.path.join("bucket"), public_base_url: None }),
         min_playlist_interval: Duration::ZERO,
-        http: Some(HttpConfig { listen }),
+        http: Some(http(listen)?),
         spool: Some(folder.path.join("spool")),
         spool_limit: None,
         ffmpeg: None,
         cameras: vec![camera],
         others: Vec::new(),
     })
+}
+
+/// An address that others can reach has a token of its own, for this demo alone.
+fn http(listen: SocketAddr) -> anyhow::Result<HttpConfig> {
+    let mut http = HttpConfig { listen, tokens: Vec::new() };
+    if !http.is_local() {
+        let token =
+            || Ok::<_, getrandom::Error>(format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?));
+        http.tokens.push(token().context("no random token")?.into());
+    }
+    Ok(http)
 }
 
 /// The temporary folder; dropping it removes it.

@@ -1,22 +1,20 @@
 //! The document as a whole, in either of its two shapes.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 
 use super::camera::{self, AnyCamera};
 use super::check::{self, absolute_path, program};
-use super::model::{Camera, Config, HttpConfig, OtherCamera, StoreConfig};
+use super::model::{Camera, Config, OtherCamera, StoreConfig};
 use super::node::{Kind, Node};
 use super::read::{Field, Reader, Section, Spot, kind};
 use super::settings::{self, Said};
 use super::storage::Storage;
-use super::{storage, storage_env};
+use super::{http, storage, storage_env};
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::quota;
 
 pub(super) const KEYS: &[&str] =
     &["location", "storage", "http", "spool_limit", "spool", "ffmpeg", "defaults", "cameras"];
-pub(super) const HTTP_KEYS: &[&str] = &["listen"];
 pub(super) const DEFAULTS_KEYS: &[&str] = &["settings"];
 
 const NO_CAMERA: &str = "is empty; add a camera: `- id: cam_1` with its `rtsp_url` below";
@@ -73,7 +71,7 @@ fn full(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Config> {
     reader.refuse_unknown(section, KEYS, None);
     let location = location(reader, section);
     let storage = storage_of(reader, section);
-    let http = section.get("http").and_then(|field| http(reader, &field));
+    let http = section.get("http").and_then(|field| http::read(reader, &field));
     let spool = reader.parsed(section, "spool", absolute_path).map(|spool| spool.value);
     let spool_limit = reader.bytes(section, "spool_limit", quota::LEAST);
     let ffmpeg = reader.parsed(section, "ffmpeg", program).map(|ffmpeg| ffmpeg.value);
@@ -127,17 +125,6 @@ pub(super) fn read_storage(reader: &mut Reader<'_>, root: Option<&Node>) -> Opti
         }
     };
     Some(storage?.store)
-}
-
-fn http(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpConfig> {
-    let section = reader.section(field)?;
-    reader.refuse_unknown(&section, HTTP_KEYS, None);
-    reader.require(&section, "listen", "give an address, e.g. 127.0.0.1:8080");
-    let address = |text: &str| {
-        text.parse::<SocketAddr>().map_err(|_| "is not an IP address with a port; use e.g. 127.0.0.1:8080")
-    };
-    let listen = reader.parsed(&section, "listen", address)?;
-    Some(HttpConfig { listen: listen.value })
 }
 
 fn defaults(reader: &mut Reader<'_>, section: &Section<'_>) -> Said {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! text ── yaml ──> node ── file ─┬─ camera ── settings
+//!                                ├─ http
 //!                                └─ storage / storage_env ──> model::Config, or every fault at once
 //! ```
 //!
@@ -17,6 +18,7 @@ mod env_file;
 mod expand;
 mod fault;
 mod file;
+mod http;
 mod load;
 pub mod model;
 mod node;

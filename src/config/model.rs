@@ -44,7 +44,17 @@ pub struct OtherCamera {
 
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
+    /// Of this machine alone where there is no token.
     pub listen: SocketAddr,
+    /// Each is good; none: nobody is asked.
+    pub tokens: Vec<SecretString>,
+}
+
+impl HttpConfig {
+    /// Only this machine's own programs reach it.
+    pub fn is_local(&self) -> bool {
+        self.listen.ip().to_canonical().is_loopback()
+    }
 }
 
 #[derive(Debug, Clone)]

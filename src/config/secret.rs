@@ -4,25 +4,55 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::read::{Given, Reader, Section, Spot};
+use super::node::Kind;
+use super::read::{Field, Given, Reader, Section, Spot};
 
 const SECRET_MAX: u64 = 64 * 1024;
 
 impl Reader<'_> {
     /// The secret under `key` or in the file under `{key}_file`; at most one of them may be given.
     pub fn secret(&mut self, section: &Section<'_>, key: &str) -> Option<Given<SecretString>> {
-        let file_key = format!("{key}_file");
-        if section.has(key) && section.has(&file_key) {
-            let spot = section.get(&file_key)?.spot;
-            self.fault(&spot, format!("is given beside `{key}`; keep one of them"));
-            return None;
+        let (field, is_file) = self.secret_field(section, key)?;
+        self.secret_of(field, is_file, key)
+    }
+
+    /// The same where several may be given, as a list: the newest first, and those that it replaces.
+    pub fn secrets(&mut self, section: &Section<'_>, key: &str, most: usize) -> Vec<Given<SecretString>> {
+        let Some((field, is_file)) = self.secret_field(section, key) else { return Vec::new() };
+        let Kind::List(items) = &field.node.kind else {
+            return self.secret_of(field, is_file, key).into_iter().collect();
+        };
+        if items.is_empty() || items.len() > most {
+            let problem =
+                format!("has {}; give 1 to {most}: the new one, and the one that it replaces", items.len());
+            self.fault(&field.spot, problem);
+            return Vec::new();
         }
-        let secret = if section.has(&file_key) {
-            self.secret_of_file(section, &file_key)?
+        let fields = self.list(&field).unwrap_or_default();
+        fields.into_iter().filter_map(|field| self.secret_of(field, is_file, key)).collect()
+    }
+
+    /// `true`: it names a file.
+    fn secret_field<'n>(&mut self, section: &Section<'n>, key: &str) -> Option<(Field<'n>, bool)> {
+        let file_key = format!("{key}_file");
+        match (section.get(key), section.get(&file_key)) {
+            (Some(_), Some(file)) => {
+                self.fault(&file.spot, format!("is given beside `{key}`; keep one of them"));
+                None
+            }
+            (Some(field), None) => Some((field, false)),
+            (None, Some(file)) => Some((file, true)),
+            (None, None) => None,
+        }
+    }
+
+    fn secret_of(&mut self, field: Field<'_>, is_file: bool, key: &str) -> Option<Given<SecretString>> {
+        let text = self.text_of(field)?;
+        let secret = if is_file {
+            self.secret_of_file(text.spot, &text.value.value)?
         } else {
-            let text = self.text(section, key)?;
             if text.value.literal {
-                let mend = format!("use ${{NAME}} or `{file_key}`");
+                let mend = format!("use ${{NAME}} or `{key}_file`");
                 self.warn(
                     &text.spot,
                     format!("holds the secret itself, for all who can read this file; {mend}"),
@@ -34,9 +64,8 @@ impl Reader<'_> {
         Some(secret)
     }
 
-    fn secret_of_file(&mut self, section: &Section<'_>, key: &str) -> Option<Given<SecretString>> {
-        let path = self.text(section, key)?;
-        let (spot, path) = (path.spot, self.folder().join(path.value.value));
+    fn secret_of_file(&mut self, spot: Spot, path: &str) -> Option<Given<SecretString>> {
+        let path = self.folder().join(path);
         match self.read_secret(&path) {
             Ok(value) => Some(Given { value, spot }),
             Err(problem) => {

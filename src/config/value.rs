@@ -68,7 +68,10 @@ impl Reader<'_> {
     }
 
     pub fn text(&mut self, section: &Section<'_>, key: &str) -> Option<Given<Text>> {
-        let field = section.get(key)?;
+        self.text_of(section.get(key)?)
+    }
+
+    pub fn text_of(&mut self, field: Field<'_>) -> Option<Given<Text>> {
         let scalar = self.scalar(&field, "some text")?;
         let literal = !scalar.has_variables();
         if literal && (scalar.written.is_number() || scalar.written.boolean().is_some()) {

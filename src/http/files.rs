@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
@@ -26,7 +26,8 @@ pub(super) fn service(root: PathBuf) -> Router {
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers(AllowHeaders::any())
+        // The star alone leaves this one out.
+        .allow_headers(AllowHeaders::list([HeaderName::from_static("*"), header::AUTHORIZATION]))
         .expose_headers([header::ETAG, header::CONTENT_LENGTH, header::CONTENT_RANGE, header::DATE])
         .max_age(PREFLIGHT_MAX_AGE)
         // The answer is the same for every origin.

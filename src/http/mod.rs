@@ -1,14 +1,23 @@
 //! The built-in web server: the player page, the cameras and how they are, and the `file` store's folder.
 //!
-//! It knows the cameras only as [`CameraLink`]s and [`StreamStatus`]es, plain values. May use: `domain::class`.
+//! It knows the cameras only as [`CameraLink`]s and [`StreamStatus`]es, plain values. May use: `clock`, `domain::access`,
+//! `domain::class`, `domain::rate`.
 
+mod answer;
 mod beneath;
 mod files;
+mod guard;
+mod health;
+mod limits;
+mod metrics;
 mod page;
 mod server;
 mod site;
 mod streams;
 
-pub use server::{Bound, HttpError, Limits, bind};
+pub use guard::Access;
+pub use health::Ready;
+pub use limits::Limits;
+pub use server::{Bound, HttpError, bind};
 pub use site::{CameraLink, FilesAt, LiveSite, STREAMS_PATH, Site};
 pub use streams::{StreamStatus, Streams, UplinkStatus};

@@ -17,10 +17,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
-use super::site::{LiveSite, router};
+use super::guard::Access;
+use super::limits::{Client, Clients, Limits, MOST_HEAD};
+use super::site::{Around, LiveSite, router};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
+    #[error(
+        "will not listen on {addr} without a token, as other machines can reach it; \
+         set `http.token` or `http.token_file`, or listen on 127.0.0.1"
+    )]
+    NeedsToken { addr: SocketAddr },
     #[error("cannot listen on {addr}: another program already does; stop it or choose another `http.listen`")]
     InUse { addr: SocketAddr },
     #[error("cannot listen on {addr}: ports below 1024 need privileges; choose another `http.listen`")]
@@ -42,23 +49,6 @@ impl HttpError {
     }
 }
 
-/// What one client may cost.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Open at once; further ones wait in the kernel's queue.
-    pub connections: usize,
-    /// For a whole request head; also how long a connection may idle between two requests.
-    pub head: Duration,
-    /// For a client that stopped taking bytes.
-    pub stall: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { connections: 512, head: Duration::from_secs(20), stall: Duration::from_secs(20) }
-    }
-}
-
 /// A listener that has its port but answers nobody yet.
 #[derive(Debug)]
 pub struct Bound {
@@ -68,10 +58,20 @@ pub struct Bound {
 }
 
 /// Takes the address, so that an occupied port is known before anything else starts. Port 0: any free one.
-pub async fn bind(addr: SocketAddr) -> Result<Bound, HttpError> {
+///
+/// # Errors
+/// Without a token, any address but this machine's own.
+pub async fn bind(addr: SocketAddr, access: &Access) -> Result<Bound, HttpError> {
+    if access.tokens.is_empty() && !is_local(addr) {
+        return Err(HttpError::NeedsToken { addr });
+    }
     let listener = TcpListener::bind(addr).await.map_err(|source| HttpError::listen(addr, source))?;
     let addr = listener.local_addr().map_err(|source| HttpError::listen(addr, source))?;
     Ok(Bound { listener, addr, limits: Limits::default() })
+}
+
+fn is_local(addr: SocketAddr) -> bool {
+    addr.ip().to_canonical().is_loopback()
 }
 
 impl Bound {
@@ -86,11 +86,12 @@ impl Bound {
     /// Serves until `shutdown` completes; then idle connections are closed, answers under way may be finished
     /// within `grace`, and what is left is cut off.
     pub async fn serve(self, site: impl Into<LiveSite>, shutdown: impl Future<Output = ()>, grace: Duration) {
-        let Self { listener, limits, .. } = self;
+        let Self { listener, limits, addr } = self;
+        let around = Around { is_local: is_local(addr), clients: Arc::new(Clients::new(&limits)) };
         let slots = Arc::new(Semaphore::new(limits.connections));
         let graceful = GracefulShutdown::new();
         let LiveSite(mut site) = site.into();
-        let routers = watch::Sender::new(router(site.borrow_and_update().clone()));
+        let routers = watch::Sender::new(router(site.borrow_and_update().clone(), &around));
         let mut connections = JoinSet::new();
         tokio::pin!(shutdown);
         loop {
@@ -99,11 +100,11 @@ impl Bound {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
                 Ok(()) = site.changed() => {
-                    drop(routers.send_replace(router(site.borrow_and_update().clone())));
+                    drop(routers.send_replace(router(site.borrow_and_update().clone(), &around)));
                 }
-                (stream, slot) = accept(&listener, &slots) => {
+                (accepted, slot) = accept(&listener, &slots) => {
                     let routers = routers.subscribe();
-                    connections.spawn(converse(stream, routers, limits, graceful.watcher(), slot));
+                    connections.spawn(converse(accepted, routers, limits, graceful.watcher(), slot));
                 }
             }
         }
@@ -119,11 +120,14 @@ impl Bound {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Cancel-safe: a slot that was taken is given back.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> ((TcpStream, Client), OwnedSemaphorePermit) {
     let slot = Arc::clone(slots).acquire_owned().await.expect("nobody closes the semaphore");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, slot),
+            Ok((stream, peer)) => return ((stream, Client(peer.ip())), slot),
             Err(error) if is_clients_fault(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept http connections");
@@ -141,7 +145,7 @@ fn is_clients_fault(error: &io::Error) -> bool {
 }
 
 async fn converse(
-    stream: TcpStream,
+    (stream, client): (TcpStream, Client),
     routers: watch::Receiver<Router>,
     limits: Limits,
     watcher: Watcher,
@@ -152,10 +156,14 @@ async fn converse(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.stall));
     // By the router of the moment: a browser keeps its connection over a reload.
-    let service = service_fn(move |request| TowerToHyperService::new(routers.borrow().clone()).call(request));
+    let service = service_fn(move |mut request: hyper::Request<_>| {
+        request.extensions_mut().insert(client);
+        TowerToHyperService::new(routers.borrow().clone()).call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
+        .max_header_size(MOST_HEAD)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::trace!(%error, "an http connection broke off");

@@ -12,8 +12,12 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use super::answer::NOT_STORED;
+use super::guard::{Access, guarded};
+use super::health::{self, Ready};
+use super::limits::{Clients, limited};
 use super::streams::{self, Streams};
-use super::{files, page};
+use super::{files, metrics, page};
 
 /// Where [`Site::files`] appear: key `location_1/cam/stream.m3u8` is at `/streams/location_1/cam/stream.m3u8`.
 pub const STREAMS_PATH: &str = "/streams";
@@ -25,6 +29,8 @@ pub struct Site {
     /// The `file` store's folder; `None` when the streams lie elsewhere.
     pub files: Option<FilesAt>,
     pub streams: Streams,
+    pub access: Access,
+    pub ready: Ready,
 }
 
 /// A site that may change while it is shown.
@@ -58,25 +64,29 @@ pub struct FilesAt {
     pub root: PathBuf,
 }
 
-pub(super) fn router(site: Site) -> Router {
+/// What the server knows beside its site: it outlives a reload.
+#[derive(Debug, Clone)]
+pub(super) struct Around {
+    /// No other machine reaches the server.
+    pub(super) is_local: bool,
+    pub(super) clients: Arc<Clients>,
+}
+
+pub(super) fn router(site: Site, around: &Around) -> Router {
     let mut router = Router::new()
-        .route("/healthz", get(healthz))
         .route("/api/cameras.json", get(cameras).with_state(site.cameras.into()))
+        .merge(health::router(site.streams.clone(), site.ready))
+        .merge(metrics::router(site.streams.clone()))
         .merge(streams::router(site.streams))
         .merge(page::router());
     if let Some(FilesAt { root }) = site.files {
         router = router.nest_service(STREAMS_PATH, files::service(root));
     }
+    let router = limited(guarded(router, site.access, around.clone()), around.clients.clone());
     router.layer(SetResponseHeaderLayer::overriding(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     ))
-}
-
-pub(super) const NOT_STORED: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
-
-async fn healthz() -> impl IntoResponse {
-    ([NOT_STORED], "ok")
 }
 
 async fn cameras(State(cameras): State<Arc<[CameraLink]>>) -> Response {

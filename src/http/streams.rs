@@ -1,5 +1,6 @@
 //! `/api/streams`: how each stream is, for people and their tools.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::site::NOT_STORED;
+use super::answer::{NOT_STORED, error};
 
 /// One stream at one moment; names and units as in the API. No secrets.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,6 +37,8 @@ pub struct StreamStatus {
     pub last_upload_age_s: Option<f64>,
     pub health_check_count: u64,
     pub reconnect_count: u64,
+    /// The same by cause: `auth`, `unreachable`, `stalled` and the like.
+    pub restarts_by_cause: BTreeMap<&'static str, u64>,
     pub segments_published: u64,
     pub segments_given_up: u64,
     pub segments_missed: u64,
@@ -77,7 +80,7 @@ impl Streams {
         Self(Arc::new(now))
     }
 
-    fn now(&self) -> Vec<StreamStatus> {
+    pub(super) fn now(&self) -> Vec<StreamStatus> {
         (self.0)()
     }
 }
@@ -105,12 +108,11 @@ async fn list(State(streams): State<Streams>) -> Response {
     ([NOT_STORED], Json(streams.now())).into_response()
 }
 
+const NO_STREAM: &str = "there is no stream of this id";
+
 async fn one(State(streams): State<Streams>, Path(id): Path<String>) -> Response {
     match streams.now().into_iter().find(|stream| stream.stream_id == id) {
         Some(stream) => ([NOT_STORED], Json(stream)).into_response(),
-        None => {
-            let error = Json(serde_json::json!({ "error": "there is no stream of this id" }));
-            (StatusCode::NOT_FOUND, [NOT_STORED], error).into_response()
-        }
+        None => error(StatusCode::NOT_FOUND, NO_STREAM),
     }
 }

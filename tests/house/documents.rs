@@ -35,7 +35,7 @@ impl Env for Anything {
         match name {
             "SUPABASE_URL" => Ok("https://abc.supabase.co".into()),
             "EDGE_AGENT_STORAGE" => Err(VarError::NotPresent),
-            _ => Ok("value".into()),
+            _ => Ok("a-value-that-is-long-enough-for-a-key".into()),
         }
     }
 
@@ -118,7 +118,7 @@ fn every_command_in_the_documents_exists() {
 
 #[test]
 fn every_file_that_the_documents_name_exists() {
-    for document in ["README.md", "ARCHITECTURE.md", "docs/configuration.md"] {
+    for document in ["README.md", "ARCHITECTURE.md", "docs/configuration.md", "docs/http.md"] {
         let text = read(document);
         let folder = Path::new(document).parent().unwrap();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {

@@ -163,7 +163,7 @@ async fn a_preflight_allows_reading_and_lasts_an_hour() {
     assert!(answer.status().is_success(), "{}", answer.status());
     assert_eq!(header(&answer, "access-control-allow-origin"), "*");
     assert_eq!(header(&answer, "access-control-allow-methods"), "GET,HEAD");
-    assert_eq!(header(&answer, "access-control-allow-headers"), "*");
+    assert_eq!(header(&answer, "access-control-allow-headers"), "*,authorization");
     assert_eq!(header(&answer, "access-control-max-age"), "3600");
 }
 

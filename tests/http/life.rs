@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use edge_agent::http::{self, FilesAt, Limits, Site};
+use edge_agent::http::{self, Access, FilesAt, Limits, Site};
 use reqwest::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -17,15 +17,15 @@ const HUGE: usize = 64 << 20;
 
 #[tokio::test]
 async fn an_occupied_port_is_one_clear_error() {
-    let first = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let error = http::bind(first.local_addr()).await.unwrap_err().to_string();
+    let first = http::bind("127.0.0.1:0".parse().unwrap(), &Access::default()).await.unwrap();
+    let error = http::bind(first.local_addr(), &Access::default()).await.unwrap_err().to_string();
     assert!(error.contains(&first.local_addr().to_string()), "{error}");
     assert!(error.contains("another program") && error.contains("http.listen"), "{error}");
 }
 
 #[tokio::test]
 async fn an_address_of_another_machine_is_one_clear_error() {
-    let error = http::bind("192.0.2.1:0".parse().unwrap()).await.unwrap_err().to_string();
+    let error = http::bind("192.0.2.1:0".parse().unwrap(), &crate::access()).await.unwrap_err().to_string();
     assert!(error.contains("192.0.2.1:0") && error.contains("no such address"), "{error}");
 }
 
@@ -37,7 +37,7 @@ async fn a_stop_frees_the_port_although_connections_idle() {
     let addr = server.addr;
     server.stop.send(()).unwrap();
     timeout(PATIENCE, server.task).await.unwrap().unwrap();
-    http::bind(addr).await.unwrap();
+    http::bind(addr, &Access::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn more_clients_than_allowed_wait_for_their_turn() {
 
 #[tokio::test]
 async fn without_a_file_store_there_are_no_streams() {
-    let bound = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let bound = http::bind("127.0.0.1:0".parse().unwrap(), &Access::default()).await.unwrap();
     let url = format!("http://{}/streams/l/c/stream.m3u8", bound.local_addr());
     let site = Site { files: None::<FilesAt>, ..Site::default() };
     let serving = tokio::spawn(bound.serve(site, std::future::pending(), GRACE));

@@ -3,6 +3,9 @@
 
 mod files;
 mod files_races;
+mod guard;
+mod health;
+mod hostile;
 mod life;
 mod page;
 mod streams;
@@ -11,15 +14,23 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use edge_agent::http::{self, CameraLink, FilesAt, Limits, Site, Streams};
+use edge_agent::domain::access::Tokens;
+use edge_agent::http::{self, Access, CameraLink, FilesAt, Limits, Ready, Site, Streams};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// Long enough for a busy machine, short enough to notice a hang.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const TOKEN: &str = "a+token/of-some=length";
+const OLD_TOKEN: &str = "the-one-before-this-one";
+
+fn access() -> Access {
+    Access { tokens: Tokens::new([TOKEN, OLD_TOKEN]) }
+}
 
 /// A running server with a folder of files.
 struct Server {
@@ -28,6 +39,7 @@ struct Server {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
     client: reqwest::Client,
+    site: watch::Sender<Site>,
 }
 
 impl Server {
@@ -36,11 +48,20 @@ impl Server {
     }
 
     async fn with(limits: Limits, grace: Duration) -> Self {
+        Self::of(Access::default(), limits, grace).await
+    }
+
+    /// One that asks for a token.
+    async fn guarded() -> Self {
+        Self::of(access(), Limits::default(), Duration::from_secs(5)).await
+    }
+
+    async fn of(access: Access, limits: Limits, grace: Duration) -> Self {
         let root = TempDir::new().unwrap();
-        let bound = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap().with_limits(limits);
+        let bound = http::bind("127.0.0.1:0".parse().unwrap(), &access).await.unwrap().with_limits(limits);
         let addr = bound.local_addr();
         let (stop, stopped) = oneshot::channel();
-        let site = Site {
+        let site = watch::Sender::new(Site {
             cameras: vec![CameraLink {
                 id: "cam_floor".into(),
                 name: "Floor \"Camera\" <1>".into(),
@@ -48,13 +69,15 @@ impl Server {
             }],
             files: Some(FilesAt { root: root.path().to_owned() }),
             streams: Streams::new(|| vec![streams::told()]),
-        };
+            access,
+            ready: Ready::default(),
+        });
         let shutdown = async {
             let _ = stopped.await;
         };
-        let task = tokio::spawn(bound.serve(site, shutdown, grace));
+        let task = tokio::spawn(bound.serve(site.subscribe(), shutdown, grace));
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        Self { root, addr, stop, task, client }
+        Self { root, addr, stop, task, client, site }
     }
 
     fn write(&self, key: &str, body: impl AsRef<[u8]>) {
@@ -71,8 +94,13 @@ impl Server {
 
     /// Sends the request as it is written, without a client that tidies up its path.
     async fn raw(&self, request_line: &str) -> String {
+        self.raw_with(request_line, "").await
+    }
+
+    /// The same with more lines of its head, each with its line break.
+    async fn raw_with(&self, request_line: &str, lines: &str) -> String {
         let mut stream = TcpStream::connect(self.addr).await.unwrap();
-        let head = format!("{request_line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let head = format!("{request_line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();

@@ -70,11 +70,3 @@ async fn the_list_of_cameras_is_json_and_fresh() {
         json!([{ "id": "cam_floor", "name": "Floor \"Camera\" <1>", "playlist_url": playlist }])
     );
 }
-
-#[tokio::test]
-async fn healthz_says_ok() {
-    let answer = Server::start().await.get("/healthz").send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(header(&answer, "cache-control"), "no-store");
-    assert_eq!(answer.text().await.unwrap(), "ok");
-}

@@ -1,5 +1,7 @@
 //! Engines that fail, stall and run away.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -7,6 +9,7 @@ async fn a_run_that_reached_the_spool_limit_comes_back_after_a_pause() {
     let scene = Scene::new([Act::Dies(S, Cause::SpoolLimit), Act::Live]);
     pass(20 * S).await;
     let status = scene.status.borrow().clone();
+    assert_eq!(status.restarts_by_cause, BTreeMap::from([(Cause::SpoolLimit, 1)]));
     assert_eq!((status.restarts, status.last_exit.unwrap().cause), (1, Cause::SpoolLimit));
     assert!(matches!(status.phase, Phase::Live { .. }) && scene.playlist().is_some());
 }
@@ -119,6 +122,7 @@ async fn counters_go_on_after_a_panic() {
     pass(30 * S).await;
     let after = second.status.borrow().clone();
     assert_eq!(after.restarts, before.restarts + 1, "the panic counts");
+    assert_eq!(after.restarts_by_cause, BTreeMap::from([(Cause::Disconnected, before.restarts)]));
     assert!(after.progress.segments_published > before.progress.segments_published + 10);
     assert!(after.health_checks > before.health_checks);
 }

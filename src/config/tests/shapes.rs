@@ -91,7 +91,7 @@ fn the_full_form_falls_back_to_the_environment_part_by_part() {
     let text = "
 location: shop_1
 storage: {type: file, root: /srv/streams, public_base_url: 'https://video.example'}
-http: {listen: 127.0.0.1:8080}
+http: {listen: 0.0.0.0:8080, token: ['${NEW_TOKEN}', '${OLD_TOKEN}']}
 spool: /run/edge-agent
 spool_limit: 64MiB
 ffmpeg: ffmpeg7
@@ -102,9 +102,14 @@ cameras:
     settings: {target_fps: 30}
   - {id: b, rtsp_url: 'file:///srv/clip.mp4', name: Gate, enabled: false}
 ";
+    let env = env.var("NEW_TOKEN", "abc-._~+/=abc-._").var("OLD_TOKEN", "0123456789abcdef");
     let config = good(text, &env.var("PASSWORD", "p%40ss")).config;
     assert_eq!(config.location.as_str(), "shop_1");
-    assert_eq!(config.http.map(|http| http.listen.to_string()).as_deref(), Some("127.0.0.1:8080"));
+    let http = config.http.unwrap();
+    assert_eq!((http.listen.to_string().as_str(), http.is_local()), ("0.0.0.0:8080", false));
+    let tokens: Vec<_> = http.tokens.iter().map(|token| token.expose_secret()).collect();
+    assert_eq!(tokens, ["abc-._~+/=abc-._", "0123456789abcdef"]);
+    assert!(!format!("{http:?}").contains("abc"));
     assert_eq!(config.spool.as_deref(), Some(Path::new("/run/edge-agent")));
     assert_eq!(config.spool_limit, Some(64 << 20));
     assert_eq!(config.ffmpeg.as_deref(), Some(Path::new("ffmpeg7")));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::model::StoreConfig;
-use crate::config::{camera, file, settings, storage};
+use crate::config::{camera, file, http, settings, storage};
 
 macro_rules! shipped {
     ($($path:literal),* $(,)?) => {
@@ -25,6 +25,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = shipped![
 fn env() -> Stub {
     Stub::supabase()
         .var("CAM_GATE_PASSWORD", "p%40ss")
+        .var("EDGE_AGENT_TOKEN", "a-token-of-some-length")
         .var("R2_ACCESS_KEY_ID", "id")
         .var("R2_SECRET_ACCESS_KEY", "secret")
         .var("B2_KEY_ID", "id")
@@ -73,7 +74,7 @@ fn the_reference_names_every_key() {
         camera::KEYS,
         settings::KEYS,
         file::KEYS,
-        file::HTTP_KEYS,
+        http::KEYS,
         file::DEFAULTS_KEYS,
         storage::S3_KEYS,
         storage::SUPABASE_KEYS,

@@ -1,7 +1,7 @@
 //! Why a run ended, also in words.
 
 /// Why a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
     /// This agent asked for it.
     Asked,
@@ -38,6 +38,28 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// For programs: the same in every version.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Stalled => "stalled",
+            Self::Auth => "auth",
+            Self::NotFound => "not_found",
+            Self::Unreachable => "unreachable",
+            Self::Disconnected => "disconnected",
+            Self::BadStream => "bad_stream",
+            Self::Spool => "spool",
+            Self::SpoolLimit => "spool_limit",
+            Self::Taken => "taken",
+            Self::ClockJumped => "clock_jumped",
+            Self::SoundJumped => "sound_jumped",
+            Self::PictureChanged => "picture_changed",
+            Self::Encoder => "encoder",
+            Self::StreamChanged => "stream_changed",
+            Self::Crashed => "crashed",
+        }
+    }
+
     /// For people: what happened.
     pub fn in_words(self) -> &'static str {
         match self {

@@ -1,0 +1,59 @@
+//! The `http` section: where the web server listens, and who may use it.
+
+use std::net::SocketAddr;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::model::HttpConfig;
+use super::read::{Field, Given, Reader, Section};
+
+pub(super) const KEYS: &[&str] = &["listen", "token", "token_file"];
+
+/// One that is used, and one that it replaces.
+const MOST_TOKENS: usize = 2;
+const LEAST_TOKEN: usize = 16;
+
+pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpConfig> {
+    let section = reader.section(field)?;
+    reader.refuse_unknown(&section, KEYS, None);
+    reader.require(&section, "listen", "give an address, e.g. 127.0.0.1:8080");
+    let address = |text: &str| {
+        text.parse::<SocketAddr>().map_err(|_| "is not an IP address with a port; use e.g. 127.0.0.1:8080")
+    };
+    let listen = reader.parsed(&section, "listen", address);
+    let tokens = tokens(reader, &section);
+    let Given { value: listen, spot } = listen?;
+    let http = HttpConfig { listen, tokens };
+    // A token that is no good has its own fault.
+    if !http.is_local() && !section.has("token") && !section.has("token_file") {
+        let own = format!("listen on 127.0.0.1:{}", listen.port());
+        let mend = format!("add `token` (${{NAME}}) or `token_file` below `http`, or {own}");
+        reader
+            .fault(&spot, format!("{listen} can be reached by other machines, which needs a token; {mend}"));
+    }
+    Some(http)
+}
+
+fn tokens(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<SecretString> {
+    let tokens = reader.secrets(section, "token", MOST_TOKENS);
+    for token in &tokens {
+        if let Err(problem) = fit_for_a_header(token.value.expose_secret()) {
+            reader.fault(&token.spot, problem);
+        }
+    }
+    tokens.into_iter().map(|token| token.value).collect()
+}
+
+/// RFC 6750, 2.1.
+fn fit_for_a_header(token: &str) -> Result<(), String> {
+    let mend = "make one with `openssl rand -hex 32`";
+    if token.len() < LEAST_TOKEN {
+        return Err(format!("is too short, {LEAST_TOKEN} characters at least; {mend}"));
+    }
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
+    if token.bytes().all(fits) {
+        Ok(())
+    } else {
+        Err(format!("has characters other than letters, digits and `-._~+/=`; {mend}"))
+    }
+}

@@ -1,0 +1,152 @@
+//! What one request, and one client's requests, may cost. Looked at before anything else.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+
+use super::answer::error;
+use crate::clock;
+use crate::domain::rate::{Buckets, Rate};
+
+/// What one client may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Open at once; further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// For a whole request head; also how long a connection may idle between two requests.
+    pub head: Duration,
+    /// For a client that stopped taking bytes.
+    pub stall: Duration,
+    /// Of one address.
+    pub requests: Rate,
+    /// Also of this machine's own, which a proxy for many may have.
+    pub own_requests: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            head: Duration::from_secs(20),
+            stall: Duration::from_secs(20),
+            requests: REQUESTS,
+            own_requests: false,
+        }
+    }
+}
+
+/// 250 a second: an office full of viewers may have one address, and each asks once or twice a second.
+const REQUESTS: Rate = Rate { interval: Duration::from_millis(4), burst: 500 };
+/// Lines of the log about wrong tokens.
+const TROUBLES: Rate = Rate { interval: Duration::from_secs(60), burst: 1 };
+const MOST_CLIENTS: usize = 4096;
+
+/// A request's line and headers, in bytes. Of headers hyper takes a hundred.
+pub(super) const MOST_HEAD: usize = 16 * 1024;
+/// Of what stands in the request line: path and query.
+const MOST_URI: usize = 4 * 1024;
+const MOST_BODY: usize = 16 * 1024;
+
+/// The peer, which may be a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Client(pub(super) IpAddr);
+
+impl Client {
+    /// Whoever has one IPv6 address has 2^64 of them.
+    fn key(self) -> u128 {
+        match self.0.to_canonical() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(ip) => ip.to_bits() & !u128::from(u64::MAX),
+        }
+    }
+}
+
+/// What is known of the clients; kept over a reload.
+#[derive(Debug)]
+pub(super) struct Clients {
+    own_requests: bool,
+    requests: Mutex<Buckets<u128>>,
+    troubles: Mutex<Buckets<u128>>,
+}
+
+impl Clients {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let buckets = |rate| Mutex::new(Buckets::new(rate, MOST_CLIENTS));
+        Self {
+            own_requests: limits.own_requests,
+            requests: buckets(limits.requests),
+            troubles: buckets(TROUBLES),
+        }
+    }
+
+    fn may_ask(&self, client: Client) -> Result<(), Duration> {
+        if client.0.to_canonical().is_loopback() && !self.own_requests {
+            return Ok(());
+        }
+        take(&self.requests, client)
+    }
+
+    /// One line now and then, with nothing of what the client sent.
+    pub(super) fn showed_a_wrong_token(&self, client: Client) {
+        if take(&self.troubles, client).is_ok() {
+            tracing::warn!(client = %client.0, "an http client showed a token that is not valid");
+        }
+    }
+}
+
+pub(super) fn take(buckets: &Mutex<Buckets<u128>>, client: Client) -> Result<(), Duration> {
+    buckets.lock().unwrap_or_else(PoisonError::into_inner).take(client.key(), clock::now())
+}
+
+/// Of a request; that of none is nobody's.
+pub(super) fn client_of(request: &Request) -> Client {
+    request.extensions().get().copied().unwrap_or(Client(Ipv6Addr::UNSPECIFIED.into()))
+}
+
+pub(super) fn limited(router: Router, clients: Arc<Clients>) -> Router {
+    router.layer(DefaultBodyLimit::max(MOST_BODY)).layer(middleware::from_fn_with_state(clients, check))
+}
+
+async fn check(State(clients): State<Arc<Clients>>, request: Request, next: Next) -> Response {
+    if let Err(wait) = clients.may_ask(client_of(&request)) {
+        return too_many(wait);
+    }
+    let length = request.uri().path_and_query().map_or(0, |text| text.as_str().len());
+    if length > MOST_URI {
+        return error(StatusCode::URI_TOO_LONG, "the address is too long");
+    }
+    let body =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if body.is_some_and(|length: usize| length > MOST_BODY) {
+        return error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
+    }
+    next.run(request).await
+}
+
+pub(super) fn too_many(wait: Duration) -> Response {
+    let mut response = error(StatusCode::TOO_MANY_REQUESTS, "too many requests");
+    let seconds = wait.as_millis().div_ceil(1000).max(1);
+    let seconds = HeaderValue::try_from(seconds.to_string()).expect("digits");
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_is_one_client_and_an_ipv4_address_another() {
+        let key = |ip: &str| Client(ip.parse().unwrap()).key();
+        assert_eq!(key("2001:db8:1:2::3"), key("2001:db8:1:2:ffff::1"));
+        assert_ne!(key("2001:db8:1:2::3"), key("2001:db8:1:3::3"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+    }
+}

@@ -1,0 +1,105 @@
+//! `/metrics`, in the text format that every Prometheus scraper reads (0.0.4).
+//!
+//! Written by hand: the values are a snapshot, and `prometheus-client` counts for itself and writes OpenMetrics only,
+//! whose `TYPE` lines older scrapers do not match to the counters.
+
+mod text;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::answer::NOT_STORED;
+use super::streams::{StreamStatus, Streams};
+use text::Text;
+
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) fn router(streams: Streams) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(streams)
+}
+
+async fn metrics(State(streams): State<Streams>) -> Response {
+    ([NOT_STORED, (header::CONTENT_TYPE, CONTENT_TYPE)], written(&streams.now())).into_response()
+}
+
+/// One value per camera; `None`: there is none now.
+type Value = fn(&StreamStatus) -> Option<f64>;
+
+const COUNTERS: &[(&str, &str, Value)] = &[
+    ("segments_published_total", "Segments that the storage took.", |s| Some(s.segments_published as f64)),
+    ("segments_given_up_total", "Segments that were not uploaded in time.", |s| {
+        Some(s.segments_given_up as f64)
+    }),
+    ("segments_missed_total", "Segments that were lost before their upload.", |s| {
+        Some(s.segments_missed as f64)
+    }),
+    ("published_bytes_total", "Bytes of the segments that the storage took.", |s| {
+        Some(s.bytes_published as f64)
+    }),
+    ("health_checks_total", "Looks of the health monitor.", |s| Some(s.health_check_count as f64)),
+    ("snapshots_failed_total", "Still pictures that could not be made or stored.", |s| {
+        Some(s.snapshots_failed as f64)
+    }),
+];
+
+const GAUGES: &[(&str, &str, Value)] = &[
+    ("stream_active", "1: a run gives segments.", |s| Some(f64::from(s.is_active))),
+    ("stream_standing_back", "1: another agent publishes the camera.", |s| Some(f64::from(s.standing_back))),
+    ("stream_live_seconds", "Time that the camera has been live without a break.", |s| s.uptime_s),
+    ("stream_next_try_seconds", "Time until the next try of a camera that failed.", |s| s.next_try_in_s),
+    ("segment_age_seconds", "Time since the last segment was made.", |s| s.last_segment_age_s),
+    ("playlist_age_seconds", "Time since the storage took a playlist.", |s| s.last_upload_age_s),
+    ("snapshot_age_seconds", "Time since the storage took a still picture.", |s| s.snapshot_age_s),
+    ("backlog_segments", "Segments that wait for their upload.", |s| Some(s.backlog as f64)),
+    ("uplink_needed_bytes_per_second", "What a stream needs that the uplink does not carry.", |s| {
+        s.uplink.map(|uplink| bytes(uplink.needs_kbps))
+    }),
+    (
+        "uplink_carried_bytes_per_second",
+        "What the uplink carries of a stream that it does not carry whole.",
+        |s| s.uplink.map(|uplink| bytes(uplink.carries_kbps)),
+    ),
+];
+
+const VERDICTS: [&str; 5] = ["ok", "idle", "starting", "degraded", "down"];
+
+fn bytes(kbps: u32) -> f64 {
+    f64::from(kbps) * 125.0
+}
+
+fn written(streams: &[StreamStatus]) -> String {
+    let mut text = Text::default();
+    text.family("build_info", "gauge", "The agent's version.");
+    text.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    text.family("streams", "gauge", "Cameras that should be published.");
+    text.sample(&[], streams.len() as f64);
+    text.family("streams_active", "gauge", "Cameras with a run that gives segments.");
+    text.sample(&[], streams.iter().filter(|stream| stream.is_active).count() as f64);
+    for (kind, families) in [("counter", COUNTERS), ("gauge", GAUGES)] {
+        for (name, help, value) in families {
+            text.family(name, kind, help);
+            for stream in streams {
+                if let Some(value) = value(stream) {
+                    text.sample(&[("camera", &stream.camera_id)], value);
+                }
+            }
+        }
+    }
+    text.family("restarts_total", "counter", "Runs that ended without being asked to, by cause.");
+    for stream in streams {
+        for (cause, count) in &stream.restarts_by_cause {
+            text.sample(&[("camera", &stream.camera_id), ("cause", cause)], *count as f64);
+        }
+    }
+    text.family("stream_verdict", "gauge", "1: how the camera is.");
+    for stream in streams {
+        for verdict in VERDICTS {
+            let labels = [("camera", stream.camera_id.as_str()), ("verdict", verdict)];
+            text.sample(&labels, f64::from(stream.verdict == verdict));
+        }
+    }
+    text.done()
+}
