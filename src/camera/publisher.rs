@@ -88,8 +88,14 @@ impl Publisher {
         self.calls.clone()
     }
 
-    /// Publishes what comes until the channel closes and all is stored and listed, or `abort` fires.
-    pub async fn publish(mut self, mut inbox: mpsc::Receiver<Input>, abort: CancellationToken) {
+    /// Publishes what comes until the channel closes and all is stored and listed, or `abort` fires. If `over` fired
+    /// before the channel closed, the stream ends for its viewers, and nothing of it is left.
+    pub async fn publish(
+        mut self,
+        mut inbox: mpsc::Receiver<Input>,
+        over: CancellationToken,
+        abort: CancellationToken,
+    ) {
         let mut open = true;
         loop {
             self.start_tasks();
@@ -107,7 +113,12 @@ impl Publisher {
                 },
                 news = inbox.recv(), if open => match news {
                     Some(news) => self.publication.handle(clock::now(), news),
-                    None => open = false,
+                    None => {
+                        open = false;
+                        if over.is_cancelled() {
+                            self.publication.handle(clock::now(), Input::End);
+                        }
+                    }
                 },
                 () = renewed(&mut self.renewals) => {
                     self.publication.handle(clock::now(), Input::StoreRenewed);

@@ -97,6 +97,8 @@ pub struct Supervisor {
     studio: Option<Studio>,
     posting: Option<Posting>,
     board: Option<Board>,
+    /// Cancelled before a stop: nobody wants the stream any more.
+    over: CancellationToken,
     /// The publisher knows which runs were this machine's.
     told_runs: bool,
 }
@@ -123,6 +125,7 @@ impl Supervisor {
             studio: None,
             posting: None,
             board: None,
+            over: CancellationToken::new(),
             told_runs: false,
         }
     }
@@ -145,6 +148,12 @@ impl Supervisor {
         Self { board, ..self }
     }
 
+    /// A stop behind `over` ends the stream for its viewers, and removes what it left in the store.
+    #[must_use]
+    pub fn over_with(self, over: CancellationToken) -> Self {
+        Self { over, ..self }
+    }
+
     /// Runs the camera until `stop`, then finishes its last segment and publishes it; `abort` ends it at once.
     pub async fn run(
         mut self,
@@ -163,7 +172,8 @@ impl Supervisor {
         // The publisher never waits for the store before it takes the next segment: this does not fill up.
         let (segments, inbox) = mpsc::channel(16);
         let mut publishing = JoinSet::new();
-        publishing.spawn(publisher.publish(inbox, abort.clone()).in_current_span());
+        let over = self.over.clone();
+        publishing.spawn(publisher.publish(inbox, over, abort.clone()).in_current_span());
         self.lifecycle.handle(clock::now(), Input::Start);
         let end = tokio::select! {
             biased;

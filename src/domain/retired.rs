@@ -113,6 +113,10 @@ impl Retired {
         self.due.contains_key(key) || self.leaving.iter().any(|(_, leaving, _)| leaving == key)
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.leaving.is_empty() && self.due.is_empty()
+    }
+
     pub fn is_deleting(&self) -> bool {
         !self.deleting.is_empty()
     }

@@ -41,6 +41,8 @@ pub struct Window {
     seen: Msn,
     /// Behind which entry later playlists ended, and when they were stored.
     shown: VecDeque<(Msn, Instant)>,
+    /// Nothing follows: see [`Self::end`].
+    ended: bool,
 }
 
 /// Even with many short segments (a camera that restarts all the time) the window stays bounded. Three target
@@ -58,6 +60,7 @@ impl Window {
             discontinuity_sequence,
             seen: first,
             shown: VecDeque::new(),
+            ended: false,
         }
     }
 
@@ -86,6 +89,7 @@ impl Window {
             discontinuity_sequence: remote.discontinuity_sequence,
             seen: Msn(remote.media_sequence),
             shown: VecDeque::from([(shown, now)]),
+            ended: false,
         };
         let keep_from = window.entries.iter().rposition(|e| rounded_s(e.duration) > target_duration_s);
         let mut retired: Vec<Entry> =
@@ -150,6 +154,16 @@ impl Window {
         retired
     }
 
+    /// Its playlists say from now on that nothing follows (EXT-X-ENDLIST).
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// All leave.
+    pub fn clear(&mut self) -> Vec<Entry> {
+        std::iter::from_fn(|| self.pop()).collect()
+    }
+
     fn pop(&mut self) -> Option<Entry> {
         let gone = self.entries.pop_front()?;
         if gone.discontinuity {
@@ -186,7 +200,7 @@ impl Window {
             media_sequence: self.entries.front().map_or(self.next_msn, |first| first.msn).0,
             discontinuity_sequence: self.discontinuity_sequence,
             entries: self.entries.iter().cloned().collect(),
-            ended: false,
+            ended: self.ended,
         }
     }
 }

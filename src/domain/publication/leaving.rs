@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::ending::Ending;
 use super::{LATE_LANDING, Plan, Publication};
 use crate::domain::key::ObjectKey;
 use crate::domain::uploads::Unused;
@@ -42,7 +43,8 @@ impl Publication {
     }
 
     fn newest_init(&self) -> Option<ObjectKey> {
-        self.last_name.map(|run| self.plan.layout.init(run, self.plan.form.renditions))
+        let may_come = self.ending != Ending::Emptied;
+        self.last_name.filter(|_| may_come).map(|run| self.plan.layout.init(run, self.plan.form.renditions))
     }
 
     pub(super) fn deleted(&mut self, now: Instant) {

@@ -12,6 +12,7 @@
 //! 6. While another agent publishes this camera, nothing is written and nothing deleted (see [`ownership`]).
 //! 7. Two playlist PUTs start no closer than the plan's interval; the newest playlist always follows.
 
+mod ending;
 mod floor;
 mod leaving;
 mod ownership;
@@ -37,6 +38,7 @@ use super::segment::{Form, Payload, Segment, SegmentType};
 use super::uploads::{Answer, GivenUp, Outgoing, Uploads};
 use super::window::{NewEntry, Window, rounded_s};
 
+use ending::Ending;
 pub use floor::MOST_NOTED;
 use ownership::Ownership;
 use standby::Standby;
@@ -83,6 +85,7 @@ pub struct Publication {
     replaces_unseen: bool,
     /// The same, but it was: it has segments of another form.
     replaces_other_form: bool,
+    ending: Ending,
     discards: VecDeque<Payload>,
     progress: Progress,
     dice: Dice,
@@ -123,6 +126,7 @@ impl Publication {
             sweep: Sweep::new(dice()),
             replaces_unseen: false,
             replaces_other_form: false,
+            ending: Ending::No,
             discards: VecDeque::new(),
             progress: Progress::default(),
             dice: dice(),
@@ -165,10 +169,12 @@ impl Publication {
             Input::Listed(keys) => self.listed(now, &keys),
             Input::ListFailed(failure) if self.sweep.is_listing() => self.sweep.failed(now, failure),
             Input::ListFailed(_) => {}
+            Input::End => self.end(now),
             Input::StoreRenewed => self.reopen(),
         }
         self.commit(now);
         self.retire_inits(now);
+        self.wind_up(now);
     }
 
     fn reopen(&mut self) {
@@ -268,6 +274,7 @@ impl Publication {
     /// The next thing to do, until there is none.
     pub fn poll(&mut self, now: Instant) -> Option<Action> {
         self.uploads.assess(now);
+        self.wind_up(now);
         if let Some(payload) = self.discards.pop_front() {
             return Some(Action::Discard(payload));
         }
@@ -359,11 +366,12 @@ impl Publication {
         let late = self.uploads.look_at();
         let delete = self.window.as_ref().and_then(|_| self.retired.deadline());
         let sweep = sweep.filter(|_| self.ownership.may_sweep());
-        [read, playlist, upload, init, late, delete, sweep].into_iter().flatten().min()
+        [read, playlist, upload, init, late, delete, sweep, self.wind_up_at()].into_iter().flatten().min()
     }
 
     /// All that was produced is stored and listed: an agent that stops may go. Holds that still run are the
-    /// next start's sweep, and what is too little to be shown is, too. One that stands back has nothing to finish.
+    /// next start's sweep, and what is too little to be shown is, too. One that stands back has nothing to finish. Behind
+    /// [`Input::End`] all objects are removed, too.
     pub fn is_drained(&self) -> bool {
         self.uploads.is_idle()
             && (self.standby.len() == 0 || self.ownership.is_standing_back())
@@ -371,6 +379,7 @@ impl Publication {
             && self.playlist_put.is_none()
             && !self.retired.is_deleting()
             && self.discards.is_empty()
+            && self.is_wound_up()
     }
 
     pub fn progress(&self) -> Progress {

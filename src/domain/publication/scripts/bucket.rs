@@ -112,12 +112,13 @@ impl Bucket {
             "two forms of segments in one playlist".into()
         });
         if let Some(old) = self.visible.take() {
-            let last = |p: &MediaPlaylist| p.entries.last().map(|e| e.msn);
+            let next_of =
+                |p: &MediaPlaylist| p.entries.last().map_or(p.media_sequence, |last| last.msn.0 + 1);
             self.check(new.media_sequence >= old.media_sequence, || "media sequence went back".into());
             let breaks = (old.discontinuity_sequence, new.discontinuity_sequence);
             self.check(breaks.1 >= breaks.0, || format!("discontinuity sequence went back: {breaks:?}"));
-            self.check(last(new) >= last(&old), || "live edge went back".into());
-            let next = last(&old).map_or(0, |msn| msn.0 + 1);
+            let next = next_of(&old);
+            self.check(next_of(new) >= next, || "live edge went back".into());
             self.check(new.media_sequence <= next.max(self.floor), || {
                 "segments left before any viewer could see them".into()
             });

@@ -3,6 +3,7 @@
 mod bucket;
 mod disowned;
 mod duel;
+mod ending;
 mod init;
 mod interval;
 mod late;
