@@ -16,6 +16,7 @@
 
 mod access;
 mod camera;
+mod control;
 mod credentials;
 mod ready;
 mod reload;
@@ -37,11 +38,12 @@ use crate::config::StorageSource;
 use crate::config::model::{Camera, Config, StoreConfig};
 use crate::domain::health;
 use crate::domain::key::{Layout, ObjectKey};
+use crate::domain::lifecycle::Phase;
 use crate::domain::quota;
 use crate::engine::ffmpeg::{Trials, Workshop, capabilities};
 use crate::engine::spool::root::{default_root, file_system_bytes};
 use crate::engine::spool::watch::SpoolWatch;
-use crate::http::{self, CameraLink, FilesAt, Ready, STREAMS_PATH, Site, Streams};
+use crate::http::{self, CameraLink, Control, FilesAt, Ready, STREAMS_PATH, Site, Streams};
 use crate::store;
 use crate::sys::child::Spawner;
 
@@ -158,7 +160,8 @@ impl Agent {
     fn show(&self) {
         if let Some(addr) = self.http_addr {
             let site = site(&self.config, &self.cameras, addr);
-            self.site.send_replace(Site { streams: self.streams(), ready: self.ready.clone(), ..site });
+            let (streams, control) = (self.streams(), self.control());
+            self.site.send_replace(Site { streams, control, ready: self.ready.clone(), ..site });
         }
     }
 
@@ -168,6 +171,11 @@ impl Agent {
         self.readiness.spawn(ready::await_storage(self.store.store(), playlist, self.ready.clone()));
     }
 
+    fn control(&self) -> Control {
+        let slot = |camera: &Camera| self.slots.iter().find(|slot| slot.id == camera.id);
+        control::control(self.cameras.iter().filter_map(|camera| Some((camera, slot(camera)?))))
+    }
+
     /// What the web server tells of the cameras, asked for at each request.
     fn streams(&self) -> Streams {
         let tell = |camera: &Camera| {
@@ -175,7 +183,9 @@ impl Agent {
             let layout = Layout::new(&self.config.location, &camera.id);
             let url = |key| url_of(&self.config, &key, self.http_addr);
             let snapshot = camera.settings.snapshot_interval.and_then(|_| url(layout.snapshot()));
-            let urls = Urls { playlist: url(entry(&layout, camera)), snapshot };
+            let is_local = matches!(self.config.store, StoreConfig::File(_));
+            let local = is_local.then(|| format!("{STREAMS_PATH}/{}", entry(&layout, camera)));
+            let urls = Urls { playlist: url(entry(&layout, camera)), local, snapshot };
             Some((slot.status.clone(), camera.name.clone(), urls))
         };
         let told: Vec<_> = self.cameras.iter().filter_map(tell).collect();
@@ -196,8 +206,12 @@ impl Agent {
     /// No supervisor hangs: what systemd's watchdog is told.
     pub fn is_alive(&self) -> bool {
         let now = clock::now();
-        let beats = |status: &watch::Receiver<CameraStatus>| status.borrow().beat;
-        self.statuses().iter().all(|status| now.saturating_duration_since(beats(status)) < HANGS_AFTER)
+        // Where nothing runs, nothing hangs.
+        let is_alive = |status: &watch::Receiver<CameraStatus>| {
+            let status = status.borrow();
+            status.phase == Phase::Idle || now.saturating_duration_since(status.beat) < HANGS_AFTER
+        };
+        self.statuses().iter().all(is_alive)
     }
 
     /// Ends every camera: last segments are published within [`DRAIN_GRACE`]; `now` cuts that short.

@@ -3,6 +3,7 @@
 //! What is wanted is a level, not a queue of orders: however often it changes while a camera is ending, the newest
 //! is what starts next. A camera's runs follow each other (its spool is locked), cameras do not wait for each other.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -19,9 +20,10 @@ use crate::camera::status::{CameraStatus, StatusSender};
 use crate::camera::supervisor::{End, Supervisor, plan};
 use crate::camera::variants::Board;
 use crate::clock;
-use crate::config::model::Camera;
+use crate::config::model::{Camera, Start};
 use crate::config::same_stream;
 use crate::domain::backoff::Backoff;
+use crate::domain::demand::Demand;
 use crate::domain::encoder::{Encoder, Policy};
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::lifecycle::Patience;
@@ -37,6 +39,8 @@ const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Du
 const MOST_TOLD: u32 = 3;
 /// Waiting for trials of encoders is not hanging (see `Agent::is_alive`).
 const BEAT: Duration = Duration::from_secs(5);
+/// A hold and a sweep take a minute or two.
+const WIND_UP_GRACE: Duration = Duration::from_secs(600);
 const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// One stream and where it goes.
@@ -70,6 +74,7 @@ pub(super) struct Slot {
     pub(super) id: CameraId,
     wanted: Arc<watch::Sender<Wanted>>,
     name: Arc<watch::Sender<String>>,
+    demand: Arc<watch::Sender<Demand>>,
     pub(super) status: watch::Receiver<CameraStatus>,
 }
 
@@ -87,6 +92,11 @@ impl Slot {
             }
             !wanted.retired
         })
+    }
+
+    /// For whoever wants or stops the stream, if it runs on demand.
+    pub(super) fn demand(&self) -> Arc<watch::Sender<Demand>> {
+        self.demand.clone()
     }
 
     pub(super) fn is_retired(&self) -> bool {
@@ -109,20 +119,23 @@ pub(super) fn spawn(tasks: &mut JoinSet<()>, around: &Surroundings, assignment: 
     let (status, receiver) = watch::channel(CameraStatus::new(id.clone(), clock::now()));
     let name = Arc::new(watch::Sender::new(assignment.camera.name.clone()));
     let wanted = Arc::new(watch::Sender::new(Wanted { assignment: Some(assignment), retired: false }));
+    let demand = Arc::new(watch::Sender::new(Demand::default()));
     let keeper = Keeper {
         wanted: wanted.clone(),
         name: name.clone(),
+        demand: demand.clone(),
         around: around.clone(),
         status: Arc::new(status),
     };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
-    Slot { id, wanted, name, status: receiver }
+    Slot { id, wanted, name, demand, status: receiver }
 }
 
 struct Keeper {
     wanted: Arc<watch::Sender<Wanted>>,
     name: Arc<watch::Sender<String>>,
+    demand: Arc<watch::Sender<Demand>>,
     around: Surroundings,
     status: StatusSender,
 }
@@ -131,7 +144,9 @@ impl Keeper {
     async fn keep(self) {
         while let Some(assignment) = self.next() {
             self.status.send_replace(CameraStatus::new(assignment.camera.id.clone(), clock::now()));
-            self.run(&assignment).await;
+            if self.is_wanted(&assignment).await {
+                self.run(&assignment).await;
+            }
             if self.around.stop.is_cancelled() || self.around.abort.is_cancelled() {
                 return;
             }
@@ -149,6 +164,39 @@ impl Keeper {
         next
     }
 
+    /// Waits until somebody wants the stream, if it runs on demand. `false`: it is not to run any more.
+    async fn is_wanted(&self, assignment: &Assignment) -> bool {
+        if assignment.camera.settings.start == Start::Always {
+            return true;
+        }
+        let mut demand = self.demand.subscribe();
+        tokio::select! {
+            biased;
+            () = self.around.stop.cancelled() => false,
+            () = self.superseded(assignment) => false,
+            // The sender is `self`'s: it does not go away.
+            found = demand.wait_for(|demand| demand.is_wanted(clock::now())) => found.is_ok(),
+        }
+    }
+
+    /// Comes when nobody wants the stream any more.
+    async fn unwanted(&self, assignment: &Assignment) {
+        if assignment.camera.settings.start == Start::Always {
+            std::future::pending().await
+        }
+        let mut demand = self.demand.subscribe();
+        loop {
+            let now = *demand.borrow_and_update();
+            if !now.is_wanted(clock::now()) {
+                return;
+            }
+            tokio::select! {
+                () = clock::sleep_until(now.deadline()) => {}
+                _ = demand.changed() => {}
+            }
+        }
+    }
+
     /// Until the agent stops or something else is wanted, and then to its orderly end.
     async fn run(&self, assignment: &Arc<Assignment>) {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
@@ -159,14 +207,16 @@ impl Keeper {
         };
         let (acquaintance, told) = (Acquaintance::default(), AtomicU32::new(0));
         let used = encoder.clone();
-        let run =
-            Run { assignment, keeper: self, acquaintance, encoder: used, told, stop: &stop, abort: &abort };
+        let over = CancellationToken::new();
+        let ends = Ends { over: &over, stop: &stop, abort: &abort };
+        let run = Run { assignment, keeper: self, acquaintance, encoder: used, told, ends };
         let runs = run.supervised();
         tokio::pin!(runs);
         let settings = &assignment.camera.settings;
         tokio::select! {
             () = &mut runs => return,
             () = self.superseded(assignment) => {}
+            () = self.unwanted(assignment) => return self.wind_up(assignment, runs, ends).await,
             never = encoder.tend(|encoder| self.around.trials.again(encoder, settings)) => match never {},
         }
         let mut wanted = self.wanted.subscribe();
@@ -181,6 +231,27 @@ impl Keeper {
                 runs.await;
             }
         }
+    }
+
+    /// The stream ends for its viewers, and nothing of it is left; that is cut short when somebody wants it again.
+    async fn wind_up(
+        &self,
+        assignment: &Assignment,
+        mut runs: Pin<&mut (impl Future<Output = ()> + Send)>,
+        ends: Ends<'_>,
+    ) {
+        tracing::info!("nobody wants this stream any more: it ends");
+        ends.over.cancel();
+        ends.stop.cancel();
+        tokio::select! {
+            () = &mut runs => return,
+            _ = self.is_wanted(assignment) => {}
+            () = tokio::time::sleep(WIND_UP_GRACE) => {
+                tracing::warn!("not all that the stream left in the storage could be removed: the next run sweeps it");
+            }
+        }
+        ends.abort.cancel();
+        runs.await;
     }
 
     /// What its settings ask for, and what of it works here.
@@ -217,6 +288,14 @@ struct Run<'a> {
     encoder: EncoderUse,
     /// How often the log was told what was chosen.
     told: AtomicU32,
+    ends: Ends<'a>,
+}
+
+/// What ends a camera's runs.
+#[derive(Clone, Copy)]
+struct Ends<'a> {
+    /// Nobody wants the stream any more.
+    over: &'a CancellationToken,
     stop: &'a CancellationToken,
     abort: &'a CancellationToken,
 }
@@ -241,7 +320,7 @@ impl Run<'_> {
             // Waiting is not hanging (see `Agent::is_alive`).
             self.keeper.status.send_modify(|status| status.beat = clock::now());
             tokio::select! {
-                () = self.stop.cancelled() => return,
+                () = self.ends.stop.cancelled() => return,
                 () = tokio::time::sleep(PANIC_BACKOFF.delay(panics, 0.0)) => {}
             }
         }
@@ -268,7 +347,8 @@ impl Run<'_> {
         let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting)).with_variants(board);
         let min_playlist_interval = *min_playlist_interval;
         let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
-        supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())
+        let Ends { over, stop, abort } = self.ends;
+        supervisor.over_with(over.clone()).run(plan, store.clone(), stop.clone(), abort.clone())
     }
 
     fn engine(&self) -> FfmpegEngine {

@@ -77,6 +77,14 @@ impl Camera {
     }
 }
 
+/// When a camera runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    Always,
+    /// While somebody wants it: see `domain::demand`.
+    OnDemand,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// `None`: always re-encode, at whatever bitrate the picture needs.
@@ -105,6 +113,9 @@ pub struct Settings {
     pub nice: u32,
     /// Between two looks of the health monitor.
     pub health_check_interval: Duration,
+    pub start: Start,
+    /// Of a stream that runs on demand: after so long without anybody who wants it, it ends.
+    pub idle_timeout: Duration,
     /// Between two still pictures; `None`: none are made.
     pub snapshot_interval: Option<Duration>,
 }
@@ -126,6 +137,8 @@ impl Default for Settings {
             threads: 2,
             nice: 0,
             health_check_interval: DEFAULT_INTERVAL,
+            start: Start::Always,
+            idle_timeout: Duration::from_secs(30),
             snapshot_interval: None,
         }
     }

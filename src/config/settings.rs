@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::model::Settings;
+use super::model::{Settings, Start};
 use super::read::{Field, Given, Reader, Section, Spot};
 use super::renditions;
 use crate::domain::choice::{Quality, Rendition};
@@ -27,6 +27,8 @@ pub(super) const KEYS: &[&str] = &[
     "nice",
     "health_check_interval",
     "snapshot_interval",
+    "start",
+    "idle_timeout",
 ];
 
 const WIDTH_MIN: u32 = 16;
@@ -47,6 +49,10 @@ const LOOK_MAX: Duration = Duration::from_secs(300);
 const SNAPSHOT_MIN: Duration = Duration::from_secs(1);
 const SNAPSHOT_MAX: Duration = Duration::from_secs(24 * 3600);
 
+const IDLE_MIN: Duration = Duration::from_secs(5);
+const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+const STARTS: [(&str, Start); 2] = [("always", Start::Always), ("on_demand", Start::OnDemand)];
 /// Whether the video is passed through.
 const VIDEOS: [(&str, bool); 2] = [("h264", false), ("passthrough", true)];
 const SEGMENT_TYPES: [(&str, SegmentType); 2] =
@@ -73,6 +79,8 @@ pub(super) struct Said {
     threads: Option<u32>,
     nice: Option<u32>,
     look: Option<Duration>,
+    start: Option<Start>,
+    idle: Option<Duration>,
     /// `Some(None)`: none, whatever the defaults say.
     snapshot: Option<Option<Duration>>,
 }
@@ -107,6 +115,8 @@ impl Said {
             threads: self.threads.unwrap_or(built_in.threads),
             nice: self.nice.unwrap_or(built_in.nice),
             health_check_interval: self.look.unwrap_or(built_in.health_check_interval),
+            start: self.start.unwrap_or(built_in.start),
+            idle_timeout: self.idle.unwrap_or(built_in.idle_timeout),
             snapshot_interval: self.snapshot.unwrap_or(built_in.snapshot_interval),
         }
     }
@@ -143,6 +153,8 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
     let snapshot = reader.duration_or_off(&section, "snapshot_interval", SNAPSHOT_MIN..=SNAPSHOT_MAX);
+    let start = reader.word(&section, "start", &STARTS);
+    let idle = reader.duration(&section, "idle_timeout", IDLE_MIN..=IDLE_MAX);
     let faults_before = reader.faults.len();
     let frames = Frames::read(reader, &section);
     let frames_are_read = reader.faults.len() == faults_before;
@@ -164,6 +176,8 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         threads: value(&threads).or(base.threads),
         nice: value(&nice).or(base.nice),
         look: value(&look).or(base.look),
+        start: value(&start).or(base.start),
+        idle: value(&idle).or(base.idle),
         snapshot: snapshot.or(base.snapshot),
     };
     if let Some(spot) = renditions.map(|field| field.spot).filter(|_| said.has_renditions()) {

@@ -13,6 +13,7 @@ pub mod bandwidth;
 pub mod choice;
 pub mod class;
 pub mod codecs;
+pub mod demand;
 pub mod dice;
 pub mod doubt;
 pub mod encoder;
