@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::answer::NOT_STORED;
+use super::control::{self, Control};
 use super::guard::{Access, guarded};
 use super::health::{self, Ready};
 use super::limits::{Clients, limited};
@@ -29,6 +30,7 @@ pub struct Site {
     /// The `file` store's folder; `None` when the streams lie elsewhere.
     pub files: Option<FilesAt>,
     pub streams: Streams,
+    pub control: Control,
     pub access: Access,
     pub ready: Ready,
 }
@@ -77,10 +79,12 @@ pub(super) fn router(site: Site, around: &Around) -> Router {
         .route("/api/cameras.json", get(cameras).with_state(site.cameras.into()))
         .merge(health::router(site.streams.clone(), site.ready))
         .merge(metrics::router(site.streams.clone()))
+        .merge(control::router(site.control.clone(), site.streams.clone()))
         .merge(streams::router(site.streams))
         .merge(page::router());
     if let Some(FilesAt { root }) = site.files {
-        router = router.nest_service(STREAMS_PATH, files::service(root));
+        let files = control::wanted_by_fetching(files::service(root), site.control);
+        router = router.nest_service(STREAMS_PATH, files);
     }
     let router = limited(guarded(router, site.access, around.clone()), around.clients.clone());
     router.layer(SetResponseHeaderLayer::overriding(
