@@ -14,6 +14,7 @@ mod encoders;
 mod faults;
 mod fmp4;
 mod main_job;
+mod on_demand;
 mod ownership;
 mod reload;
 mod renditions;
