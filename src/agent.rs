@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,7 @@ use crate::store;
 use crate::sys::child::Spawner;
 
 use access::access;
+pub use access::random_key;
 use camera::{Slot, Surroundings};
 use credentials::SharedStore;
 pub use reload::Prepared;
@@ -73,6 +75,8 @@ pub struct Agent {
     store: SharedStore,
     credentials: JoinSet<()>,
     site: watch::Sender<Site>,
+    /// Signs viewers' addresses where the configuration has no key.
+    own_key: SecretString,
     ready: Ready,
     /// Waits for the storage's first answer.
     readiness: JoinSet<()>,
@@ -87,8 +91,9 @@ impl Agent {
     /// # Errors
     /// No usable ffmpeg, an address in use, a store that can't be set up.
     pub async fn start(config: &Config, cameras: &[&Camera]) -> anyhow::Result<Self> {
+        let own_key = random_key()?;
         let bound = match &config.http {
-            Some(http) => Some(http::bind(http.listen, &access(http)).await?),
+            Some(http) => Some(http::bind(http.listen, &access(http, &own_key)).await?),
             None => None,
         };
         let capabilities = capabilities::detect(config.ffmpeg.as_deref()).await?;
@@ -119,6 +124,7 @@ impl Agent {
             credentials: credentials::spawn(&store, None),
             store,
             site: watch::Sender::new(Site::default()),
+            own_key,
             ready: Ready::default(),
             readiness: JoinSet::new(),
             http: JoinSet::new(),
@@ -160,8 +166,10 @@ impl Agent {
     fn show(&self) {
         if let Some(addr) = self.http_addr {
             let site = site(&self.config, &self.cameras, addr);
-            let (streams, control) = (self.streams(), self.control());
-            self.site.send_replace(Site { streams, control, ready: self.ready.clone(), ..site });
+            let access = self.config.http.as_ref().map(|http| access(http, &self.own_key));
+            let (streams, control, ready) = (self.streams(), self.control(), self.ready.clone());
+            let access = access.unwrap_or_default();
+            self.site.send_replace(Site { streams, control, ready, access, ..site });
         }
     }
 
@@ -277,8 +285,7 @@ fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
             },
         })
     };
-    let access = config.http.as_ref().map(access).unwrap_or_default();
-    Site { cameras: cameras.iter().filter_map(link).collect(), files, access, ..Site::default() }
+    Site { cameras: cameras.iter().filter_map(link).collect(), files, ..Site::default() }
 }
 
 /// Where viewers find a camera's playlist; `None` for a folder that nothing serves.

@@ -14,7 +14,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["domain", "config::model", "clock", "sys"]),
     ("store", &["domain::class", "domain::key", "config::model"]),
     ("camera", &["domain", "engine", "store", "clock", "config::model"]),
-    ("http", &["clock", "domain::access", "domain::class", "domain::rate"]),
+    (
+        "http",
+        &[
+            "clock",
+            "domain::access",
+            "domain::class",
+            "domain::playlist",
+            "domain::rate",
+            "domain::signature",
+        ],
+    ),
     ("sys", &[]),
     ("telemetry", &[]),
     ("clock", &[]),
@@ -35,6 +45,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("notify", &["engine/spool/"]),
     ("saphyr_parser", &["config/yaml.rs"]),
     ("sd_notify", &["sys/"]),
+    ("utoipa", &["http/"]),
+    ("utoipa_axum", &["http/"]),
 ];
 const DOMAIN_CRATES: &[&str] = &["bytes", "hmac", "humantime", "sha2", "subtle", "thiserror", "url"];
 const IMPURE: &[&str] = &["std::env", "std::fs", "std::net", "std::process", "std::thread"];

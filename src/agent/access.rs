@@ -1,22 +1,41 @@
 //! Who may use the web server, now and after a reload.
 
-use secrecy::ExposeSecret as _;
+use anyhow::Context as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::model::HttpConfig;
 use crate::domain::access::Tokens;
+use crate::domain::signature::SigningKeys;
 use crate::http::Access;
 
-pub(super) fn access(http: &HttpConfig) -> Access {
-    Access { tokens: Tokens::new(http.tokens.iter().map(|token| token.expose_secret())) }
+/// `own_key` signs where the configuration has no key.
+pub(super) fn access(http: &HttpConfig, own_key: &SecretString) -> Access {
+    let bytes = |key: &SecretString| key.expose_secret().as_bytes().to_vec();
+    let own_key = Some(own_key).filter(|_| http.signing_keys.is_empty());
+    Access {
+        tokens: Tokens::new(http.tokens.iter().map(|token| token.expose_secret())),
+        signing: SigningKeys::new(http.signing_keys.iter().chain(own_key).map(bytes)),
+        sign_max: http.sign_max,
+    }
+}
+
+/// One that nobody can guess, for as long as this process lives.
+pub fn random_key() -> anyhow::Result<SecretString> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).context("the system gives no random key")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
 }
 
 /// What a running server takes over of a new configuration: everything but its address.
 pub(super) fn renewed(old: Option<HttpConfig>, new: Option<HttpConfig>) -> Option<HttpConfig> {
-    let (mut http, new) = (old?, new);
+    let mut http = old?;
+    let Some(new) = new else { return Some(http) };
     // An address that others reach keeps its guard until the restart that gives it up.
-    if let Some(new) = new.filter(|new| http.is_local() || !new.tokens.is_empty()) {
+    if http.is_local() || !new.tokens.is_empty() {
         http.tokens = new.tokens;
     }
+    http.signing_keys = new.signing_keys;
+    http.sign_max = new.sign_max;
     Some(http)
 }
 
@@ -26,7 +45,7 @@ mod tests {
 
     fn http(listen: &str, tokens: &[&str]) -> Option<HttpConfig> {
         let tokens = tokens.iter().map(|token| (*token).into()).collect();
-        Some(HttpConfig { listen: listen.parse().unwrap(), tokens })
+        Some(HttpConfig { tokens, ..HttpConfig::at(listen.parse().unwrap()) })
     }
 
     fn after(old: Option<HttpConfig>, new: Option<HttpConfig>) -> (String, Vec<String>) {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::run::until_stopped;
 use super::{DemoArgs, Outcome, say, start_logging};
-use crate::agent::{Agent, playlist_url};
+use crate::agent::{Agent, playlist_url, random_key};
 use crate::camera::status::CameraStatus;
 use crate::clock;
 use crate::config::model::{Camera, Config, FileConfig, HttpConfig, LIVE_STREAM, Settings, StoreConfig};
@@ -102,11 +102,9 @@ fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
 
 /// An address that others can reach has a token of its own, for this demo alone.
 fn http(listen: SocketAddr) -> anyhow::Result<HttpConfig> {
-    let mut http = HttpConfig { listen, tokens: Vec::new() };
+    let mut http = HttpConfig::at(listen);
     if !http.is_local() {
-        let token =
-            || Ok::<_, getrandom::Error>(format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?));
-        http.tokens.push(token().context("no random token")?.into());
+        http.tokens.push(random_key()?);
     }
     Ok(http)
 }

@@ -1,17 +1,23 @@
 //! The `http` section: where the web server listens, and who may use it.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::model::HttpConfig;
 use super::read::{Field, Given, Reader, Section};
 
-pub(super) const KEYS: &[&str] = &["listen", "token", "token_file"];
+pub(super) const KEYS: &[&str] =
+    &["listen", "token", "token_file", "signing_keys", "signing_keys_file", "sign_max"];
 
 /// One that is used, and one that it replaces.
-const MOST_TOKENS: usize = 2;
+const MOST: usize = 2;
 const LEAST_TOKEN: usize = 16;
+const LEAST_KEY: usize = 32;
+
+const SIGN_MAX: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(7 * 24 * 3600);
 
 pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpConfig> {
     let section = reader.section(field)?;
@@ -22,8 +28,12 @@ pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpCon
     };
     let listen = reader.parsed(&section, "listen", address);
     let tokens = tokens(reader, &section);
+    let signing_keys = signing_keys(reader, &section);
+    let sign_max = reader.duration(&section, "sign_max", SIGN_MAX);
     let Given { value: listen, spot } = listen?;
-    let http = HttpConfig { listen, tokens };
+    let usual = HttpConfig::at(listen);
+    let sign_max = sign_max.map_or(usual.sign_max, |given| given.value);
+    let http = HttpConfig { listen, tokens, signing_keys, sign_max };
     // A token that is no good has its own fault.
     if !http.is_local() && !section.has("token") && !section.has("token_file") {
         let own = format!("listen on 127.0.0.1:{}", listen.port());
@@ -35,7 +45,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpCon
 }
 
 fn tokens(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<SecretString> {
-    let tokens = reader.secrets(section, "token", MOST_TOKENS);
+    let tokens = reader.secrets(section, "token", MOST);
     for token in &tokens {
         if let Err(problem) = fit_for_a_header(token.value.expose_secret()) {
             reader.fault(&token.spot, problem);
@@ -44,16 +54,25 @@ fn tokens(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<SecretString> {
     tokens.into_iter().map(|token| token.value).collect()
 }
 
+fn signing_keys(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<SecretString> {
+    let keys = reader.secrets(section, "signing_keys", MOST);
+    for key in keys.iter().filter(|key| key.value.expose_secret().len() < LEAST_KEY) {
+        reader.fault(&key.spot, format!("is too short, {LEAST_KEY} characters at least; {MEND}"));
+    }
+    keys.into_iter().map(|key| key.value).collect()
+}
+
+const MEND: &str = "make one with `openssl rand -hex 32`";
+
 /// RFC 6750, 2.1.
 fn fit_for_a_header(token: &str) -> Result<(), String> {
-    let mend = "make one with `openssl rand -hex 32`";
     if token.len() < LEAST_TOKEN {
-        return Err(format!("is too short, {LEAST_TOKEN} characters at least; {mend}"));
+        return Err(format!("is too short, {LEAST_TOKEN} characters at least; {MEND}"));
     }
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
     if token.bytes().all(fits) {
         Ok(())
     } else {
-        Err(format!("has characters other than letters, digits and `-._~+/=`; {mend}"))
+        Err(format!("has characters other than letters, digits and `-._~+/=`; {MEND}"))
     }
 }

@@ -48,9 +48,17 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Each is good; none: nobody is asked.
     pub tokens: Vec<SecretString>,
+    /// The first signs viewers' addresses, each is good; none: a key of this start.
+    pub signing_keys: Vec<SecretString>,
+    /// How long such an address is good at most.
+    pub sign_max: Duration,
 }
 
 impl HttpConfig {
+    pub fn at(listen: SocketAddr) -> Self {
+        Self { listen, tokens: Vec::new(), signing_keys: Vec::new(), sign_max: Duration::from_secs(3600) }
+    }
+
     /// Only this machine's own programs reach it.
     pub fn is_local(&self) -> bool {
         self.listen.ip().to_canonical().is_loopback()

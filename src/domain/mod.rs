@@ -1,7 +1,7 @@
 //! The decisions of the agent, pure: no I/O, no clock, no task, no log. Time and dice are arguments.
 //!
 //! May use: `std` (no `fs`, `net`, `process`, `thread`), `bytes`, `url`, `humantime`, `thiserror`, what
-//! [`access`] computes with (`hmac`, `sha2`, `subtle`), itself.
+//! [`access`] and [`signature`] compute with (`hmac`, `sha2`, `subtle`), itself.
 //!
 //! The machines here ([`publication::Publication`], [`lifecycle::Lifecycle`]) share one contract: `handle` takes
 //! what happened, `poll` gives the next action until it gives `None`, and `deadline` says when to poll again if
@@ -36,6 +36,7 @@ pub mod rate;
 pub mod retired;
 mod seal;
 pub mod segment;
+pub mod signature;
 pub mod snapshot;
 pub mod sound;
 pub mod source;

@@ -5,16 +5,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::answer::{NOT_STORED, error};
+use super::answer::{NOT_STORED, Trouble, body_of, error};
 use super::streams::{NO_STREAM, StreamStatus, Streams};
 
 /// What is asked of a stream.
@@ -72,68 +74,81 @@ struct Desk {
     streams: Streams,
 }
 
-pub(super) fn router(control: Control, streams: Streams) -> Router {
-    Router::new()
-        .route("/api/streams/start", post(start))
-        .route("/api/streams/touch", post(touch))
-        .route("/api/streams/stop", post(stop))
-        .with_state(Desk { control, streams })
+pub(super) fn router(control: Control, streams: Streams) -> OpenApiRouter {
+    let router = OpenApiRouter::new().routes(routes!(start)).routes(routes!(touch)).routes(routes!(stop));
+    router.with_state(Desk { control, streams })
 }
 
 /// Who fetches a stream's objects wants it.
 pub(super) fn wanted_by_fetching(files: Router, control: Control) -> Router {
     let want = move |request: Request, next: Next| {
         // `/{location}/{camera}/{object}`: the guard has let it pass, and what is no camera's is refused below.
-        let mut parts = request.uri().path().rsplit('/').skip(1);
-        let _ = parts.next().map(|camera| control.order(camera, Order::Want).map(drop));
+        let camera = request.uri().path().rsplit('/').nth(1);
+        let _ = camera.map(|camera| control.order(camera, Order::Want).map(drop));
         next.run(request)
     };
     files.layer(middleware::from_fn(want))
 }
 
-#[derive(Debug, Deserialize)]
+/// Either of its names; they are the same for a camera of the configuration.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Call {
     camera_id: Option<String>,
     stream_id: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A token may stand beside it.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Patience {
-    /// `10s`, or a number of seconds.
+    /// Answer when the stream can be played, or its camera has failed, within so long at most: `10s`, or a number of
+    /// seconds.
     wait: Option<String>,
 }
 
-/// The answer to a start.
-#[derive(Debug, Serialize)]
+/// The stream is wanted from now on.
+#[derive(Debug, Serialize, ToSchema)]
 struct Started {
     stream_id: String,
     /// `starting` or `running`.
     status: &'static str,
+    /// `null` for a folder that nothing serves.
     playlist_url: Option<String>,
-    /// On this server.
+    /// The same on this server, if it serves the stream.
     local_url: Option<String>,
 }
 
-/// The answer to the other calls.
-#[derive(Debug, Serialize)]
-struct Done {
+/// Nobody wants the stream any more.
+#[derive(Debug, Serialize, ToSchema)]
+struct Stopped {
     stream_id: String,
+    /// `stopping`.
     status: &'static str,
 }
 
 /// Longer than any camera takes that comes at all.
 const MOST_WAIT: Duration = Duration::from_secs(60);
 
+/// Starts a stream that runs on demand, or joins it. It is wanted for its `idle_timeout` from now; say so again, or fetch it
+/// from this server, before that is over.
+#[utoipa::path(post, path = "/api/streams/start", tag = "streams", params(Patience), request_body = Call, responses(
+    (status = 200, description = "It can be played", body = Started),
+    (status = 202, description = "It starts", body = Started),
+    (status = 404, description = "There is none of this id", body = Trouble),
+    (status = 502, description = "The camera has failed while the caller waited, and why", body = Trouble)))]
 async fn start(
     State(desk): State<Desk>,
     patience: Result<Query<Patience>, QueryRejection>,
-    call: Result<Json<Call>, JsonRejection>,
+    request: Request,
 ) -> Response {
-    let (id, wait) = match (id_of(call), wait_of(patience)) {
-        (Ok(id), Ok(wait)) => (id, wait),
-        (Err(refused), _) | (_, Err(refused)) => return *refused,
+    let wait = match wait_of(patience) {
+        Ok(wait) => wait,
+        Err(refusal) => return error(StatusCode::BAD_REQUEST, refusal),
+    };
+    let id = match id_of(request).await {
+        Ok(id) => id,
+        Err(refusal) => return refusal,
     };
     let settled = match desk.control.order(&id, Order::Want) {
         Ok(settled) => settled,
@@ -142,6 +157,39 @@ async fn start(
     let Some(wait) = wait else { return desk.started(&id, false) };
     let came = tokio::time::timeout(wait, settled).await.is_ok();
     desk.started(&id, came)
+}
+
+/// The stream is still wanted: as a start, without waiting.
+#[utoipa::path(post, path = "/api/streams/touch", tag = "streams", request_body = Call, responses(
+    (status = 200, description = "It can be played", body = Started),
+    (status = 202, description = "It starts", body = Started),
+    (status = 404, description = "There is none of this id", body = Trouble)))]
+async fn touch(State(desk): State<Desk>, request: Request) -> Response {
+    let id = match id_of(request).await {
+        Ok(id) => id,
+        Err(refusal) => return refusal,
+    };
+    match desk.control.order(&id, Order::Want) {
+        Ok(_) => desk.started(&id, false),
+        Err(refusal) => refused(refusal),
+    }
+}
+
+/// Stops a stream that runs on demand, whoever wants it: its playlist ends, and what it left in the storage is removed
+/// after its hold.
+#[utoipa::path(post, path = "/api/streams/stop", tag = "streams", request_body = Call, responses(
+    (status = 200, description = "It stops, or did not run", body = Stopped),
+    (status = 404, description = "There is none of this id", body = Trouble),
+    (status = 409, description = "It always runs", body = Trouble)))]
+async fn stop(State(desk): State<Desk>, request: Request) -> Response {
+    let id = match id_of(request).await {
+        Ok(id) => id,
+        Err(refusal) => return refusal,
+    };
+    match desk.control.order(&id, Order::Stop) {
+        Ok(_) => ([NOT_STORED], Json(Stopped { stream_id: id, status: "stopping" })).into_response(),
+        Err(refusal) => refused(refusal),
+    }
 }
 
 impl Desk {
@@ -165,48 +213,21 @@ fn failed(stream: StreamStatus) -> Response {
     error(StatusCode::BAD_GATEWAY, why.unwrap_or_else(|| "the camera gives no stream".into()))
 }
 
-async fn touch(State(desk): State<Desk>, call: Result<Json<Call>, JsonRejection>) -> Response {
-    let id = match id_of(call) {
-        Ok(id) => id,
-        Err(refused) => return *refused,
-    };
-    match desk.control.order(&id, Order::Want) {
-        Ok(_) => desk.started(&id, false),
-        Err(refusal) => refused(refusal),
+async fn id_of(request: Request) -> Result<String, Response> {
+    let call = body_of::<Call>(request).await?.unwrap_or_default();
+    match (call.camera_id, call.stream_id) {
+        (Some(id), None) | (None, Some(id)) => Ok(id),
+        _ => Err(error(StatusCode::BAD_REQUEST, "give either camera_id or stream_id")),
     }
 }
 
-async fn stop(State(desk): State<Desk>, call: Result<Json<Call>, JsonRejection>) -> Response {
-    let id = match id_of(call) {
-        Ok(id) => id,
-        Err(refused) => return *refused,
-    };
-    match desk.control.order(&id, Order::Stop) {
-        Ok(_) => ([NOT_STORED], Json(Done { stream_id: id, status: "stopping" })).into_response(),
-        Err(refusal) => refused(refusal),
-    }
-}
-
-fn id_of(call: Result<Json<Call>, JsonRejection>) -> Result<String, Box<Response>> {
-    match call {
-        Ok(Json(
-            Call { camera_id: Some(id), stream_id: None } | Call { camera_id: None, stream_id: Some(id) },
-        )) => Ok(id),
-        Ok(_) => Err(Box::new(error(StatusCode::UNPROCESSABLE_ENTITY, "give either camera_id or stream_id"))),
-        // Its words may hold the caller's.
-        Err(rejection) => {
-            Err(Box::new(error(rejection.status(), "the body has to be JSON: {\"camera_id\": \"…\"}")))
-        }
-    }
-}
-
-fn wait_of(patience: Result<Query<Patience>, QueryRejection>) -> Result<Option<Duration>, Box<Response>> {
-    let bad = || Box::new(error(StatusCode::BAD_REQUEST, "wait has to be a time up to 60s, as in ?wait=10s"));
-    let Ok(Query(Patience { wait })) = patience else { return Err(bad()) };
+fn wait_of(patience: Result<Query<Patience>, QueryRejection>) -> Result<Option<Duration>, &'static str> {
+    const BAD: &str = "wait has to be a time of 60s at most, as in ?wait=10s";
+    let Query(Patience { wait }) = patience.map_err(|_| BAD)?;
     let Some(text) = wait else { return Ok(None) };
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let wait = seconds.or_else(|| humantime::parse_duration(&text).ok()).filter(|wait| *wait <= MOST_WAIT);
-    wait.map(Some).ok_or_else(bad)
+    wait.map(Some).ok_or(BAD)
 }
 
 fn refused(refusal: Refusal) -> Response {

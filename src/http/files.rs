@@ -11,14 +11,57 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tower_http::services::ServeDir;
+use utoipa::PartialSchema as _;
+use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{PathItem, Required, ResponseBuilder, ResponsesBuilder};
+use utoipa_axum::router::OpenApiRouter;
 
 use super::beneath::Beneath;
+use super::control::{Control, wanted_by_fetching};
+use super::guard::HandedOn;
+use super::site::STREAMS_PATH;
 use crate::domain::class::ObjectClass;
+use crate::domain::playlist::with_query;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// Far more than a hundred segments take.
+const MOST_PLAYLIST: usize = 1024 * 1024;
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3600);
 
-pub(super) fn service(root: PathBuf) -> Router {
+pub(super) fn router(root: PathBuf, control: Control) -> OpenApiRouter {
+    // Not a route of its own: OpenAPI knows no parameter that has folders in it.
+    let mut router =
+        OpenApiRouter::new().nest_service(STREAMS_PATH, wanted_by_fetching(service(root), control));
+    let item = PathItem::new(HttpMethod::Get, described());
+    router.get_openapi_mut().paths.paths.insert(format!("{STREAMS_PATH}/{{key}}"), item);
+    router
+}
+
+fn described() -> Operation {
+    let key = ParameterBuilder::new()
+        .name("key")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some("The object's key, with its folders: `location_1/cam_floor/stream.m3u8`"))
+        .schema(Some(String::schema()));
+    let answers = [
+        ("200", "The playlist, segment or picture"),
+        ("206", "A part of it"),
+        ("304", "It is known already"),
+        ("403", "The signature is not for this address, or over"),
+        ("404", "There is none of this key"),
+        ("416", "It has no such part"),
+    ];
+    let answers = answers.map(|(status, what)| (status, ResponseBuilder::new().description(what).build()));
+    OperationBuilder::new()
+        .summary(Some("An object of the `file` store"))
+        .tag("streams")
+        .parameter(key)
+        .responses(ResponsesBuilder::new().responses_from_iter(answers).build())
+        .build()
+}
+
+fn service(root: PathBuf) -> Router {
     // ServeDir answers conditional and range requests; `gate` decides what it gets to see.
     let files = ServeDir::with_backend("", Beneath::new(root))
         .append_index_html_on_directories(false)
@@ -40,7 +83,11 @@ async fn gate(mut request: Request, next: Next) -> Response {
         return not_found();
     };
     drop_odd_range(&mut request);
-    let mut response = answer(request, next).await;
+    let handed_on = request.extensions_mut().remove::<HandedOn>().filter(|_| class == ObjectClass::Playlist);
+    let mut response = match handed_on {
+        Some(HandedOn(query)) => playlist_with(&query, request, next).await,
+        None => answer(request, next).await,
+    };
     let status = response.status();
     let headers = response.headers_mut();
     match status {
@@ -56,6 +103,23 @@ async fn gate(mut request: Request, next: Next) -> Response {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(class.content_type()));
     }
     response
+}
+
+/// The playlist, whose segments are asked for with the same query. Each viewer has his own: no conditions, no ranges.
+async fn playlist_with(query: &str, request: Request, next: Next) -> Response {
+    let mut whole = Request::new(Body::empty());
+    whole.uri_mut().clone_from(request.uri());
+    let (mut parts, body) = next.run(whole).await.into_parts();
+    if parts.status != StatusCode::OK {
+        return Response::from_parts(parts, body);
+    }
+    let Ok(playlist) = axum::body::to_bytes(body, MOST_PLAYLIST).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    for header in [header::CONTENT_LENGTH, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
+        parts.headers.remove(header);
+    }
+    Response::from_parts(parts, with_query(&String::from_utf8_lossy(&playlist), query).into())
 }
 
 /// A suffix longer than the object means all of it (RFC 9110 14.1.2); ServeDir says 416.

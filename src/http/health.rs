@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
+use utoipa_axum::routes;
 
-use super::answer::{NOT_STORED, error};
+use super::answer::{NOT_STORED, Trouble, error};
 use super::streams::{StreamStatus, Streams};
 
 pub(super) const ALIVE: &str = "/healthz";
@@ -32,7 +34,7 @@ impl Ready {
 }
 
 /// How all cameras are. Ids and canned words alone: everybody may ask.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Health {
     /// The worst of all cameras: `ok`, `degraded` or `down`.
     status: &'static str,
@@ -40,7 +42,7 @@ struct Health {
     cameras: Vec<CameraHealth>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct CameraHealth {
     camera_id: String,
     /// `ok`, `idle`, `starting`, `degraded` or `down`.
@@ -66,17 +68,24 @@ impl Health {
     }
 }
 
-pub(super) fn router(streams: Streams, ready: Ready) -> Router {
-    Router::new()
-        .route(ALIVE, get(alive))
-        .route(READY, get(is_ready).with_state(ready))
-        .route(HEALTH, get(health).with_state(streams))
+pub(super) fn router(streams: Streams, ready: Ready) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(alive))
+        .routes(routes!(is_ready).with_state(ready))
+        .routes(routes!(health).with_state(streams))
 }
 
+/// The process lives.
+#[utoipa::path(get, path = "/healthz", tag = "health", security(()),
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain")))]
 async fn alive() -> impl IntoResponse {
     ([NOT_STORED], "ok")
 }
 
+/// The configuration is loaded, and the storage has answered once.
+#[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
+    (status = 200, description = "Ready", body = String, content_type = "text/plain"),
+    (status = 503, description = "Not yet", body = Trouble)))]
 async fn is_ready(State(ready): State<Ready>) -> Response {
     if ready.is_set() {
         return ([NOT_STORED], "ok").into_response();
@@ -84,6 +93,10 @@ async fn is_ready(State(ready): State<Ready>) -> Response {
     error(StatusCode::SERVICE_UNAVAILABLE, "the storage has not answered yet")
 }
 
+/// How all cameras are.
+#[utoipa::path(get, path = "/api/health", tag = "health", security(()), responses(
+    (status = 200, description = "No camera is down", body = Health),
+    (status = 503, description = "A camera that should run is down", body = Health)))]
 async fn health(State(streams): State<Streams>) -> Response {
     let health = Health::of(streams.now());
     let status = if health.status == "down" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };

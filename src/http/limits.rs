@@ -27,6 +27,8 @@ pub struct Limits {
     pub requests: Rate,
     /// Also of this machine's own, which a proxy for many may have.
     pub own_requests: bool,
+    /// Signatures for one address.
+    pub signs: Rate,
 }
 
 impl Default for Limits {
@@ -37,12 +39,15 @@ impl Default for Limits {
             stall: Duration::from_secs(20),
             requests: REQUESTS,
             own_requests: false,
+            signs: SIGNS,
         }
     }
 }
 
 /// 250 a second: an office full of viewers may have one address, and each asks once or twice a second.
 const REQUESTS: Rate = Rate { interval: Duration::from_millis(4), burst: 500 };
+/// 20 a second: a back office asks for each of its viewers.
+const SIGNS: Rate = Rate { interval: Duration::from_millis(50), burst: 200 };
 /// Lines of the log about wrong tokens.
 const TROUBLES: Rate = Rate { interval: Duration::from_secs(60), burst: 1 };
 const MOST_CLIENTS: usize = 4096;
@@ -72,6 +77,7 @@ impl Client {
 pub(super) struct Clients {
     own_requests: bool,
     requests: Mutex<Buckets<u128>>,
+    signs: Mutex<Buckets<u128>>,
     troubles: Mutex<Buckets<u128>>,
 }
 
@@ -80,6 +86,7 @@ impl Clients {
         let buckets = |rate| Mutex::new(Buckets::new(rate, MOST_CLIENTS));
         Self {
             own_requests: limits.own_requests,
+            signs: buckets(limits.signs),
             requests: buckets(limits.requests),
             troubles: buckets(TROUBLES),
         }
@@ -92,6 +99,10 @@ impl Clients {
         take(&self.requests, client)
     }
 
+    pub(super) fn may_sign(&self, client: Client) -> Result<(), Duration> {
+        take(&self.signs, client)
+    }
+
     /// One line now and then, with nothing of what the client sent.
     pub(super) fn showed_a_wrong_token(&self, client: Client) {
         if take(&self.troubles, client).is_ok() {
@@ -100,7 +111,7 @@ impl Clients {
     }
 }
 
-pub(super) fn take(buckets: &Mutex<Buckets<u128>>, client: Client) -> Result<(), Duration> {
+fn take(buckets: &Mutex<Buckets<u128>>, client: Client) -> Result<(), Duration> {
     buckets.lock().unwrap_or_else(PoisonError::into_inner).take(client.key(), clock::now())
 }
 

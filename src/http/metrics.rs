@@ -5,11 +5,11 @@
 
 mod text;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::answer::NOT_STORED;
 use super::streams::{StreamStatus, Streams};
@@ -17,10 +17,13 @@ use text::Text;
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) fn router(streams: Streams) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state(streams)
+pub(super) fn router(streams: Streams) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(metrics)).with_state(streams)
 }
 
+/// For Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "health",
+    responses((status = 200, description = "Text format 0.0.4", body = String, content_type = "text/plain")))]
 async fn metrics(State(streams): State<Streams>) -> Response {
     ([NOT_STORED, (header::CONTENT_TYPE, CONTENT_TYPE)], written(&streams.now())).into_response()
 }

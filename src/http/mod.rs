@@ -1,7 +1,7 @@
 //! The built-in web server: the player page, the cameras and how they are, and the `file` store's folder.
 //!
-//! It knows the cameras only as [`CameraLink`]s and [`StreamStatus`]es, plain values. May use: `clock`, `domain::access`,
-//! `domain::class`, `domain::rate`.
+//! It knows the cameras only as [`CameraLink`]s and [`StreamStatus`]es, plain values. May use: `clock`,
+//! `domain::{access, class, playlist, rate, signature}`.
 
 mod answer;
 mod beneath;
@@ -11,8 +11,10 @@ mod guard;
 mod health;
 mod limits;
 mod metrics;
+mod openapi;
 mod page;
 mod server;
+mod sign;
 mod site;
 mod streams;
 

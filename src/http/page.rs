@@ -1,12 +1,13 @@
 //! The player page, built by `player/` and carried in the binary.
 
-use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use rust_embed::{EmbeddedFile, RustEmbed};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 #[derive(RustEmbed)]
 #[folder = "player/dist"]
@@ -17,14 +18,25 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; wo
     style-src 'self'; img-src 'self'; media-src blob: http: https:; connect-src 'self' http: https:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
-pub(super) fn router() -> Router {
-    Router::new()
-        .route("/", get(async |headers: HeaderMap| embedded("index.html", &headers)))
-        .route("/assets/{name}", get(asset))
-        .layer(middleware::from_fn(guard))
+pub(super) fn router() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(page)).routes(routes!(asset)).layer(middleware::from_fn(guard))
 }
 
-async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+/// The page that plays the cameras.
+#[utoipa::path(get, path = "/", tag = "page",
+    responses((status = 200, description = "The page", body = String, content_type = "text/html"),
+    (status = 304, description = "It is known already")))]
+async fn page(headers: HeaderMap) -> Response {
+    embedded("index.html", &headers)
+}
+
+/// What the page needs.
+#[utoipa::path(get, path = "/assets/{name}", tag = "page",
+    params(("name" = String, Path, description = "The file's name")),
+    responses((status = 200, description = "The file", content_type = "application/octet-stream"),
+    (status = 304, description = "It is known already"), (status = 404, description = "There is none of this name")))]
+async fn asset(name: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
+    let name = name.map(|Path(name)| name).unwrap_or_default();
     embedded(&format!("assets/{name}"), &headers)
 }
 

@@ -6,17 +6,21 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 use tokio::sync::watch;
 use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::ToSchema;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
+use utoipa_axum::routes;
 
 use super::answer::NOT_STORED;
 use super::control::{self, Control};
 use super::guard::{Access, guarded};
 use super::health::{self, Ready};
 use super::limits::{Clients, limited};
+use super::openapi::Document;
+use super::sign::{self, Desk};
 use super::streams::{self, Streams};
 use super::{files, metrics, page};
 
@@ -52,7 +56,7 @@ impl From<watch::Receiver<Site>> for LiveSite {
 }
 
 /// One entry of `/api/cameras.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CameraLink {
     pub id: String,
     pub name: String,
@@ -75,17 +79,23 @@ pub(super) struct Around {
 }
 
 pub(super) fn router(site: Site, around: &Around) -> Router {
-    let mut router = Router::new()
-        .route("/api/cameras.json", get(cameras).with_state(site.cameras.into()))
+    let cameras: Arc<[CameraLink]> = site.cameras.into();
+    let desk = Desk { access: site.access.clone(), cameras: cameras.clone(), around: around.clone() };
+    let document = Document::default();
+    let mut routes = OpenApiRouter::new()
         .merge(health::router(site.streams.clone(), site.ready))
         .merge(metrics::router(site.streams.clone()))
         .merge(control::router(site.control.clone(), site.streams.clone()))
         .merge(streams::router(site.streams))
+        .merge(sign::router(desk))
+        .routes(routes!(listed).with_state(cameras))
+        .merge(document.router())
         .merge(page::router());
     if let Some(FilesAt { root }) = site.files {
-        let files = control::wanted_by_fetching(files::service(root), site.control);
-        router = router.nest_service(STREAMS_PATH, files);
+        routes = routes.merge(files::router(root, site.control));
     }
+    let (router, api) = routes.split_for_parts();
+    document.is(api);
     let router = limited(guarded(router, site.access, around.clone()), around.clients.clone());
     router.layer(SetResponseHeaderLayer::overriding(
         header::X_CONTENT_TYPE_OPTIONS,
@@ -93,6 +103,9 @@ pub(super) fn router(site: Site, around: &Around) -> Router {
     ))
 }
 
-async fn cameras(State(cameras): State<Arc<[CameraLink]>>) -> Response {
+/// The cameras that the page plays.
+#[utoipa::path(get, path = "/api/cameras.json", tag = "page",
+    responses((status = 200, description = "In the order of the configuration", body = [CameraLink])))]
+async fn listed(State(cameras): State<Arc<[CameraLink]>>) -> Response {
     ([NOT_STORED], Json(&*cameras)).into_response()
 }

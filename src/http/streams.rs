@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::answer::{NOT_STORED, error};
+use super::answer::{NOT_STORED, Trouble, error};
 
 /// One stream at one moment; names and units as in the API. No secrets.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct StreamStatus {
     pub stream_id: String,
     pub camera_id: String,
@@ -66,7 +69,7 @@ pub struct StreamStatus {
 }
 
 /// By how much the uplink is too slow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UplinkStatus {
     pub needs_kbps: u32,
     pub carries_kbps: u32,
@@ -103,20 +106,27 @@ impl fmt::Debug for Streams {
     }
 }
 
-pub(super) fn router(streams: Streams) -> Router {
-    Router::new()
-        .route("/api/streams", get(list))
-        .route("/api/streams/status/{id}", get(one))
-        .with_state(streams)
+pub(super) fn router(streams: Streams) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).with_state(streams)
 }
 
+/// All streams.
+#[utoipa::path(get, path = "/api/streams", tag = "streams",
+    responses((status = 200, description = "In the order of the configuration", body = [StreamStatus])))]
 async fn list(State(streams): State<Streams>) -> Response {
     ([NOT_STORED], Json(streams.now())).into_response()
 }
 
 pub(super) const NO_STREAM: &str = "there is no stream of this id";
 
-async fn one(State(streams): State<Streams>, Path(id): Path<String>) -> Response {
+/// One stream.
+#[utoipa::path(get, path = "/api/streams/status/{id}", tag = "streams",
+    params(("id" = String, Path, description = "The stream's id")), responses(
+    (status = 200, description = "How it is", body = StreamStatus),
+    (status = 404, description = "There is none of this id", body = Trouble)))]
+async fn one(State(streams): State<Streams>, id: Result<Path<String>, PathRejection>) -> Response {
+    // What is no text is no id.
+    let id = id.map(|Path(id)| id).unwrap_or_default();
     match streams.one(&id) {
         Some(stream) => ([NOT_STORED], Json(stream)).into_response(),
         None => error(StatusCode::NOT_FOUND, NO_STREAM),

@@ -24,14 +24,17 @@ async fn the_page_plays_the_bucket() {
     let camera = Camera::start(CameraOpts::default()).await;
     let listen = free_address();
     let mut place = Place::new("browser");
-    let http = format!("http:\n  listen: {listen}\n");
+    let token = "a-token-for-the-page";
+    let http = format!("http:\n  listen: {listen}\n  token: {token}\n");
     place.configure(&minio, BUCKET, &[("cam_floor", &camera.url())], &http);
     let playlist = playlist_of(&minio, "cam_floor");
     let mut viewer = Viewer::watch(&playlist, &place.path().join("seen"));
     let mut agent = place.start(&[]);
     viewer.segments(2, UP_WITHIN).await;
 
-    let page = Url::parse_with_params(&format!("http://{listen}/"), [("src", &playlist)]).unwrap();
+    // Its scripts are loaded with the cookie that it gets for the token.
+    let query = [("src", playlist.as_str()), ("token", token)];
+    let page = Url::parse_with_params(&format!("http://{listen}/"), query).unwrap();
     play(page.as_str(), "minio", WATCH_SECONDS).await;
     agent.assert_running();
     agent.stop(STOP_WITHIN).await;

@@ -1,13 +1,16 @@
 //! The built-in web server, over real sockets.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test owns its tasks and may panic")]
 
+mod control;
 mod files;
 mod files_races;
 mod guard;
 mod health;
 mod hostile;
 mod life;
+mod openapi;
 mod page;
+mod sign;
 mod streams;
 
 use std::net::SocketAddr;
@@ -15,6 +18,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use edge_agent::domain::access::Tokens;
+use edge_agent::domain::signature::SigningKeys;
 use edge_agent::http::{self, Access, CameraLink, FilesAt, Limits, Ready, Site, Streams};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,7 +33,8 @@ const TOKEN: &str = "a+token/of-some=length";
 const OLD_TOKEN: &str = "the-one-before-this-one";
 
 fn access() -> Access {
-    Access { tokens: Tokens::new([TOKEN, OLD_TOKEN]) }
+    let signing = SigningKeys::new([b"new".to_vec(), b"old".to_vec()]);
+    Access { tokens: Tokens::new([TOKEN, OLD_TOKEN]), signing, ..Access::default() }
 }
 
 /// A running server with a folder of files.
@@ -69,6 +74,7 @@ impl Server {
             }],
             files: Some(FilesAt { root: root.path().to_owned() }),
             streams: Streams::new(|| vec![streams::told()]),
+            control: control::of_one().0,
             access,
             ready: Ready::default(),
         });

@@ -2,6 +2,7 @@
 
 mod multivariant;
 mod parse;
+mod query;
 mod render;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::window::Entry;
 
 pub use multivariant::{Variant, render_multivariant};
 pub use parse::{MOST_COUNTED, PlaylistError, parse, scrape_sequences};
+pub use query::with_query;
 pub use render::render;
 
 /// What one playlist says: a snapshot of a window.

@@ -2,6 +2,8 @@
 
 mod credentials;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -14,14 +16,30 @@ use super::limits::client_of;
 use super::site::{Around, STREAMS_PATH};
 use crate::clock;
 use crate::domain::access::Tokens;
+use crate::domain::signature::{Invalid, SigningKeys, folder, shared_end, signed_query};
 use credentials::Shown;
 
 /// Who may use the server.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Access {
     /// None: everybody who reaches it, and it listens on this machine alone.
     pub tokens: Tokens,
+    /// For addresses that let their bearer watch one stream.
+    pub signing: SigningKeys,
+    /// How long such an address is good at most.
+    pub sign_max: Duration,
 }
+
+impl Default for Access {
+    fn default() -> Self {
+        let sign_max = Duration::from_secs(3600);
+        Self { tokens: Tokens::default(), signing: SigningKeys::default(), sign_max }
+    }
+}
+
+/// With this query the playlist's segments can be asked for, too: it has to hand it on.
+#[derive(Debug, Clone)]
+pub(super) struct HandedOn(pub(super) String);
 
 /// What load balancers and probes ask, who have no token.
 const OPEN: [&str; 3] = [health::ALIVE, health::READY, health::HEALTH];
@@ -42,33 +60,53 @@ pub(super) fn guarded(router: Router, access: Access, around: Around) -> Router 
 
 enum Verdict {
     Open,
-    /// By the token itself, which a page should not have to show again.
+    /// By the token in a header.
     Token,
+    /// By the token in the address, which what follows from it should not have to show again.
+    TokenInAddress,
     /// By a session that is good until then.
     Session(u64),
-    Refused {
-        why: &'static str,
-        shown: bool,
-    },
+    /// By a query that opens the whole folder.
+    Signed(String),
+    Refused(Refusal),
+    Invalid(Invalid),
 }
 
-async fn watch(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+/// No token, or not a good one.
+struct Refusal {
+    why: &'static str,
+    shown: bool,
+}
+
+async fn watch(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     let now_s = clock::wall_ms() / 1000;
     let verdict = guard.judge(&request, now_s);
     let path = request.uri().path();
     let (is_page, of_streams) = (path == "/", path.starts_with(STREAMS_PATH));
     let is_tls = request.headers().get("x-forwarded-proto").is_some_and(|proto| proto == "https");
-    let session = match verdict {
-        Verdict::Refused { why, shown } => {
-            if shown {
+    let mut session = false;
+    let handed_on = match verdict {
+        Verdict::Refused(refusal) => {
+            if refusal.shown {
                 guard.around.clients.showed_a_wrong_token(client_of(&request));
             }
-            return refusal(why, shown, of_streams);
+            return unauthorized(&refusal, of_streams);
         }
-        Verdict::Token if is_page => true,
-        Verdict::Session(until_s) => until_s < now_s + SESSION_S / 2,
-        Verdict::Token | Verdict::Open => false,
+        Verdict::Invalid(why) => return forbidden(why),
+        Verdict::Open | Verdict::Token => None,
+        Verdict::Session(until_s) => {
+            session = until_s < now_s + SESSION_S / 2;
+            None
+        }
+        Verdict::TokenInAddress => {
+            session = is_page;
+            guard.access.signing.query(folder(path), shared_end(now_s, guard.access.sign_max))
+        }
+        Verdict::Signed(query) => Some(query),
     };
+    if let Some(query) = handed_on.filter(|_| of_streams) {
+        request.extensions_mut().insert(HandedOn(query));
+    }
     let mut response = next.run(request).await;
     if !guard.access.tokens.is_empty() {
         keep_private(response.headers_mut());
@@ -86,25 +124,30 @@ impl Guard {
         let tokens = &self.access.tokens;
         // Preflights come without credentials, by design.
         let is_preflight = method == Method::OPTIONS && path.starts_with(STREAMS_PATH);
-        if OPEN.contains(&path) || is_preflight || (tokens.is_empty() && self.around.is_local) {
+        if OPEN.contains(&path) || is_preflight {
             return Verdict::Open;
         }
-        let wrong = Verdict::Refused { why: "this is not the token", shown: true };
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        let is_open = tokens.is_empty() && self.around.is_local;
+        let refused = |why, shown| Verdict::Refused(Refusal { why, shown });
         match credentials::of(request) {
-            Shown::Token(token) if tokens.admit(&token) => Verdict::Token,
-            Shown::Token(_) => wrong,
-            // Other sites on this machine's name share its cookies: they may look, not touch.
-            Shown::Session(_) if !matches!(*method, Method::GET | Method::HEAD) => {
-                Verdict::Refused { why: "this needs the token itself", shown: false }
+            Shown::Signature { expires, signature } if reads && path.starts_with(STREAMS_PATH) => {
+                match self.access.signing.verify(path, expires, signature, now_s) {
+                    Ok(()) => Verdict::Signed(signed_query(expires, signature)),
+                    Err(invalid) => Verdict::Invalid(invalid),
+                }
             }
+            _ if is_open => Verdict::Open,
+            Shown::Token(token) if tokens.admit(token) => Verdict::Token,
+            Shown::TokenInAddress(token) if tokens.admit(&token) => Verdict::TokenInAddress,
+            Shown::Token(_) | Shown::TokenInAddress(_) => refused("this is not the token", true),
+            // Other sites on this machine's name share its cookies: they may look, not touch.
+            Shown::Session(_) if !reads => refused("this needs the token itself", false),
             Shown::Session(session) => match tokens.session_until(session, now_s) {
                 Some(until_s) => Verdict::Session(until_s),
-                None => Verdict::Refused {
-                    why: "the session is over: open the page with its token again",
-                    shown: true,
-                },
+                None => refused("the session is over: open the page with its token again", false),
             },
-            Shown::Nothing => Verdict::Refused { why: NOTHING_SHOWN, shown: false },
+            Shown::Signature { .. } | Shown::Nothing => refused(NOTHING_SHOWN, false),
         }
     }
 }
@@ -112,28 +155,31 @@ impl Guard {
 const NOTHING_SHOWN: &str =
     "this needs the token, as `Authorization: Bearer TOKEN` or as ?token=TOKEN behind the address";
 
-fn refusal(why: &'static str, shown: bool, of_streams: bool) -> Response {
-    let challenge = if shown {
+fn unauthorized(refusal: &Refusal, of_streams: bool) -> Response {
+    let challenge = if refusal.shown {
         r#"Bearer realm="edge-agent", error="invalid_token""#
     } else {
         r#"Bearer realm="edge-agent""#
     };
-    let mut response =
-        ([(header::WWW_AUTHENTICATE, challenge)], error(StatusCode::UNAUTHORIZED, why)).into_response();
-    if of_streams {
-        // So that a player on another site sees why.
-        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    }
+    let answer = error(StatusCode::UNAUTHORIZED, refusal.why);
+    let answer = ([(header::WWW_AUTHENTICATE, challenge)], answer).into_response();
+    if of_streams { for_players(answer) } else { answer }
+}
+
+fn forbidden(why: Invalid) -> Response {
+    for_players(error(StatusCode::FORBIDDEN, why.to_string()))
+}
+
+/// So that one on another site sees why.
+fn for_players(mut response: Response) -> Response {
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
 }
 
 /// No cache that others share may keep what needed a token.
 fn keep_private(headers: &mut HeaderMap) {
-    let Some(rest) =
-        headers.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok()?.strip_prefix("public"))
-    else {
-        return;
-    };
+    let control = headers.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok());
+    let Some(rest) = control.and_then(|control| control.strip_prefix("public")) else { return };
     if let Ok(private) = HeaderValue::try_from(format!("private{rest}")) {
         headers.insert(header::CACHE_CONTROL, private);
     }
