@@ -151,30 +151,38 @@ impl Calls {
     /// How long it may take is the machine's to say.
     async fn put_segment(&self, start: Start, dropped: CancellationToken) -> Result<(), StoreError> {
         let begun = clock::now();
-        let put =
-            all((1..).zip(start.payload.paths()).map(|(number, path)| self.put_one(&start, number, path)));
+        let put = |(number, path)| self.put_one(&start, number, path);
+        let put = try_join_all((1..).zip(start.payload.paths()).map(put));
         match dropped.run_until_cancelled(put).await {
-            Some(answer) => answer,
-            None => Err(late(clock::now().saturating_duration_since(begun))),
+            Some(stored) => self.show(&start, &stored?),
+            None => return Err(late(clock::now().saturating_duration_since(begun))),
         }
+        Ok(())
     }
 
-    /// One rendition's object.
-    async fn put_one(&self, start: &Start, number: Rendition, path: PathBuf) -> Result<(), StoreError> {
+    /// One rendition's object; returns what was stored.
+    async fn put_one(&self, start: &Start, number: Rendition, path: PathBuf) -> Result<Bytes, StoreError> {
         let mut body = tokio::fs::read(&path).await.map_err(unreadable)?;
         let header = start.header.as_ref().map(|header| header.rendition(number));
         header.inspect(|header| header.retime(&mut body));
         let class = if header.is_some() { ObjectClass::Fmp4 } else { ObjectClass::Segment };
-        let (body, init) = (Bytes::from(body), header.map_or(&[][..], |header| header.bytes()));
+        let body = Bytes::from(body);
         self.store.put(&start.key.rendition(number), body.clone(), class).await?;
-        let Some(place) = self.layout.place_of(&start.key) else { return Ok(()) };
-        if let Some(desk) = self.desk.as_ref().filter(|_| number == 1) {
-            desk.show(place, init, &body);
+        Ok(body)
+    }
+
+    /// Once for each segment: what is tried again was not stored whole.
+    fn show(&self, start: &Start, stored: &[Bytes]) {
+        let Some(place) = self.layout.place_of(&start.key) else { return };
+        for (number, body) in (1..).zip(stored) {
+            let init = start.header.as_ref().map_or(&[][..], |header| header.rendition(number).bytes());
+            if let Some(desk) = self.desk.as_ref().filter(|_| number == 1) {
+                desk.show(place, init, body);
+            }
+            if let Some(board) = &self.board {
+                board.show(place.0, number, init, body, start.duration);
+            }
         }
-        if let Some(board) = &self.board {
-            board.show(place.0, number, init, &body, start.duration);
-        }
-        Ok(())
     }
 
     pub(super) async fn put_snapshot(&self, picture: Bytes) -> Result<(), StoreError> {

@@ -72,10 +72,14 @@ impl<B: Bill> Poster<B> {
                 !status.progress.standing_back && status.playlist_stored.is_some_and(|at| at >= since)
             })
             .await;
+            let conflicts = self.status.borrow().progress.conflicts;
             self.post().await;
-            // Another agent that publishes the camera meanwhile writes its own.
+            // Another agent that publishes the camera meanwhile, or did before it stood back, writes its own.
+            let is_others = |status: &CameraStatus| {
+                status.progress.standing_back || status.progress.conflicts != conflicts
+            };
             tokio::select! {
-                () = until(&mut self.status, |status| status.progress.standing_back) => {}
+                () = until(&mut self.status, is_others) => {}
                 () = self.bill.changed() => {}
             }
         }

@@ -178,10 +178,11 @@ impl Settings {
         self.widths().max().unwrap_or(self.target_width)
     }
 
-    /// What the camera's part of the spool has to hold: see [`quota::least_share`].
+    /// What the camera's part of the spool has to hold: see [`quota::least_share`]. The largest rendition's files have no
+    /// more room than the others' (see [`quota::largest_file`]).
     pub fn least_share(&self) -> u64 {
-        let of = |width| quota::least_share(width, self.target_fps, self.segment_duration);
-        self.widths().map(of).sum()
+        let of_widest = quota::least_share(self.widest(), self.target_fps, self.segment_duration);
+        of_widest * self.widths().count() as u64
     }
 
     /// A playlist tells players of the renditions, or of codecs that they may not know.

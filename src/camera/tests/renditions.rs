@@ -3,8 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::camera::calls::Calls;
+use crate::camera::poster::Bill as _;
+use crate::camera::variants::Board;
 use crate::domain::class::ObjectClass;
-use crate::domain::segment::{Form, Rendition, SegmentType};
+use crate::domain::ids::RunId;
+use crate::domain::publication::Action;
+use crate::domain::segment::{Form, Payload, Rendition, SegmentType};
+use crate::domain::uploads::{Start, Ticket};
 
 fn scene(store: Arc<MemoryStore>, renditions: Rendition) -> Scene {
     Scene::planned([Act::Live], store, |engine, plan| {
@@ -85,4 +91,45 @@ async fn one_instead_of_several_counts_on_and_leaves_nothing() {
     assert!(!left.iter().any(|name| name.contains("of3")), "{left:?}");
     let playlists: Vec<_> = left.iter().filter(|name| name.ends_with(".m3u8")).collect();
     assert_eq!(playlists, ["stream.m3u8"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stored_again_for_another_renditions_sake_is_measured_once() {
+    let (store, folder) = (Arc::<MemoryStore>::default(), tempfile::tempdir().unwrap());
+    let mut board = Board::new(2, None);
+    let calls = Calls {
+        store: store.clone(),
+        layout: layout(),
+        target_duration_s: 2,
+        attempt_time: 10 * S,
+        note: Note::default(),
+        renditions: 2,
+        desk: None,
+        board: Some(board.clone()),
+    };
+    let is_second = |call: &crate::store::memory::Call| call.keys[0].as_str().ends_with("_2of2.ts");
+    // Averages are announced anew after half a minute.
+    let segments = [(1000, 20)].into_iter().chain([(1, 0); 30]);
+    for (index, (packets, refusals)) in segments.enumerate() {
+        let payload =
+            Payload::File { path: folder.path().join(format!("{index}.ts")), bytes: 0, renditions: 2 };
+        let picture = include_bytes!("../../../fuzz/corpus-seeds/codecs/h264.ts");
+        let body = [&picture[..], &vec![0xff; 188 * packets]].concat();
+        payload.paths().for_each(|path| std::fs::write(path, &body).unwrap());
+        let form = Form { kind: SegmentType::MpegTs, renditions: 2 };
+        let key = layout().segment(RunId::new(1, 1), index as u64, form);
+        for attempt in 0..=refusals {
+            let refuses = attempt < refusals;
+            store.on_call(move |call| match refuses && is_second(call) {
+                true => Outcome::refused(unavailable()).delayed(S),
+                false => Outcome::ok(),
+            });
+            let (key, payload) = (key.clone(), payload.clone());
+            let start = Start { ticket: Ticket(attempt), key, payload, duration: 2 * S, header: None };
+            calls.clone().carry_out(Action::Put(start), CancellationToken::new()).await;
+        }
+    }
+    let text = String::from_utf8(board.text().expect("both are known").to_vec()).unwrap();
+    let told: BTreeSet<_> = text.lines().filter(|line| line.starts_with("#EXT-X-STREAM-INF")).collect();
+    assert_eq!(told.len(), 1, "they are the same: {text}");
 }

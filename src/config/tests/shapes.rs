@@ -6,7 +6,8 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::config::model::{Config, OtherCamera, S3Config, Settings, StoreConfig, SupabaseConfig};
-use crate::domain::choice::Quality;
+use crate::domain::choice::{Quality, Rendition};
+use crate::domain::quota;
 use crate::domain::segment::SegmentType;
 
 const CAMERA: &str = "- {id: cam, rtsp_url: test://}\n";
@@ -387,4 +388,12 @@ fn renditions_are_inherited_and_give_way() {
     assert_eq!(of(TWO, "quality: low"), []);
     assert_eq!(of("target_width: 640, quality: low", TWO), two);
     assert_eq!(settings_of("quality: low", TWO).target_fps, 10);
+}
+
+#[test]
+fn the_least_share_has_room_for_the_largest_renditions_files() {
+    let renditions = [1920, 320, 160].map(|width| Rendition { width, max_kbps: None }).to_vec();
+    let settings = Settings { renditions, ..Settings::default() };
+    let alone = quota::least_share(1920, settings.target_fps, settings.segment_duration);
+    assert!(quota::largest_file(settings.least_share(), 3) >= quota::largest_segment(alone));
 }
