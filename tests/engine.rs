@@ -33,6 +33,8 @@ mod codecs;
 mod fmp4;
 #[path = "engine/renditions.rs"]
 mod renditions;
+#[path = "engine/switch.rs"]
+mod switch;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -281,7 +283,7 @@ async fn a_spool_above_its_share_ends_the_run_until_there_is_room() {
             match next(&mut run).await {
                 EngineEvent::Segment(segment) => kept.push(segment.payload),
                 EngineEvent::Exited(exit) => break exit,
-                EngineEvent::Lost { .. } | EngineEvent::Unfit(_) => {}
+                EngineEvent::Lost { .. } | EngineEvent::Withheld { .. } | EngineEvent::Unfit(_) => {}
             }
         };
         assert_eq!((exit.cause, exit.signal), (Cause::SpoolLimit, Some(9)), "{exit:?}");

@@ -201,10 +201,15 @@ impl Driver {
     }
 
     async fn unfit(&self, cause: Cause) {
-        if cause == Cause::StreamChanged {
+        self.tell(EngineEvent::Unfit(cause)).await;
+    }
+
+    async fn tell(&self, event: EngineEvent) {
+        if event == EngineEvent::Unfit(Cause::StreamChanged) {
             self.acquaintance.forget();
         }
-        let _ = self.events.send(EngineEvent::Unfit(cause)).await;
+        // Nobody listens: this driver is about to be dropped.
+        let _ = self.events.send(event).await;
     }
 
     fn hear(&mut self, line: &str) {
@@ -245,8 +250,7 @@ impl Driver {
                 self.words.all_is_well();
                 outgrown = self.fitness.see(segment.duration);
             }
-            // Nobody listens: this driver is about to be dropped.
-            let _ = self.events.send(event).await;
+            self.tell(event).await;
             if let Some(gop) = outgrown {
                 self.acquaintance.outgrow(clock::now(), gop);
                 self.unfit(Cause::StreamChanged).await;
@@ -339,7 +343,7 @@ impl Driver {
             }
         };
         for event in news.events {
-            let _ = self.events.send(event).await;
+            self.tell(event).await;
         }
         true
     }

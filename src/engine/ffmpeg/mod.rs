@@ -161,7 +161,7 @@ impl Engine for FfmpegEngine {
         let bell = workshop.watch.bell(folder.path());
         let fitness = Fitness::new(&self.choice, self.media.as_ref());
         let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
-        let tail = Tail::new(run, folder.path(), form);
+        let tail = Tail::new(run, folder.path(), form, fitness.is_of_copy());
         Ok(Box::new(drive::FfmpegRun::start(tail, process, folder, bell, workshop, fitness, acquaintance)))
     }
 
