@@ -436,6 +436,11 @@ async fn a_re_encoded_camera_is_looked_at_again_when_it_comes_back_and_a_copied_
         let mut run = start(&engine).await;
         segment(&mut run).await;
         assert!(!engine.is_outgrown(), "while it runs");
+        run.halt(Halt::Ask);
+        assert_eq!(exit(&mut run).await.cause, Cause::Asked);
+        assert!(!engine.is_outgrown(), "its encoder works again: that is no news of the camera");
+        let mut run = start(&engine).await;
+        segment(&mut run).await;
         camera.control("kick").await;
         assert_eq!(exit(&mut run).await.cause, Cause::Disconnected);
         assert_eq!(engine.is_outgrown(), again, "GOPs of {gop} frames");

@@ -4,24 +4,23 @@ use edge_agent::domain::segment::SegmentType;
 
 use super::*;
 
-/// What viewers get of a copied run until it is told unfit, as (width, height) of what comes.
-async fn shown(run: &mut Box<dyn Run>, folder: &Path) -> Vec<(u64, u64)> {
-    let (mut shown, mut withheld) = (Vec::new(), 0);
+const SIZE: (u32, u32) = (320, 180);
+
+/// Viewers get nothing of another size until the run is told unfit.
+async fn ends_unfit(run: &mut Box<dyn Run>, folder: &Path) {
+    let mut withheld = 0;
     loop {
         match next(run).await {
-            EngineEvent::Segment(segment) => shown.extend(sizes(&segment, folder).await),
+            EngineEvent::Segment(segment) => assert_eq!(sizes(&segment, folder).await, [SIZE]),
             EngineEvent::Withheld { segments } => withheld += segments,
-            EngineEvent::Unfit(cause) => {
-                assert_eq!((cause, withheld), (Cause::StreamChanged, 1));
-                return shown;
-            }
+            EngineEvent::Unfit(cause) => return assert_eq!((cause, withheld), (Cause::StreamChanged, 1)),
             other => panic!("{other:?}"),
         }
     }
 }
 
 /// Of all frames of a segment, each size once.
-async fn sizes(segment: &Segment, folder: &Path) -> Vec<(u64, u64)> {
+async fn sizes(segment: &Segment, folder: &Path) -> Vec<(u32, u32)> {
     let header = segment.header.as_ref().map_or(&[][..], |header| header.bytes());
     let (file, body) = (folder.join("segment"), fs::read(path(segment)).expect("a segment"));
     fs::write(&file, [header, &body].concat()).expect("a file");
@@ -29,7 +28,7 @@ async fn sizes(segment: &Segment, folder: &Path) -> Vec<(u64, u64)> {
     ffprobe.args(["-v", "error", "-select_streams", "v", "-show_entries", "frame=width,height"]);
     let output = ffprobe.args(["-of", "csv=p=0"]).arg(file).output().await.expect("install ffmpeg");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let numbers = |line: &str| -> Option<(u64, u64)> {
+    let numbers = |line: &str| -> Option<(u32, u32)> {
         let (width, height) = line.trim_end_matches(',').split_once(',')?;
         Some((width.parse().ok()?, height.split(',').next()?.parse().ok()?))
     };
@@ -41,7 +40,7 @@ async fn sizes(segment: &Segment, folder: &Path) -> Vec<(u64, u64)> {
 
 async fn what_is_of_another_picture_is_not_shown(segment_type: SegmentType, more: &'static str, gop: u32) {
     let folder = tempfile::tempdir().expect("a folder");
-    let opts = CameraOpts { size: (320, 180), gop, more, ..CameraOpts::default() };
+    let opts = CameraOpts { size: SIZE, gop, more, ..CameraOpts::default() };
     let camera = Camera::start(opts.clone()).await;
     let settings =
         Settings { segment_type, quality: Some(Quality::Auto), passthrough: true, ..Settings::default() };
@@ -56,14 +55,13 @@ async fn what_is_of_another_picture_is_not_shown(segment_type: SegmentType, more
     let engine = FfmpegEngine::acquainted(workshop, spec, acquaintance);
     let mut run = start(&engine).await;
     let first = segment(&mut run).await;
-    assert_eq!(sizes(&first, folder.path()).await, [(320, 180)]);
+    assert_eq!(sizes(&first, folder.path()).await, [SIZE]);
     // Another rate, and parameter sets that say so, but the same picture.
     camera.control("switch?fps=30").await;
-    assert_eq!(sizes(&segment(&mut run).await, folder.path()).await, [(320, 180)]);
+    assert_eq!(sizes(&segment(&mut run).await, folder.path()).await, [SIZE]);
     assert!(!engine.is_outgrown(), "nothing has changed");
     camera.control("switch?size=640x360").await;
-    let shown = shown(&mut run, folder.path()).await;
-    assert!(shown.iter().all(|size| *size == (320, 180)), "{shown:?}");
+    ends_unfit(&mut run, folder.path()).await;
     assert!(engine.is_outgrown(), "it is looked at again");
     run.halt(Halt::Ask);
     loop {

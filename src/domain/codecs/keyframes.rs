@@ -116,6 +116,7 @@ impl Fields<'_> {
 }
 
 fn fields<'a>(bytes: &'a [u8], part: &Part) -> Option<Fields<'a>> {
+    let bytes = bytes.get(..part.body.end)?;
     Some(Fields { bytes, flags: number(bytes, part.body.start)? & 0xff_ffff, at: part.body.start + 4 })
 }
 

@@ -114,6 +114,11 @@ impl FfmpegEngine {
         Some(&self.choice).filter(|_| self.sight != Sight::Looks)
     }
 
+    /// A copy needs no encoder, and a look neither.
+    pub fn encodes(&self) -> bool {
+        self.chosen().is_some_and(|choice| matches!(choice.video, VideoOut::Encode(_)))
+    }
+
     /// What it would do now, before a look as if nothing could be told.
     pub fn choice(&self) -> &Choice {
         &self.choice

@@ -77,7 +77,7 @@ impl Tail {
                 .segments
                 .into_iter()
                 .map(|listed| weigh(&folder, listed, form, header.is_some()))
-                .map(|found| found.as_far_as(&mut likeness, form.kind))
+                .map(|found| found.judged_by(&mut likeness, form.kind))
                 .collect();
             // Runs that ended count too: their segments may still wait.
             let used = folder.parent().map_or(0, used_by_runs);
@@ -175,7 +175,7 @@ struct Found {
 
 impl Found {
     /// What is of another picture than the run's first segment would need a discontinuity, and perhaps another choice.
-    fn as_far_as(self, likeness: &mut Likeness, kind: SegmentType) -> Self {
+    fn judged_by(self, likeness: &mut Likeness, kind: SegmentType) -> Self {
         let is_for_viewers = self.bytes == 0 || likeness.holds_for(&self.path, kind);
         if !is_for_viewers {
             discard(&self.path);
@@ -248,7 +248,14 @@ mod tests {
     fn found(indices: std::ops::Range<u64>) -> Vec<Found> {
         let duration = Duration::from_secs(2);
         let listed = |index| Listed { name: format!("seg_{index:06}.ts"), index, duration };
-        indices.map(|index| Found { listed: listed(index), path: PathBuf::new(), bytes: 188, is_for_viewers: true }).collect()
+        indices
+            .map(|index| Found {
+                listed: listed(index),
+                path: PathBuf::new(),
+                bytes: 188,
+                is_for_viewers: true,
+            })
+            .collect()
     }
 
     /// Of the last segment: how long ago it started.
