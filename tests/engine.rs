@@ -33,6 +33,8 @@ mod codecs;
 mod fmp4;
 #[path = "engine/renditions.rs"]
 mod renditions;
+#[path = "engine/switch.rs"]
+mod switch;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -281,7 +283,7 @@ async fn a_spool_above_its_share_ends_the_run_until_there_is_room() {
             match next(&mut run).await {
                 EngineEvent::Segment(segment) => kept.push(segment.payload),
                 EngineEvent::Exited(exit) => break exit,
-                EngineEvent::Lost { .. } | EngineEvent::Unfit(_) => {}
+                EngineEvent::Lost { .. } | EngineEvent::Withheld { .. } | EngineEvent::Unfit(_) => {}
             }
         };
         assert_eq!((exit.cause, exit.signal), (Cause::SpoolLimit, Some(9)), "{exit:?}");
@@ -434,6 +436,11 @@ async fn a_re_encoded_camera_is_looked_at_again_when_it_comes_back_and_a_copied_
         let mut run = start(&engine).await;
         segment(&mut run).await;
         assert!(!engine.is_outgrown(), "while it runs");
+        run.halt(Halt::Ask);
+        assert_eq!(exit(&mut run).await.cause, Cause::Asked);
+        assert!(!engine.is_outgrown(), "its encoder works again: that is no news of the camera");
+        let mut run = start(&engine).await;
+        segment(&mut run).await;
         camera.control("kick").await;
         assert_eq!(exit(&mut run).await.cause, Cause::Disconnected);
         assert_eq!(engine.is_outgrown(), again, "GOPs of {gop} frames");

@@ -200,12 +200,8 @@ impl Keeper {
     /// Until the agent stops or something else is wanted, and then to its orderly end.
     async fn run(&self, assignment: &Arc<Assignment>) {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
-        let encoder = tokio::select! {
-            encoder = self.encoder(assignment) => encoder,
-            () = self.superseded(assignment) => return,
-            () = stop.cancelled() => return,
-        };
         let (acquaintance, told) = (Acquaintance::default(), AtomicU32::new(0));
+        let encoder = EncoderUse::software();
         let used = encoder.clone();
         let over = CancellationToken::new();
         let ends = Ends { over: &over, stop: &stop, abort: &abort };
@@ -254,22 +250,6 @@ impl Keeper {
         runs.await;
     }
 
-    /// What its settings ask for, and what of it works here.
-    async fn encoder(&self, assignment: &Assignment) -> EncoderUse {
-        let settings = &assignment.camera.settings;
-        let find = self.around.trials.find(settings.encoder, settings);
-        tokio::pin!(find);
-        let findings = loop {
-            tokio::select! {
-                findings = &mut find => break findings,
-                () = tokio::time::sleep(BEAT) => self.status.send_modify(|status| status.beat = clock::now()),
-            }
-        };
-        let works = findings.iter().filter(|finding| finding.works()).map(Finding::encoder);
-        let policy = Policy::new(clock::now(), settings.encoder, &works.collect::<Vec<Encoder>>());
-        EncoderUse::new(policy, findings)
-    }
-
     async fn superseded(&self, assignment: &Assignment) {
         let other = |wanted: &Wanted| {
             wanted.assignment.as_ref().is_none_or(|wanted| !wanted.is_stream_of(assignment))
@@ -302,8 +282,15 @@ struct Ends<'a> {
 
 impl Run<'_> {
     async fn supervised(&self) {
-        let mut panics = 0;
+        let (mut panics, mut is_equipped) = (0, false);
         loop {
+            // Not before a look: a driver that hangs is nothing to a camera that is copied.
+            if !is_equipped && self.bare_engine().encodes() {
+                tokio::select! {
+                    () = self.equip() => is_equipped = true,
+                    () = self.ends.stop.cancelled() => return,
+                }
+            }
             let started = clock::now();
             let mut task = JoinSet::new();
             task.spawn(self.supervise().in_current_span());
@@ -351,12 +338,31 @@ impl Run<'_> {
         supervisor.over_with(over.clone()).run(plan, store.clone(), stop.clone(), abort.clone())
     }
 
-    fn engine(&self) -> FfmpegEngine {
+    /// With the encoder that its settings ask for, if that works here.
+    async fn equip(&self) {
+        let (settings, Keeper { around, status, .. }) = (&self.assignment.camera.settings, self.keeper);
+        let find = around.trials.find(settings.encoder, settings);
+        tokio::pin!(find);
+        let findings = loop {
+            tokio::select! {
+                findings = &mut find => break findings,
+                () = tokio::time::sleep(BEAT) => status.send_modify(|status| status.beat = clock::now()),
+            }
+        };
+        let works = findings.iter().filter(|finding| finding.works()).map(Finding::encoder);
+        let policy = Policy::new(clock::now(), settings.encoder, &works.collect::<Vec<Encoder>>());
+        self.encoder.equip(policy, findings);
+    }
+
+    fn bare_engine(&self) -> FfmpegEngine {
         let Camera { id, source, settings, .. } = &self.assignment.camera;
         let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
         let workshop = self.keeper.around.workshop.clone();
-        let engine = FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone());
-        let engine = engine.encoding_with(self.encoder.clone());
+        FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone())
+    }
+
+    fn engine(&self) -> FfmpegEngine {
+        let engine = self.bare_engine().encoding_with(self.encoder.clone());
         let mode = engine.mode();
         // A camera that changes all the time must not fill the log.
         if mode.is_some() && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {

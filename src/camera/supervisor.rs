@@ -224,6 +224,7 @@ impl Supervisor {
                 event = next(&mut current) => match event {
                     EngineEvent::Segment(segment) => self.segment(segment, &segments).await,
                     EngineEvent::Lost { segments } => self.lost(segments),
+                    EngineEvent::Withheld { segments } => self.missed(segments),
                     EngineEvent::Unfit(cause) => self.lifecycle.handle(clock::now(), Input::Unfit(cause)),
                     EngineEvent::Exited(exit) => {
                         current = None;
@@ -307,14 +308,18 @@ impl Supervisor {
     async fn unreal(&mut self, segment: Segment) {
         self.runaway = true;
         self.lifecycle.handle(clock::now(), Input::Runaway);
-        self.status.send_modify(|status| status.segments_missed += 1);
+        self.missed(1);
         let remove = move || segment.payload.paths().for_each(|path| discard(&path));
         let _ = tokio::task::spawn_blocking(remove).await;
     }
 
     fn lost(&mut self, segments: u64) {
-        self.status.send_modify(|status| status.segments_missed += segments);
+        self.missed(segments);
         self.voice.lost(clock::now(), segments);
+    }
+
+    fn missed(&self, segments: u64) {
+        self.status.send_modify(|status| status.segments_missed += segments);
     }
 
     fn exited(&mut self, exit: Exit) {

@@ -83,7 +83,7 @@ async fn one_more(viewer: &mut Viewer, agent: &mut Agent) {
 }
 
 async fn come(moment: Moment, minio: &Minio, place: &Place, viewer: &mut Viewer) {
-    let deadline = Duration::from_secs(10);
+    let deadline = UP_WITHIN;
     let what = format!("{moment:?}");
     match moment {
         Moment::Listed => {

@@ -3,11 +3,13 @@
 mod bits;
 mod h264;
 mod h265;
+mod keyframes;
 mod mp4;
 #[cfg(test)]
 mod tests;
 mod ts;
 
+pub use keyframes::{Pictures, keyframes};
 pub use mp4::of_init;
 pub use ts::of_transport_stream;
 
@@ -22,7 +24,7 @@ pub struct Streams {
 
 /// How a picture is coded, and how large it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Picture {
+pub struct Picture {
     codec: String,
     width: u32,
     height: u32,

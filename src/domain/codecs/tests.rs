@@ -227,3 +227,106 @@ proptest! {
         }
     }
 }
+
+fn pictures(packets: &[u8]) -> Vec<Picture> {
+    let mut pictures = Pictures::default();
+    packets.chunks(188 * 3).for_each(|packets| pictures.read_packets(packets));
+    pictures.found()
+}
+
+#[test]
+fn a_segment_has_the_pictures_of_all_its_frames() {
+    let h264 = Picture { codec: "avc1.64000a".into(), width: 64, height: 36 };
+    let h265 = Picture { codec: "hvc1.1.6.L30.90".into(), width: 64, height: 36 };
+    assert_eq!(pictures(STREAM_H264), std::slice::from_ref(&h264));
+    assert_eq!(pictures(STREAM_H265), std::slice::from_ref(&h265));
+    assert_eq!(pictures(&[STREAM_H264, STREAM_H264].concat()), std::slice::from_ref(&h264));
+    // Another level, in all that follows.
+    let mut other = STREAM_H264.to_vec();
+    for at in 0..other.len() - 4 {
+        if other[at..].starts_with(&[0x67, 0x64, 0x00, 0x0a]) {
+            other[at + 3] = 0x0b;
+        }
+    }
+    let level = Picture { codec: "avc1.64000b".into(), ..h264.clone() };
+    assert_eq!(pictures(&[STREAM_H264, &other, STREAM_H265].concat()), [h264, level], "two are enough");
+    assert_eq!(pictures(&STREAM_H264[..188 * 2]), []);
+    assert_eq!(pictures(INIT_H264), []);
+}
+
+#[test]
+fn a_sample_has_the_picture_of_its_parameter_set() {
+    // 64x36 of x264's, behind supplemental information that says nothing.
+    let frame = |sets: &[&[u8]]| -> Vec<u8> {
+        sets.iter().flat_map(|nal| [&(nal.len() as u32).to_be_bytes(), *nal].concat()).collect()
+    };
+    let start = STREAM_H264.windows(5).position(|bytes| bytes == [0, 0, 1, 0x67, 0x64]).expect("it is there");
+    let set = &STREAM_H264[start + 3..start + 3 + 24];
+    let found = |sample: &[u8]| {
+        let mut pictures = Pictures::default();
+        pictures.read_sample(sample);
+        pictures.found()
+    };
+    let whole = frame(&[&[6, 1, 2], set, &[0x65, 0x88]]);
+    assert_eq!(found(&whole), [Picture { codec: "avc1.64000a".into(), width: 64, height: 36 }]);
+    assert_eq!(found(&whole[..whole.len() - 1]).len(), 1, "what is read ends anywhere");
+    assert_eq!(found(&frame(&[&[6, 1, 2], &[0x65, 0x88]])), []);
+    assert_eq!(found(&whole[..20]), []);
+}
+
+fn part(kind: &[u8; 4], numbers: &[u32]) -> Vec<u8> {
+    let body: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
+    [&(body.len() as u32 + 8).to_be_bytes()[..], kind, &body].concat()
+}
+
+fn of_parts(kind: &[u8; 4], parts: &[Vec<u8>]) -> Vec<u8> {
+    let body = parts.concat();
+    [&(body.len() as u32 + 8).to_be_bytes()[..], kind, &body].concat()
+}
+
+const KEY: u32 = 0x0200_0000;
+const OTHER: u32 = 0x0101_0000;
+
+#[test]
+fn a_fragment_tells_where_its_keyframes_are() {
+    let sound = of_parts(b"traf", &[part(b"tfhd", &[0, 2]), part(b"trun", &[0x201, 1, 9000, 7])]);
+    let fragment = |header: &[u32], runs: &[Vec<u8>]| {
+        let picture = of_parts(b"traf", &[&[part(b"tfhd", header)][..], runs].concat());
+        of_parts(b"moof", &[part(b"mfhd", &[0, 1]), picture, sound.clone()])
+    };
+    // The first one alone: as ffmpeg writes a segment of one GOP, with durations and times.
+    let usual = [0x2_0039, 1, 0, 0, 512, 4000, OTHER];
+    let run = [0xb05, 3, 800, KEY, 512, 5000, 0, 512, 100, 0, 512, 100, 0];
+    assert_eq!(keyframes(&fragment(&usual, &[part(b"trun", &run)])), Some(vec![800]));
+    // Each says it itself, in two runs.
+    let runs = [[0x601, 2, 800, 50, KEY, 60, OTHER], [0x601, 2, 2000, 70, OTHER, 80, KEY]]
+        .map(|run| part(b"trun", &run));
+    assert_eq!(keyframes(&fragment(&[0x2_0020, 1, OTHER], &runs)), Some(vec![800, 2070]));
+    // None says anything.
+    assert_eq!(keyframes(&fragment(&[0x10, 1, 30], &[part(b"trun", &[1, 2, 800])])), Some(vec![800, 830]));
+    let whole = fragment(&usual, &[part(b"trun", &run)]);
+    (0..whole.len()).for_each(|cut| assert_eq!(keyframes(&whole[..cut]), None, "{cut}"));
+    assert_eq!(keyframes(&fragment(&usual, &[part(b"trun", &[0x200, u32::MAX, 1])])), None);
+    assert_eq!(keyframes(&fragment(&usual, &[part(b"trun", &[0x201, 5, 800, 1])])), None);
+}
+
+proptest! {
+    #[test]
+    fn no_fragment_and_no_packets_make_it_panic(
+        edits in prop::collection::vec((0usize..2_000, any::<u8>()), 0..8),
+    ) {
+        let picture = of_parts(b"traf", &[part(b"tfhd", &[0x39, 1, 0, 0, 512, 40, 0]), part(b"trun", &[0x601, 1, 8, 5, KEY])]);
+        let mut torn = (of_parts(b"moof", &[picture]), STREAM_H264.to_vec());
+        for (at, byte) in edits {
+            for part in [&mut torn.0, &mut torn.1] {
+                let at = at % part.len();
+                part[at] = byte;
+            }
+        }
+        let _ = keyframes(&torn.0);
+        let mut pictures = Pictures::default();
+        pictures.read_packets(&torn.1);
+        pictures.read_sample(&torn.1);
+        prop_assert!(pictures.found().len() <= 2);
+    }
+}

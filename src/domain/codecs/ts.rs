@@ -2,7 +2,7 @@
 
 use super::{Streams, h264, h265};
 
-const PACKET_BYTES: usize = 188;
+pub(super) const PACKET_BYTES: usize = 188;
 /// How far is looked for sound: behind a large keyframe.
 const MOST_PACKETS: usize = (2 << 20) / PACKET_BYTES;
 /// The parameter sets stand before the first frame. Of sound, a header is enough.
@@ -15,7 +15,7 @@ pub fn of_transport_stream(segment: &[u8]) -> Option<Streams> {
     let mut reader = Reader::default();
     for packet in segment.chunks_exact(PACKET_BYTES).take(MOST_PACKETS) {
         // One that can't be read says nothing; the next one may.
-        let _ = reader.read(packet);
+        let _ = Packet::new(packet).and_then(|packet| reader.read(&packet));
     }
     let Reader { picture: Some((coding, picture)), sound, .. } = reader else { return None };
     let picture = nal_units(&picture.bytes).find_map(|nal| match coding {
@@ -33,17 +33,17 @@ enum Coding {
     H265,
 }
 
-/// The packets' tables and streams.
-#[derive(Debug, Default)]
-struct Reader {
-    /// Where the table of the program's streams is.
-    program: Option<u16>,
-    picture: Option<(Coding, Elementary)>,
-    sound: Option<Elementary>,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Packet<'a> {
+    pub(super) pid: u16,
+    /// A table or a frame does.
+    pub(super) begins: bool,
+    pub(super) payload: &'a [u8],
 }
 
-impl Reader {
-    fn read(&mut self, packet: &[u8]) -> Option<()> {
+impl<'a> Packet<'a> {
+    /// `None`: it has nothing, or can't be read.
+    pub(super) fn new(packet: &'a [u8]) -> Option<Self> {
         let &[0x47, high, low, control, ..] = packet else { return None };
         let (begins, pid) = (high & 0x40 != 0, u16::from_be_bytes([high & 0x1f, low]));
         // 1: payload, 2: an adaptation field, 3: both. One that the receiver knows to be broken is none.
@@ -52,7 +52,27 @@ impl Reader {
             (0, 3) => 5 + usize::from(*packet.get(4)?),
             _ => return None,
         };
-        let payload = packet.get(start..)?;
+        Some(Self { pid, begins, payload: packet.get(start..)? })
+    }
+}
+
+/// The packets' tables and streams.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    /// Where the table of the program's streams is.
+    program: Option<u16>,
+    picture: Option<(Coding, Elementary)>,
+    sound: Option<Elementary>,
+}
+
+impl Reader {
+    /// Where the picture is, as the tables say.
+    pub(super) fn picture_pid(&self) -> Option<u16> {
+        self.picture.as_ref().map(|(_, picture)| picture.pid)
+    }
+
+    pub(super) fn read(&mut self, packet: &Packet) -> Option<()> {
+        let Packet { pid, begins, payload } = *packet;
         if pid == 0 && begins {
             self.program = self.program.or_else(|| program(section(payload, 0)?));
         } else if self.program == Some(pid) && begins && self.picture.is_none() {
@@ -104,16 +124,16 @@ fn program(table: &[u8]) -> Option<u16> {
 
 /// A stream's first bytes, without its packets' headers.
 #[derive(Debug, Default)]
-struct Elementary {
+pub(super) struct Elementary {
     pid: u16,
     has_begun: bool,
     /// What the next packet still has of a header.
     header: usize,
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Elementary {
-    fn read(&mut self, payload: &[u8], begins: bool, most: usize) -> Option<()> {
+    pub(super) fn read(&mut self, payload: &[u8], begins: bool, most: usize) -> Option<()> {
         if begins {
             self.has_begun = payload.starts_with(&[0, 0, 1]);
             self.header = 9 + usize::from(*payload.get(8)?);
@@ -129,7 +149,7 @@ impl Elementary {
 }
 
 /// Each from behind its start code to the next one.
-fn nal_units(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn nal_units(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let start = |bytes: &[u8]| bytes.windows(3).position(|code| code == [0, 0, 1]);
     let mut rest = start(bytes).map(|at| &bytes[at + 3..]);
     std::iter::from_fn(move || {

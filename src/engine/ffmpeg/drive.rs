@@ -72,6 +72,8 @@ impl FfmpegRun {
             acquaintance,
             sound_judged_at: None,
             halted: false,
+            is_renewed: false,
+            is_unfit: false,
             excess: None,
             workshop,
             tail,
@@ -118,6 +120,9 @@ struct Driver {
     sound_judged_at: Option<Instant>,
     /// We asked it to end.
     halted: bool,
+    /// Nothing was wrong with it then: the agent stops, or has better use for the next one.
+    is_renewed: bool,
+    is_unfit: bool,
     /// The camera's spool was larger than its share.
     excess: Option<Excess>,
     workshop: Arc<Workshop>,
@@ -200,11 +205,17 @@ impl Driver {
         }
     }
 
-    async fn unfit(&self, cause: Cause) {
-        if cause == Cause::StreamChanged {
+    async fn unfit(&mut self, cause: Cause) {
+        self.tell(EngineEvent::Unfit(cause)).await;
+    }
+
+    async fn tell(&mut self, event: EngineEvent) {
+        self.is_unfit |= matches!(event, EngineEvent::Unfit(_));
+        if event == EngineEvent::Unfit(Cause::StreamChanged) {
             self.acquaintance.forget();
         }
-        let _ = self.events.send(EngineEvent::Unfit(cause)).await;
+        // Nobody listens: this driver is about to be dropped.
+        let _ = self.events.send(event).await;
     }
 
     fn hear(&mut self, line: &str) {
@@ -217,6 +228,7 @@ impl Driver {
     }
 
     async fn halt(&mut self, how: Halt) {
+        self.is_renewed |= how == Halt::Ask && !self.halted && !self.is_unfit;
         self.halted = true;
         match how {
             Halt::Ask => {
@@ -245,8 +257,7 @@ impl Driver {
                 self.words.all_is_well();
                 outgrown = self.fitness.see(segment.duration);
             }
-            // Nobody listens: this driver is about to be dropped.
-            let _ = self.events.send(event).await;
+            self.tell(event).await;
             if let Some(gop) = outgrown {
                 self.acquaintance.outgrow(clock::now(), gop);
                 self.unfit(Cause::StreamChanged).await;
@@ -293,7 +304,7 @@ impl Driver {
             },
         };
         // A look comes at once: not where the pause is for the account's sake.
-        if !self.fitness.is_of_copy() && said != Cause::Auth {
+        if !self.fitness.is_of_copy() && !self.is_renewed && said != Cause::Auth {
             self.acquaintance.doubt(clock::now());
         }
         let mut last_words = self.words.into_lines();
@@ -339,7 +350,7 @@ impl Driver {
             }
         };
         for event in news.events {
-            let _ = self.events.send(event).await;
+            self.tell(event).await;
         }
         true
     }

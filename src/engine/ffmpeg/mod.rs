@@ -114,6 +114,11 @@ impl FfmpegEngine {
         Some(&self.choice).filter(|_| self.sight != Sight::Looks)
     }
 
+    /// A copy needs no encoder, and a look neither.
+    pub fn encodes(&self) -> bool {
+        self.chosen().is_some_and(|choice| matches!(choice.video, VideoOut::Encode(_)))
+    }
+
     /// What it would do now, before a look as if nothing could be told.
     pub fn choice(&self) -> &Choice {
         &self.choice
@@ -161,7 +166,7 @@ impl Engine for FfmpegEngine {
         let bell = workshop.watch.bell(folder.path());
         let fitness = Fitness::new(&self.choice, self.media.as_ref());
         let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
-        let tail = Tail::new(run, folder.path(), form);
+        let tail = Tail::new(run, folder.path(), form, fitness.is_of_copy());
         Ok(Box::new(drive::FfmpegRun::start(tail, process, folder, bell, workshop, fitness, acquaintance)))
     }
 

@@ -16,6 +16,7 @@ use crate::domain::segment::{Form, Payload, Rendition, Segment, SegmentType, sib
 use crate::domain::timeline::Timeline;
 use crate::engine::EngineEvent;
 use crate::engine::spool::diff::{Diff, Listed, end};
+use crate::engine::spool::likeness::Likeness;
 use crate::engine::spool::root::{discard, used_by_runs};
 use crate::engine::spool::{LOCAL_PLAYLIST, fragments, suffix};
 
@@ -36,14 +37,16 @@ pub(super) struct Tail {
     form: Form,
     /// Of an fMP4 run, from its first segment on.
     header: Option<Arc<Header>>,
+    likeness: Likeness,
     pub(super) diff: Diff,
     timeline: Timeline,
 }
 
 impl Tail {
-    pub(super) fn new(run: RunId, folder: &Path, form: Form) -> Self {
+    pub(super) fn new(run: RunId, folder: &Path, form: Form, is_copy: bool) -> Self {
         let (diff, timeline) = (Diff::default(), Timeline::default());
-        Self { run, path: folder.to_owned(), form, header: None, diff, timeline }
+        let likeness = Likeness::new(is_copy);
+        Self { run, path: folder.to_owned(), form, header: None, likeness, diff, timeline }
     }
 
     pub(super) fn renditions(&self) -> Rendition {
@@ -53,9 +56,9 @@ impl Tail {
     /// An error: the spool did not answer, so nothing is known; it is asked again.
     pub(super) async fn news(&mut self) -> io::Result<News> {
         let (folder, mut diff, form) = (self.path.clone(), self.diff.clone(), self.form);
-        let known = self.header.clone();
+        let (known, mut likeness) = (self.header.clone(), self.likeness.clone());
         // One step, and the diff moves on only if it came to its end: a hang costs time, not segments.
-        let (diff, missed, found, header, used) = on_disk(move || {
+        let (diff, missed, found, header, likeness, used) = on_disk(move || {
             let text = read_playlist(&folder, 1)?;
             // A segment is there when all renditions have it; the durations are the same.
             let mut until = u64::MAX;
@@ -74,15 +77,20 @@ impl Tail {
                 .segments
                 .into_iter()
                 .map(|listed| weigh(&folder, listed, form, header.is_some()))
+                .map(|found| found.judged_by(&mut likeness, form.kind))
                 .collect();
             // Runs that ended count too: their segments may still wait.
             let used = folder.parent().map_or(0, used_by_runs);
-            Ok((diff, news.missed, found, header, used))
+            Ok((diff, news.missed, found, header, likeness, used))
         })
         .await?;
-        self.diff = diff;
-        self.header = header;
-        Ok(News { events: self.tell(missed, found), used })
+        let has_changed = likeness.is_lost() && !self.likeness.is_lost();
+        (self.diff, self.header, self.likeness) = (diff, header, likeness);
+        let mut events = self.tell(missed, found);
+        if has_changed {
+            events.push(EngineEvent::Unfit(Cause::StreamChanged));
+        }
+        Ok(News { events, used })
     }
 
     fn is_headless(&self) -> bool {
@@ -90,7 +98,7 @@ impl Tail {
     }
 
     fn tell(&mut self, missed: u64, found: Vec<Found>) -> Vec<EngineEvent> {
-        let (mut seen, mut lost) = (clock::wall(), missed);
+        let (mut seen, mut lost, mut withheld) = (clock::wall(), missed, 0);
         if missed > 0 {
             // Nobody knows how long they were.
             self.timeline = Timeline::default();
@@ -103,11 +111,11 @@ impl Tail {
         }
         let mut later: Duration = found.iter().map(|found| found.listed.duration).sum();
         let mut events = Vec::new();
-        for Found { listed, path, bytes } in found {
+        for Found { listed, path, bytes, is_for_viewers } in found {
             later = later.saturating_sub(listed.duration);
             let stamp = self.timeline.stamp(seen.checked_sub(later).unwrap_or(seen), listed.duration);
-            if bytes == 0 {
-                lost += 1;
+            if bytes == 0 || !is_for_viewers {
+                *(if is_for_viewers { &mut lost } else { &mut withheld }) += 1;
                 continue;
             }
             let (index, duration) = (listed.index, listed.duration);
@@ -125,6 +133,9 @@ impl Tail {
         }
         if lost > 0 {
             events.push(EngineEvent::Lost { segments: lost });
+        }
+        if withheld > 0 {
+            events.push(EngineEvent::Withheld { segments: withheld });
         }
         if self.is_headless() && lost > 0 {
             // Nobody could play this run.
@@ -159,6 +170,18 @@ struct Found {
     path: PathBuf,
     /// 0: nothing.
     bytes: u64,
+    is_for_viewers: bool,
+}
+
+impl Found {
+    /// What is of another picture than the run's first segment would need a discontinuity, and perhaps another choice.
+    fn judged_by(self, likeness: &mut Likeness, kind: SegmentType) -> Self {
+        let is_for_viewers = self.bytes == 0 || likeness.holds_for(&self.path, kind);
+        if !is_for_viewers {
+            discard(&self.path);
+        }
+        Self { is_for_viewers, ..self }
+    }
 }
 
 /// Of all renditions: with one missing, players would come to a halt when they change.
@@ -170,7 +193,7 @@ fn weigh(folder: &Path, listed: Listed, form: Form, has_header: bool) -> Found {
         // A full file system gives empty files, and half ones, and no error.
         files.for_each(|file| discard(&file));
     }
-    Found { listed, path, bytes: sizes.into_iter().flatten().sum() }
+    Found { listed, path, bytes: sizes.into_iter().flatten().sum(), is_for_viewers: true }
 }
 
 /// `None`: it is not there, or not whole.
@@ -225,7 +248,14 @@ mod tests {
     fn found(indices: std::ops::Range<u64>) -> Vec<Found> {
         let duration = Duration::from_secs(2);
         let listed = |index| Listed { name: format!("seg_{index:06}.ts"), index, duration };
-        indices.map(|index| Found { listed: listed(index), path: PathBuf::new(), bytes: 188 }).collect()
+        indices
+            .map(|index| Found {
+                listed: listed(index),
+                path: PathBuf::new(),
+                bytes: 188,
+                is_for_viewers: true,
+            })
+            .collect()
     }
 
     /// Of the last segment: how long ago it started.
@@ -239,7 +269,7 @@ mod tests {
 
     #[test]
     fn behind_missed_segments_the_stamps_follow_the_clock_at_once() {
-        let mut tail = Tail::new(RunId::new(1, 1), Path::new(""), SegmentType::MpegTs.into());
+        let mut tail = Tail::new(RunId::new(1, 1), Path::new(""), SegmentType::MpegTs.into(), false);
         tail.tell(0, found(0..1));
         // The clock stands nearly still: six segments in no time are stamped from now on backwards.
         let events = tail.tell(3, found(4..6));
