@@ -6,7 +6,7 @@
 //!  │   ├─ supervisor ── run (ffmpeg, its spool)
 //!  │   ├─ publisher ── store calls
 //!  │   ├─ snapshots ── a short ffmpeg, a store call
-//!  │   └─ sheet ── a store call
+//!  │   └─ sheet, variants ── a store call each
 //!  ├─ credentials of the storage
 //!  ├─ readiness ── a store call, until it is answered
 //!  └─ http server (last to stop)
@@ -17,6 +17,7 @@
 
 mod access;
 mod camera;
+mod control;
 mod credentials;
 mod ready;
 mod reload;
@@ -39,11 +40,12 @@ use crate::config::StorageSource;
 use crate::config::model::{Camera, Config, StoreConfig};
 use crate::domain::health;
 use crate::domain::key::{Layout, ObjectKey};
+use crate::domain::lifecycle::Phase;
 use crate::domain::quota;
 use crate::engine::ffmpeg::{Trials, Workshop, capabilities};
 use crate::engine::spool::root::{default_root, file_system_bytes};
 use crate::engine::spool::watch::SpoolWatch;
-use crate::http::{self, CameraLink, FilesAt, Ready, STREAMS_PATH, Site, Streams};
+use crate::http::{self, CameraLink, Control, FilesAt, Ready, STREAMS_PATH, Site, Streams};
 use crate::store;
 use crate::sys::child::Spawner;
 
@@ -166,8 +168,9 @@ impl Agent {
         if let Some(addr) = self.http_addr {
             let site = site(&self.config, &self.cameras, addr);
             let access = self.config.http.as_ref().map(|http| access(http, &self.own_key));
-            let (streams, ready) = (self.streams(), self.ready.clone());
-            self.site.send_replace(Site { streams, ready, access: access.unwrap_or_default(), ..site });
+            let (streams, control, ready) = (self.streams(), self.control(), self.ready.clone());
+            let access = access.unwrap_or_default();
+            self.site.send_replace(Site { streams, control, ready, access, ..site });
         }
     }
 
@@ -177,6 +180,11 @@ impl Agent {
         self.readiness.spawn(ready::await_storage(self.store.store(), playlist, self.ready.clone()));
     }
 
+    fn control(&self) -> Control {
+        let slot = |camera: &Camera| self.slots.iter().find(|slot| slot.id == camera.id);
+        control::control(self.cameras.iter().filter_map(|camera| Some((camera, slot(camera)?))))
+    }
+
     /// What the web server tells of the cameras, asked for at each request.
     fn streams(&self) -> Streams {
         let tell = |camera: &Camera| {
@@ -184,7 +192,9 @@ impl Agent {
             let layout = Layout::new(&self.config.location, &camera.id);
             let url = |key| url_of(&self.config, &key, self.http_addr);
             let snapshot = camera.settings.snapshot_interval.and_then(|_| url(layout.snapshot()));
-            let urls = Urls { playlist: url(layout.playlist()), snapshot };
+            let is_local = matches!(self.config.store, StoreConfig::File(_));
+            let local = is_local.then(|| format!("{STREAMS_PATH}/{}", entry(&layout, camera)));
+            let urls = Urls { playlist: url(entry(&layout, camera)), local, snapshot };
             Some((slot.status.clone(), camera.name.clone(), urls))
         };
         let told: Vec<_> = self.cameras.iter().filter_map(tell).collect();
@@ -205,8 +215,12 @@ impl Agent {
     /// No supervisor hangs: what systemd's watchdog is told.
     pub fn is_alive(&self) -> bool {
         let now = clock::now();
-        let beats = |status: &watch::Receiver<CameraStatus>| status.borrow().beat;
-        self.statuses().iter().all(|status| now.saturating_duration_since(beats(status)) < HANGS_AFTER)
+        // Where nothing runs, nothing hangs.
+        let is_alive = |status: &watch::Receiver<CameraStatus>| {
+            let status = status.borrow();
+            status.phase == Phase::Idle || now.saturating_duration_since(status.beat) < HANGS_AFTER
+        };
+        self.statuses().iter().all(is_alive)
     }
 
     /// Ends every camera: last segments are published within [`DRAIN_GRACE`]; `now` cuts that short.
@@ -234,7 +248,7 @@ async fn drain(tasks: &mut JoinSet<()>) {
 fn spool_share<'a>(config: &Config, root: &Path, cameras: impl ExactSizeIterator<Item = &'a Camera>) -> u64 {
     let share = quota::share(spool_limit(config, root), cameras.len());
     for Camera { id, settings, .. } in cameras {
-        let least = quota::least_share(settings.target_width, settings.target_fps, settings.segment_duration);
+        let least = settings.least_share();
         if share < least {
             let (share_mb, least_mb) = (in_mb(share), in_mb(least));
             tracing::warn!(camera = %id, share_mb, least_mb, "this camera's share of spool_limit is small: raise it");
@@ -264,7 +278,10 @@ fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
             name: camera.name.clone(),
             playlist_url: match &files {
                 // A path: the page may be reached under any name of this machine.
-                Some(_) => format!("{STREAMS_PATH}/{}", Layout::new(&config.location, &camera.id).playlist()),
+                Some(_) => {
+                    let layout = Layout::new(&config.location, &camera.id);
+                    format!("{STREAMS_PATH}/{}", entry(&layout, camera))
+                }
                 None => playlist_url(config, camera, Some(addr))?,
             },
         })
@@ -274,7 +291,12 @@ fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
 
 /// Where viewers find a camera's playlist; `None` for a folder that nothing serves.
 pub fn playlist_url(config: &Config, camera: &Camera, http: Option<SocketAddr>) -> Option<String> {
-    url_of(config, &Layout::new(&config.location, &camera.id).playlist(), http)
+    url_of(config, &entry(&Layout::new(&config.location, &camera.id), camera), http)
+}
+
+/// Where players begin.
+fn entry(layout: &Layout, camera: &Camera) -> ObjectKey {
+    if camera.settings.is_multivariant() { layout.multivariant() } else { layout.playlist() }
 }
 
 fn url_of(config: &Config, key: &ObjectKey, http: Option<SocketAddr>) -> Option<String> {

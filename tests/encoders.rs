@@ -202,6 +202,43 @@ async fn all_trials_together_are_bounded_and_only_the_first_that_works_is_wanted
     assert_eq!(fs::read_to_string(tried).expect("tried").lines().count(), 1);
 }
 
+fn trials(folder: &Path, capabilities: Capabilities) -> Trials {
+    let workshop = Workshop {
+        capabilities,
+        spawner: Spawner::start().expect("a thread"),
+        watch: SpoolWatch::new(),
+        spool_root: folder.join("spool"),
+        spool_share: u64::MAX.into(),
+    };
+    Trials::new(workshop.into())
+}
+
+/// The clock is the test's: it moves on while the driver hangs.
+#[tokio::test]
+async fn drivers_that_take_all_the_time_are_not_waited_for_at_each_camera() {
+    let _others = CHILDREN.read().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let hangs = script(folder.path(), "exec sleep 600").await;
+    // Each has ten seconds, and there are thirty.
+    let h264_encoders = ["h264_nvenc", "h264_rkmpp", "h264_v4l2m2m"].map(str::to_owned).to_vec();
+    let trials = trials(folder.path(), Capabilities { h264_encoders, ..hangs });
+    let settings = Settings::default();
+    tokio::time::pause();
+    let took = async || {
+        let began = tokio::time::Instant::now();
+        let findings = trials.find(Wish::Auto, &settings).await;
+        assert!(findings.iter().all(|finding| !finding.works()), "{findings:?}");
+        began.elapsed().as_secs()
+    };
+    assert!((30..40).contains(&took().await));
+    assert_eq!(took().await, 0, "the last one had its time, too");
+    tokio::time::advance(Duration::from_secs(6 * 3600)).await;
+    assert!((10..15).contains(&took().await), "it alone is tried again after some hours");
+    assert_eq!(took().await, 0);
+    trials.forget_failures();
+    assert!((30..40).contains(&took().await), "somebody asked");
+}
+
 #[tokio::test]
 async fn a_trial_is_made_once_for_all_cameras_and_a_failure_is_forgotten_when_asked() {
     let _others = CHILDREN.read().await;
@@ -214,14 +251,7 @@ async fn a_trial_is_made_once_for_all_cameras_and_a_failure_is_forgotten_when_as
         broken.display()
     );
     fs::write(&broken, "").expect("a file");
-    let workshop = Workshop {
-        capabilities: script(folder.path(), &body).await,
-        spawner: Spawner::start().expect("a thread"),
-        watch: SpoolWatch::new(),
-        spool_root: folder.path().join("spool"),
-        spool_share: u64::MAX.into(),
-    };
-    let trials = Trials::new(workshop.into());
+    let trials = trials(folder.path(), script(folder.path(), &body).await);
     let count = || fs::read_to_string(&tried).unwrap_or_default().lines().count();
     let settings = Settings::default();
     let nvenc = Wish::Only(Encoder::Nvenc);

@@ -27,8 +27,14 @@ mod camera;
 #[path = "support/clip.rs"]
 #[allow(dead_code, reason = "another test binary uses the rest")]
 mod clip;
+#[path = "engine/codecs.rs"]
+mod codecs;
 #[path = "engine/fmp4.rs"]
 mod fmp4;
+#[path = "engine/renditions.rs"]
+mod renditions;
+#[path = "engine/switch.rs"]
+mod switch;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -82,7 +88,14 @@ fn script(folder: &Path, body: &str) -> Capabilities {
     fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("a file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
     let rtsp_options = RtspOptions::InScript;
-    Capabilities { path, version: "script".into(), rtsp_options, draws_text: false, h264_encoders: vec![] }
+    Capabilities {
+        path,
+        version: "script".into(),
+        rtsp_options,
+        draws_text: false,
+        filters_units: false,
+        h264_encoders: vec![],
+    }
 }
 
 async fn start(engine: &FfmpegEngine) -> Box<dyn Run> {
@@ -130,6 +143,7 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) {
 async fn ffmpeg_makes_segments_and_finishes_the_last_one_when_asked() {
     let folder = tempfile::tempdir().expect("a folder");
     let ffmpeg = detect(other_ffmpeg().as_deref()).await.expect("install ffmpeg: apt-get install ffmpeg");
+    assert!(ffmpeg.filters_units, "each release that is supported has it");
     let engine = engine(ffmpeg, "test://", folder.path());
     let mut run = start(&engine).await;
     let (first, second) = (segment(&mut run).await, segment(&mut run).await);
@@ -137,7 +151,7 @@ async fn ffmpeg_makes_segments_and_finishes_the_last_one_when_asked() {
     assert_eq!(first.duration, Duration::from_secs(1));
     let between = second.program_time.duration_since(first.program_time).expect("forward");
     assert_eq!(between, first.duration, "stamps follow the durations");
-    let Payload::File { path, bytes } = first.payload;
+    let Payload::File { path, bytes, .. } = first.payload;
     assert_eq!(fs::metadata(path).expect("it is there").len(), bytes);
     run.halt(Halt::Ask);
     let exit = exit(&mut run).await;
@@ -269,7 +283,7 @@ async fn a_spool_above_its_share_ends_the_run_until_there_is_room() {
             match next(&mut run).await {
                 EngineEvent::Segment(segment) => kept.push(segment.payload),
                 EngineEvent::Exited(exit) => break exit,
-                EngineEvent::Lost { .. } | EngineEvent::Unfit(_) => {}
+                EngineEvent::Lost { .. } | EngineEvent::Withheld { .. } | EngineEvent::Unfit(_) => {}
             }
         };
         assert_eq!((exit.cause, exit.signal), (Cause::SpoolLimit, Some(9)), "{exit:?}");
@@ -277,7 +291,7 @@ async fn a_spool_above_its_share_ends_the_run_until_there_is_room() {
         assert!(said.contains("this camera's 12.0 MB of spool_limit: raise spool_limit"), "{said}");
     }
     let of = |payload: &Payload| match payload {
-        Payload::File { path, bytes } => (path.clone(), *bytes),
+        Payload::File { path, bytes, .. } => (path.clone(), *bytes),
     };
     assert!(!kept.is_empty());
     assert!(kept.iter().map(of).all(|(path, bytes)| fs::metadata(path).expect("kept").len() == bytes));
@@ -422,6 +436,11 @@ async fn a_re_encoded_camera_is_looked_at_again_when_it_comes_back_and_a_copied_
         let mut run = start(&engine).await;
         segment(&mut run).await;
         assert!(!engine.is_outgrown(), "while it runs");
+        run.halt(Halt::Ask);
+        assert_eq!(exit(&mut run).await.cause, Cause::Asked);
+        assert!(!engine.is_outgrown(), "its encoder works again: that is no news of the camera");
+        let mut run = start(&engine).await;
+        segment(&mut run).await;
         camera.control("kick").await;
         assert_eq!(exit(&mut run).await.cause, Cause::Disconnected);
         assert_eq!(engine.is_outgrown(), again, "GOPs of {gop} frames");

@@ -54,6 +54,7 @@ fn script(folder: &Path, body: &str) -> Workshop {
         version: "script".into(),
         rtsp_options,
         draws_text: false,
+        filters_units: false,
         h264_encoders: vec![],
     })
 }
@@ -227,6 +228,22 @@ async fn a_child_that_ignores_everything_is_killed_at_the_deadline() {
     assert_eq!((error.cause(), error.to_string().as_str()), (Cause::Stalled, "no picture within 2 s"));
     let process = fs::read_to_string(&pid).expect("a pid");
     assert!(!Path::new("/proc").join(process.trim()).exists(), "it is gone before the answer");
+}
+
+/// Its sound may come all the while.
+#[tokio::test]
+async fn a_camera_that_describes_a_picture_and_sends_none_is_late_and_what_it_said_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/ffmpeg/probe/testdata/h264.stderr");
+    let workshop = script(folder.path(), &format!("cat '{said}' >&2; exec sleep 600"));
+    let source = "test://".parse().expect("a source");
+    let error = probe(&workshop, &source, Duration::from_secs(2)).await.expect_err("no picture came");
+    assert_eq!(error.to_string(), "no picture within 2 s", "as `check` says it");
+    let ProbeError::Late { described: Some(media), .. } = error else { panic!("{error:?}") };
+    assert_eq!(
+        (media.video.codec, media.video.width, media.video.keyframes.longest),
+        (VideoCodec::H264, 1280, None)
+    );
 }
 
 #[tokio::test]

@@ -2,16 +2,13 @@
 //! are other processes.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
+use crate::agent_process::AgentProcess;
 use crate::numbers::mean;
 use crate::process::{Memory, cpu_time, memory, peak_rss, threads};
 use crate::s3_process::S3Process;
@@ -58,14 +55,14 @@ pub fn report() -> anyhow::Result<()> {
 fn measure(cameras: usize) -> anyhow::Result<Footprint> {
     let stage = Stage::set()?;
     let server = S3Process::start()?;
-    let mut agent = AgentProcess::start(&stage, server.address, cameras)?;
+    let agent = AgentProcess::start(&stage, &yaml(&stage, server.address, cameras)?)?;
     sleep(WARM_UP);
-    let pid = agent.child.id();
+    let pid = agent.pid();
     let (puts, cpu, start) = (puts(server.address)?, cpu_time(pid)?, Instant::now());
     let mut memories = Vec::new();
     while start.elapsed() < MEASURE {
         sleep(Duration::from_millis(500));
-        memories.push(memory(pid).with_context(|| agent.log(&stage))?);
+        memories.push(memory(pid).with_context(|| agent.log())?);
     }
     let seconds = start.elapsed().as_secs_f64();
     let mean_of = |figure: fn(&Memory) -> f64| mean(&memories.iter().map(figure).collect::<Vec<_>>());
@@ -82,7 +79,7 @@ fn measure(cameras: usize) -> anyhow::Result<Footprint> {
     };
     // A segment and a playlist every two seconds.
     let expected = cameras as f64;
-    ensure!(footprint.puts_per_s > 0.9 * expected, "too little was published: {}", agent.log(&stage));
+    ensure!(footprint.puts_per_s > 0.9 * expected, "too little was published: {}", agent.log());
     agent.stop()?;
     Ok(footprint)
 }
@@ -94,52 +91,6 @@ fn puts(server: SocketAddr) -> anyhow::Result<u64> {
         client.get(format!("http://{server}{PUTS_PATH}")).send().await?.text().await
     })?;
     Ok(text.parse()?)
-}
-
-/// Killed when dropped.
-struct AgentProcess {
-    child: Child,
-}
-
-impl AgentProcess {
-    fn start(stage: &Stage, s3: SocketAddr, cameras: usize) -> anyhow::Result<Self> {
-        let config = stage.path().join("cameras.yaml");
-        fs::write(&config, yaml(stage, s3, cameras)?)?;
-        let child = Command::new(env!("CARGO_BIN_EXE_edge-agent"))
-            .arg("--config")
-            .arg(&config)
-            // It ends even if this benchmark is killed.
-            .args(["--for", "2m"])
-            // Neither this shell's accounts nor its proxies.
-            .env_clear()
-            .env("HOME", stage.path())
-            .env("AWS_ACCESS_KEY_ID", "bench")
-            .env("AWS_SECRET_ACCESS_KEY", "bench")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .stdin(Stdio::null())
-            .stderr(File::create(stage.path().join("agent.log"))?)
-            .spawn()
-            .context("the agent")?;
-        Ok(Self { child })
-    }
-
-    fn log(&self, stage: &Stage) -> String {
-        fs::read_to_string(stage.path().join("agent.log")).unwrap_or_default()
-    }
-
-    fn stop(&mut self) -> anyhow::Result<()> {
-        kill(Pid::from_raw(self.child.id().try_into()?), Signal::SIGTERM)?;
-        let status = self.child.wait()?;
-        ensure!(status.success(), "the agent ended with {status}");
-        Ok(())
-    }
-}
-
-impl Drop for AgentProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn yaml(stage: &Stage, s3: SocketAddr, cameras: usize) -> anyhow::Result<String> {

@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![expect(clippy::print_stdout, reason = "its report")]
 
+mod agent_process;
 #[path = "../../tests/support/camera.rs"]
 #[allow(dead_code, reason = "tests use the rest")]
 mod camera;

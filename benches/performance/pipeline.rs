@@ -3,16 +3,13 @@
 //! A real camera (the tests' own) and the real ffmpeg; the S3 server answers at once. CPU time, not wall time: others
 //! may use the machine meanwhile.
 
-use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
+use crate::agent_process::AgentProcess;
 use crate::camera::{Camera, CameraOpts};
 use crate::process::{children, cpu_time};
 use crate::s3_process::S3Process;
@@ -64,15 +61,15 @@ pub fn report() -> anyhow::Result<()> {
 fn measure(url: &str, settings: &str) -> anyhow::Result<Cost> {
     let stage = Stage::set()?;
     let server = S3Process::start()?;
-    let mut agent = AgentProcess::start(&stage, server.address, url, settings)?;
-    agent.wait_for_segments(&stage).with_context(|| agent.log(&stage))?;
-    let before = agent.cost()?;
+    let agent = AgentProcess::start(&stage, &yaml(&stage, server.address, url, settings))?;
+    wait_for_segments(&agent).with_context(|| agent.log())?;
+    let before = spent(&agent)?;
     let start = Instant::now();
     sleep(MEASURE);
-    let after = agent.cost()?;
+    let after = spent(&agent)?;
     let seconds = start.elapsed().as_secs_f64();
     // The same ffmpeg all the time, or its time would be another's.
-    ensure!(before.1.0 == after.1.0, "ffmpeg was restarted: {}", agent.log(&stage));
+    ensure!(before.1.0 == after.1.0, "ffmpeg was restarted: {}", agent.log());
     agent.stop()?;
     Ok(Cost {
         agent: (after.0 - before.0).as_secs_f64() / seconds,
@@ -80,73 +77,29 @@ fn measure(url: &str, settings: &str) -> anyhow::Result<Cost> {
     })
 }
 
-/// Killed when dropped; ffmpeg goes with it.
-struct AgentProcess {
-    child: Child,
+fn yaml(stage: &Stage, s3: SocketAddr, url: &str, settings: &str) -> String {
+    format!(
+        "location: location_1\nspool: {}\nstorage: {{type: s3, bucket: streams, endpoint: \"http://{s3}\"}}\n\
+         defaults:\n  settings: {settings}\ncameras:\n  - {{id: cam_1, rtsp_url: \"{url}\"}}\n",
+        stage.spool().display(),
+    )
 }
 
-impl AgentProcess {
-    fn start(stage: &Stage, s3: SocketAddr, url: &str, settings: &str) -> anyhow::Result<Self> {
-        let config = stage.path().join("cameras.yaml");
-        let text = format!(
-            "location: location_1\nspool: {}\nstorage: {{type: s3, bucket: streams, endpoint: \"http://{s3}\"}}\n\
-             defaults:\n  settings: {settings}\ncameras:\n  - {{id: cam_1, rtsp_url: \"{url}\"}}\n",
-            stage.spool().display(),
-        );
-        fs::write(&config, text)?;
-        let child = Command::new(env!("CARGO_BIN_EXE_edge-agent"))
-            .arg("--config")
-            .arg(&config)
-            // It ends even if this benchmark is killed.
-            .args(["--for", "3m"])
-            // Neither this shell's accounts nor its proxies.
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", stage.path())
-            .env("AWS_ACCESS_KEY_ID", "bench")
-            .env("AWS_SECRET_ACCESS_KEY", "bench")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .stdin(Stdio::null())
-            .stderr(File::create(stage.path().join("agent.log"))?)
-            .spawn()
-            .context("the agent")?;
-        Ok(Self { child })
-    }
-
-    /// The run that streams has begun, whatever was looked at before.
-    fn wait_for_segments(&self, stage: &Stage) -> anyhow::Result<()> {
-        let start = Instant::now();
-        while start.elapsed() < UP_WITHIN {
-            if self.log(stage).contains("first segment") {
-                return Ok(());
-            }
-            sleep(Duration::from_millis(100));
+/// The run that streams has begun, whatever was looked at before.
+fn wait_for_segments(agent: &AgentProcess) -> anyhow::Result<()> {
+    let start = Instant::now();
+    while start.elapsed() < UP_WITHIN {
+        if agent.log().contains("first segment") {
+            return Ok(());
         }
-        anyhow::bail!("no segment within {UP_WITHIN:?}")
+        sleep(Duration::from_millis(100));
     }
-
-    /// The agent's CPU time; its ffmpeg's process and CPU time.
-    fn cost(&self) -> anyhow::Result<(Duration, (u32, Duration))> {
-        let children = children(self.child.id())?;
-        let &[ffmpeg] = children.as_slice() else { anyhow::bail!("{} children", children.len()) };
-        Ok((cpu_time(self.child.id())?, (ffmpeg, cpu_time(ffmpeg)?)))
-    }
-
-    fn log(&self, stage: &Stage) -> String {
-        fs::read_to_string(stage.path().join("agent.log")).unwrap_or_default()
-    }
-
-    fn stop(&mut self) -> anyhow::Result<()> {
-        kill(Pid::from_raw(self.child.id().try_into()?), Signal::SIGTERM)?;
-        let status = self.child.wait()?;
-        ensure!(status.success(), "the agent ended with {status}");
-        Ok(())
-    }
+    anyhow::bail!("no segment within {UP_WITHIN:?}")
 }
 
-impl Drop for AgentProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The agent's CPU time; its ffmpeg's process and CPU time.
+fn spent(agent: &AgentProcess) -> anyhow::Result<(Duration, (u32, Duration))> {
+    let children = children(agent.pid())?;
+    let &[ffmpeg] = children.as_slice() else { anyhow::bail!("{} children", children.len()) };
+    Ok((cpu_time(agent.pid())?, (ffmpeg, cpu_time(ffmpeg)?)))
 }

@@ -16,7 +16,8 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let enough = report.is_enough();
-    if let Some(media) = report.into_media() {
+    // With frames or without.
+    if let Some(media) = report.told() {
         assert!(media.video.fps.is_none_or(|fps| fps.is_finite() && fps > 0.0), "{media:?}");
         assert!(!enough || media.video.keyframes.longest.is_some(), "{media:?}");
         let _ = media.to_string();

@@ -43,7 +43,7 @@ class HlsJsEngine implements Engine {
   lastError: string | null = null;
   answeredAtMs = Number.NEGATIVE_INFINITY;
   newsAtMs = Number.NEGATIVE_INFINITY;
-  private newestSegment: string | undefined;
+  private newestNumber: number | undefined;
   private readonly hls: Hls;
   private readonly backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
   private retryTimer: number | undefined;
@@ -130,9 +130,9 @@ class HlsJsEngine implements Engine {
 
   private readPlaylist(details: LevelDetails): void {
     this.answeredAtMs = performance.now();
-    const newest = details.fragments.at(-1)?.relurl;
-    if (newest !== this.newestSegment) this.newsAtMs = this.answeredAtMs;
-    this.newestSegment = newest;
+    // By its number: another rendition's has another name.
+    if (details.endSN !== this.newestNumber) this.newsAtMs = this.answeredAtMs;
+    this.newestNumber = details.endSN;
   }
 
   private readClock(networkDetails: unknown): void {

@@ -49,6 +49,8 @@ export function hlsConfig(workerPath: string, now: () => number): Partial<HlsCon
     liveMaxLatencyDurationCount: 8,
     // Gently: 4 % is not seen, and heard only in music.
     maxLiveSyncPlaybackRate: 1.04,
+    // Of several renditions none that is larger than what is seen of it: a wall of tiles would pay for pixels that nobody sees.
+    capLevelToPlayerSize: true,
     // A page may be open for months.
     backBufferLength: 20,
     maxBufferLength: 20,

@@ -31,7 +31,7 @@ function main(): void {
     view.showMessage('this browser cannot play HLS', 'Any current Chrome, Edge, Firefox or Safari can.');
     return;
   }
-  const player = new Player(view.video, openEngine, (stats) => view.showStats(stats));
+  const player = new Player(view.video, openEngine, findAgain, (stats) => view.showStats(stats));
   view.onGoLive(() => player.goLive());
   const play = (camera: Camera) => {
     view.showCamera(camera);
@@ -77,6 +77,12 @@ async function camerasOfServer(view: View): Promise<Camera[] | null> {
       await new Promise((resolve) => setTimeout(resolve, CATALOG_RETRY_MS));
     }
   }
+}
+
+/** As the server has it now; `undefined`: it does not know the camera, or does not answer. */
+async function findAgain(camera: Camera): Promise<Camera | undefined> {
+  const cameras = await fetchCameras(base).catch(() => null);
+  return cameras?.find(({ id }) => id === camera.id);
 }
 
 main();

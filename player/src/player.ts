@@ -57,6 +57,7 @@ export class Player {
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly openEngine: OpenEngine,
+    private readonly findAgain: (camera: Camera) => Promise<Camera | undefined>,
     private readonly onChange: (stats: Stats) => void,
   ) {
     this.frames = new FrameCounter(video);
@@ -120,6 +121,15 @@ export class Player {
     this.play();
   }
 
+  /** A camera that has other renditions now may have another playlist. */
+  private async follow(): Promise<void> {
+    const { camera } = this;
+    const found = camera && (await this.findAgain(camera));
+    if (!found || this.camera !== camera || found.playlistUrl === camera.playlistUrl) return;
+    this.camera = found;
+    this.start();
+  }
+
   /** Differs as soon as the picture moved. A hidden page draws no frames, but its time goes on. */
   private mark(): string {
     return document.hidden ? `time ${this.video.currentTime}` : `frame ${this.frames.count}`;
@@ -135,6 +145,7 @@ export class Player {
     if (this.watchdog.shouldReopen(now, moved || excused)) {
       this.reopened += 1;
       this.start();
+      void this.follow();
     }
     this.status = statusOf({
       everPlayed: this.everPlayed,

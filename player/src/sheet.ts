@@ -37,10 +37,13 @@ function within(value: unknown, least: number, most: number): number | null {
   return typeof value === 'number' && value >= least && value <= most ? value : null;
 }
 
+/** Where players begin; also that of a single rendition. */
+const PLAYLIST = /\/(multivariant|stream(_\d)?)\.m3u8$/;
+
 /** `null` for what is no agent's playlist; a query (a signature, say) is of the playlist alone. */
 export function sheetUrl(playlistUrl: string, nowMs: number): string | null {
   const url = new URL(playlistUrl);
-  return url.pathname.endsWith('/stream.m3u8') ? pastCdn(new URL('status.json', url).href, nowMs) : null;
+  return PLAYLIST.test(url.pathname) ? pastCdn(new URL('status.json', url).href, nowMs) : null;
 }
 
 /** `null`: nobody says, or nobody answers. */

@@ -41,6 +41,8 @@ test('it lies beside the playlist', () => {
   const at = 'https://h/location_1/cam_floor/';
   assert.equal(sheetUrl(`${at}stream.m3u8`, 7), `${at}status.json`);
   assert.equal(sheetUrl(`${at}stream.m3u8?X-Amz-Signature=0`, 7), `${at}status.json`);
+  assert.equal(sheetUrl(`${at}multivariant.m3u8`, 7), `${at}status.json`);
+  assert.equal(sheetUrl(`${at}stream_2.m3u8`, 7), `${at}status.json`);
   assert.equal(sheetUrl('https://h/other/index.m3u8', 7), null);
   const supabase = 'https://abc.supabase.co/storage/v1/object/public/streams/l/c/';
   assert.equal(sheetUrl(`${supabase}stream.m3u8`, 7), `${supabase}status.json?t=7`);

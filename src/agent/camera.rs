@@ -3,6 +3,7 @@
 //! What is wanted is a level, not a queue of orders: however often it changes while a camera is ending, the newest
 //! is what starts next. A camera's runs follow each other (its spool is locked), cameras do not wait for each other.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -17,10 +18,12 @@ use crate::camera::sheet::{Posting, Sheet};
 use crate::camera::snapshots::Studio;
 use crate::camera::status::{CameraStatus, StatusSender};
 use crate::camera::supervisor::{End, Supervisor, plan};
+use crate::camera::variants::Board;
 use crate::clock;
-use crate::config::model::Camera;
+use crate::config::model::{Camera, Start};
 use crate::config::same_stream;
 use crate::domain::backoff::Backoff;
+use crate::domain::demand::Demand;
 use crate::domain::encoder::{Encoder, Policy};
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::lifecycle::Patience;
@@ -36,6 +39,8 @@ const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Du
 const MOST_TOLD: u32 = 3;
 /// Waiting for trials of encoders is not hanging (see `Agent::is_alive`).
 const BEAT: Duration = Duration::from_secs(5);
+/// A hold and a sweep take a minute or two.
+const WIND_UP_GRACE: Duration = Duration::from_secs(600);
 const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// One stream and where it goes.
@@ -69,6 +74,7 @@ pub(super) struct Slot {
     pub(super) id: CameraId,
     wanted: Arc<watch::Sender<Wanted>>,
     name: Arc<watch::Sender<String>>,
+    demand: Arc<watch::Sender<Demand>>,
     pub(super) status: watch::Receiver<CameraStatus>,
 }
 
@@ -86,6 +92,11 @@ impl Slot {
             }
             !wanted.retired
         })
+    }
+
+    /// For whoever wants or stops the stream, if it runs on demand.
+    pub(super) fn demand(&self) -> Arc<watch::Sender<Demand>> {
+        self.demand.clone()
     }
 
     pub(super) fn is_retired(&self) -> bool {
@@ -108,20 +119,23 @@ pub(super) fn spawn(tasks: &mut JoinSet<()>, around: &Surroundings, assignment: 
     let (status, receiver) = watch::channel(CameraStatus::new(id.clone(), clock::now()));
     let name = Arc::new(watch::Sender::new(assignment.camera.name.clone()));
     let wanted = Arc::new(watch::Sender::new(Wanted { assignment: Some(assignment), retired: false }));
+    let demand = Arc::new(watch::Sender::new(Demand::default()));
     let keeper = Keeper {
         wanted: wanted.clone(),
         name: name.clone(),
+        demand: demand.clone(),
         around: around.clone(),
         status: Arc::new(status),
     };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
-    Slot { id, wanted, name, status: receiver }
+    Slot { id, wanted, name, demand, status: receiver }
 }
 
 struct Keeper {
     wanted: Arc<watch::Sender<Wanted>>,
     name: Arc<watch::Sender<String>>,
+    demand: Arc<watch::Sender<Demand>>,
     around: Surroundings,
     status: StatusSender,
 }
@@ -130,7 +144,9 @@ impl Keeper {
     async fn keep(self) {
         while let Some(assignment) = self.next() {
             self.status.send_replace(CameraStatus::new(assignment.camera.id.clone(), clock::now()));
-            self.run(&assignment).await;
+            if self.is_wanted(&assignment).await {
+                self.run(&assignment).await;
+            }
             if self.around.stop.is_cancelled() || self.around.abort.is_cancelled() {
                 return;
             }
@@ -148,24 +164,55 @@ impl Keeper {
         next
     }
 
+    /// Waits until somebody wants the stream, if it runs on demand. `false`: it is not to run any more.
+    async fn is_wanted(&self, assignment: &Assignment) -> bool {
+        if assignment.camera.settings.start == Start::Always {
+            return true;
+        }
+        let mut demand = self.demand.subscribe();
+        tokio::select! {
+            biased;
+            () = self.around.stop.cancelled() => false,
+            () = self.superseded(assignment) => false,
+            // The sender is `self`'s: it does not go away.
+            found = demand.wait_for(|demand| demand.is_wanted(clock::now())) => found.is_ok(),
+        }
+    }
+
+    /// Comes when nobody wants the stream any more.
+    async fn unwanted(&self, assignment: &Assignment) {
+        if assignment.camera.settings.start == Start::Always {
+            std::future::pending().await
+        }
+        let mut demand = self.demand.subscribe();
+        loop {
+            let now = *demand.borrow_and_update();
+            if !now.is_wanted(clock::now()) {
+                return;
+            }
+            tokio::select! {
+                () = clock::sleep_until(now.deadline()) => {}
+                _ = demand.changed() => {}
+            }
+        }
+    }
+
     /// Until the agent stops or something else is wanted, and then to its orderly end.
     async fn run(&self, assignment: &Arc<Assignment>) {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
-        let encoder = tokio::select! {
-            encoder = self.encoder(assignment) => encoder,
-            () = self.superseded(assignment) => return,
-            () = stop.cancelled() => return,
-        };
         let (acquaintance, told) = (Acquaintance::default(), AtomicU32::new(0));
+        let encoder = EncoderUse::software();
         let used = encoder.clone();
-        let run =
-            Run { assignment, keeper: self, acquaintance, encoder: used, told, stop: &stop, abort: &abort };
+        let over = CancellationToken::new();
+        let ends = Ends { over: &over, stop: &stop, abort: &abort };
+        let run = Run { assignment, keeper: self, acquaintance, encoder: used, told, ends };
         let runs = run.supervised();
         tokio::pin!(runs);
         let settings = &assignment.camera.settings;
         tokio::select! {
             () = &mut runs => return,
             () = self.superseded(assignment) => {}
+            () = self.unwanted(assignment) => return self.wind_up(assignment, runs, ends).await,
             never = encoder.tend(|encoder| self.around.trials.again(encoder, settings)) => match never {},
         }
         let mut wanted = self.wanted.subscribe();
@@ -182,20 +229,25 @@ impl Keeper {
         }
     }
 
-    /// What its settings ask for, and what of it works here.
-    async fn encoder(&self, assignment: &Assignment) -> EncoderUse {
-        let settings = &assignment.camera.settings;
-        let find = self.around.trials.find(settings.encoder, settings);
-        tokio::pin!(find);
-        let findings = loop {
-            tokio::select! {
-                findings = &mut find => break findings,
-                () = tokio::time::sleep(BEAT) => self.status.send_modify(|status| status.beat = clock::now()),
+    /// The stream ends for its viewers, and nothing of it is left; that is cut short when somebody wants it again.
+    async fn wind_up(
+        &self,
+        assignment: &Assignment,
+        mut runs: Pin<&mut (impl Future<Output = ()> + Send)>,
+        ends: Ends<'_>,
+    ) {
+        tracing::info!("nobody wants this stream any more: it ends");
+        ends.over.cancel();
+        ends.stop.cancel();
+        tokio::select! {
+            () = &mut runs => return,
+            _ = self.is_wanted(assignment) => {}
+            () = tokio::time::sleep(WIND_UP_GRACE) => {
+                tracing::warn!("not all that the stream left in the storage could be removed: the next run sweeps it");
             }
-        };
-        let works = findings.iter().filter(|finding| finding.works()).map(Finding::encoder);
-        let policy = Policy::new(clock::now(), settings.encoder, &works.collect::<Vec<Encoder>>());
-        EncoderUse::new(policy, findings)
+        }
+        ends.abort.cancel();
+        runs.await;
     }
 
     async fn superseded(&self, assignment: &Assignment) {
@@ -216,14 +268,29 @@ struct Run<'a> {
     encoder: EncoderUse,
     /// How often the log was told what was chosen.
     told: AtomicU32,
+    ends: Ends<'a>,
+}
+
+/// What ends a camera's runs.
+#[derive(Clone, Copy)]
+struct Ends<'a> {
+    /// Nobody wants the stream any more.
+    over: &'a CancellationToken,
     stop: &'a CancellationToken,
     abort: &'a CancellationToken,
 }
 
 impl Run<'_> {
     async fn supervised(&self) {
-        let mut panics = 0;
+        let (mut panics, mut is_equipped) = (0, false);
         loop {
+            // Not before a look: a driver that hangs is nothing to a camera that is copied.
+            if !is_equipped && self.bare_engine().encodes() {
+                tokio::select! {
+                    () = self.equip() => is_equipped = true,
+                    () = self.ends.stop.cancelled() => return,
+                }
+            }
             let started = clock::now();
             let mut task = JoinSet::new();
             task.spawn(self.supervise().in_current_span());
@@ -240,7 +307,7 @@ impl Run<'_> {
             // Waiting is not hanging (see `Agent::is_alive`).
             self.keeper.status.send_modify(|status| status.beat = clock::now());
             tokio::select! {
-                () = self.stop.cancelled() => return,
+                () = self.ends.stop.cancelled() => return,
                 () = tokio::time::sleep(PANIC_BACKOFF.delay(panics, 0.0)) => {}
             }
         }
@@ -261,18 +328,41 @@ impl Run<'_> {
         let supervisor = Supervisor::new(Box::new(engine), patience, self.keeper.status.clone(), seed());
         let posting =
             Posting { sheet: Sheet::new(id, settings, &choice), name: self.keeper.name.subscribe() };
-        let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting));
+        let board = settings
+            .is_multivariant()
+            .then(|| Board::new(choice.renditions(), choice.frames_per_s().map(f64::from)));
+        let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting)).with_variants(board);
         let min_playlist_interval = *min_playlist_interval;
         let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
-        supervisor.run(plan, store.clone(), self.stop.clone(), self.abort.clone())
+        let Ends { over, stop, abort } = self.ends;
+        supervisor.over_with(over.clone()).run(plan, store.clone(), stop.clone(), abort.clone())
     }
 
-    fn engine(&self) -> FfmpegEngine {
+    /// With the encoder that its settings ask for, if that works here.
+    async fn equip(&self) {
+        let (settings, Keeper { around, status, .. }) = (&self.assignment.camera.settings, self.keeper);
+        let find = around.trials.find(settings.encoder, settings);
+        tokio::pin!(find);
+        let findings = loop {
+            tokio::select! {
+                findings = &mut find => break findings,
+                () = tokio::time::sleep(BEAT) => status.send_modify(|status| status.beat = clock::now()),
+            }
+        };
+        let works = findings.iter().filter(|finding| finding.works()).map(Finding::encoder);
+        let policy = Policy::new(clock::now(), settings.encoder, &works.collect::<Vec<Encoder>>());
+        self.encoder.equip(policy, findings);
+    }
+
+    fn bare_engine(&self) -> FfmpegEngine {
         let Camera { id, source, settings, .. } = &self.assignment.camera;
         let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
         let workshop = self.keeper.around.workshop.clone();
-        let engine = FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone());
-        let engine = engine.encoding_with(self.encoder.clone());
+        FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone())
+    }
+
+    fn engine(&self) -> FfmpegEngine {
+        let engine = self.bare_engine().encoding_with(self.encoder.clone());
         let mode = engine.mode();
         // A camera that changes all the time must not fill the log.
         if mode.is_some() && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {

@@ -12,6 +12,8 @@ use crate::http::{StreamStatus, UplinkStatus};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Urls {
     pub(super) playlist: Option<String>,
+    /// On this machine's own server.
+    pub(super) local: Option<String>,
     pub(super) snapshot: Option<String>,
 }
 
@@ -51,6 +53,7 @@ pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: 
         last_error: last_error(status),
         storage_error: status.storage_error.clone(),
         playlist_url: urls.playlist,
+        local_url: urls.local,
         snapshot_url: urls.snapshot,
         snapshot_age_s: status.snapshot_stored.map(age_s),
         snapshots_failed: status.snapshots_failed,

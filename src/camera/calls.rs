@@ -1,21 +1,24 @@
 //! One attempt at each of a publication's actions: what is asked of the store, and what its answer means.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::snapshots::Desk;
+use super::variants::Board;
 use crate::clock;
 use crate::domain::class::ObjectClass;
 use crate::domain::gate::Failure;
 use crate::domain::ids::Msn;
-use crate::domain::key::Layout;
+use crate::domain::key::{Layout, ObjectKey};
 use crate::domain::playlist::{MediaPlaylist, parse, render, scrape_sequences};
 use crate::domain::publication::{Action, Input, Remote};
-use crate::domain::segment::Payload;
+use crate::domain::segment::Rendition;
 use crate::domain::uploads::{Start, StartInit};
 use crate::engine::spool::note::Note;
 use crate::engine::spool::root::discard;
@@ -75,8 +78,11 @@ pub(super) struct Calls {
     pub(super) target_duration_s: u64,
     pub(super) attempt_time: Duration,
     pub(super) note: Note,
+    pub(super) renditions: Rendition,
     /// Where stored segments are shown, if pictures are made of them.
     pub(super) desk: Option<Desk>,
+    /// The same, if there is a multivariant playlist.
+    pub(super) board: Option<Board>,
 }
 
 impl Calls {
@@ -93,8 +99,12 @@ impl Calls {
                 outcome(Operation::PutSegment, input, answer.err())
             }
             Action::PutInit(StartInit { ticket, key, header }) => {
-                let put = self.store.put(&key, header.bytes().clone(), ObjectClass::Fmp4);
-                let answer = self.within(put).await;
+                let store = &self.store;
+                let put = |(key, number)| {
+                    let bytes = header.rendition(number).bytes().clone();
+                    async move { store.put(&key, bytes, ObjectClass::Fmp4).await }
+                };
+                let answer = self.within(all(key.renditions().zip(1..).map(put))).await;
                 let failed = |error: &StoreError| Input::StoreFailed(ticket, failure(error));
                 let input = answer.as_ref().err().map_or(Input::Stored(ticket), failed);
                 outcome(Operation::PutInit, input, answer.err())
@@ -111,6 +121,7 @@ impl Calls {
                 outcome(Operation::PutPlaylist, input, answer.err())
             }
             Action::Delete(keys) => {
+                let keys: Vec<_> = keys.iter().flat_map(ObjectKey::renditions).collect();
                 let answer = self.within(self.store.delete(&keys)).await;
                 let failed = |error: &StoreError| Input::DeleteFailed(failure(error));
                 let input = answer.as_ref().err().map_or(Input::Deleted, failed);
@@ -120,8 +131,8 @@ impl Calls {
                 Ok(keys) => outcome(Operation::List, Input::Listed(keys), None),
                 Err(error) => outcome(Operation::List, Input::ListFailed(failure(&error)), Some(error)),
             },
-            Action::Discard(Payload::File { path, .. }) => {
-                off_thread(Operation::Discard, move || discard(&path)).await
+            Action::Discard(payload) => {
+                off_thread(Operation::Discard, move || payload.paths().for_each(|path| discard(&path))).await
             }
             // What it says was said in `start_tasks`, in order.
             Action::Remember(_) => off_thread(Operation::Remember, move || self.note.write()).await,
@@ -139,29 +150,38 @@ impl Calls {
 
     /// How long it may take is the machine's to say.
     async fn put_segment(&self, start: Start, dropped: CancellationToken) -> Result<(), StoreError> {
-        let (Start { key, payload: Payload::File { path, .. }, header, .. }, begun) = (start, clock::now());
-        let unreadable = |error: std::io::Error| {
-            let reason = format!("the spooled segment can't be read: {error}");
-            match error.kind() {
-                ErrorKind::NotFound => StoreError::Rejected { reason },
-                // No descriptor, no memory: that passes.
-                _ => StoreError::Unavailable { reason },
-            }
-        };
-        let put = async {
-            let mut body = tokio::fs::read(&path).await.map_err(unreadable)?;
-            header.iter().for_each(|header| header.retime(&mut body));
-            let class = if header.is_some() { ObjectClass::Fmp4 } else { ObjectClass::Segment };
-            let body = Bytes::from(body);
-            self.store.put(&key, body.clone(), class).await?;
-            if let Some((desk, place)) = self.desk.as_ref().zip(self.layout.place_of(&key)) {
-                desk.show(place, header.as_ref().map_or(&[], |header| header.bytes()), &body);
-            }
-            Ok(())
-        };
+        let begun = clock::now();
+        let put = |(number, path)| self.put_one(&start, number, path);
+        let put = try_join_all((1..).zip(start.payload.paths()).map(put));
         match dropped.run_until_cancelled(put).await {
-            Some(answer) => answer,
-            None => Err(late(clock::now().saturating_duration_since(begun))),
+            Some(stored) => self.show(&start, &stored?),
+            None => return Err(late(clock::now().saturating_duration_since(begun))),
+        }
+        Ok(())
+    }
+
+    /// One rendition's object; returns what was stored.
+    async fn put_one(&self, start: &Start, number: Rendition, path: PathBuf) -> Result<Bytes, StoreError> {
+        let mut body = tokio::fs::read(&path).await.map_err(unreadable)?;
+        let header = start.header.as_ref().map(|header| header.rendition(number));
+        header.inspect(|header| header.retime(&mut body));
+        let class = if header.is_some() { ObjectClass::Fmp4 } else { ObjectClass::Segment };
+        let body = Bytes::from(body);
+        self.store.put(&start.key.rendition(number), body.clone(), class).await?;
+        Ok(body)
+    }
+
+    /// Once for each segment: what is tried again was not stored whole.
+    fn show(&self, start: &Start, stored: &[Bytes]) {
+        let Some(place) = self.layout.place_of(&start.key) else { return };
+        for (number, body) in (1..).zip(stored) {
+            let init = start.header.as_ref().map_or(&[][..], |header| header.rendition(number).bytes());
+            if let Some(desk) = self.desk.as_ref().filter(|_| number == 1) {
+                desk.show(place, init, body);
+            }
+            if let Some(board) = &self.board {
+                board.show(place.0, number, init, body, start.duration);
+            }
         }
     }
 
@@ -173,9 +193,19 @@ impl Calls {
         self.within(self.store.put(&self.layout.sheet(), sheet, ObjectClass::Sheet)).await
     }
 
+    /// The first rendition's comes first: what is read back at the next start is behind none of the others.
     async fn put_playlist(&self, playlist: &MediaPlaylist) -> Result<(), StoreError> {
-        let body = Bytes::from(render(playlist));
-        self.within(self.store.put(&self.layout.playlist(), body, ObjectClass::Playlist)).await
+        let put = |number| {
+            let (key, body) = (self.layout.playlist_of(number), render(&playlist.rendition(number)));
+            async move { self.store.put(&key, body.into(), ObjectClass::Playlist).await }
+        };
+        self.within(put(1)).await?;
+        self.within(all((2..=self.renditions).map(put))).await
+    }
+
+    pub(super) async fn put_multivariant(&self, playlist: Bytes) -> Result<(), StoreError> {
+        let key = self.layout.multivariant();
+        self.within(self.store.put(&key, playlist, ObjectClass::Playlist)).await
     }
 
     async fn read_remote(&self) -> Outcome {
@@ -206,6 +236,22 @@ impl Calls {
     fn first_msn(&self) -> Msn {
         let since = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Msn(since.as_secs() / self.target_duration_s.max(1))
+    }
+}
+
+/// All at once; the first failure ends the others.
+async fn all(
+    calls: impl Iterator<Item = impl Future<Output = Result<(), StoreError>>>,
+) -> Result<(), StoreError> {
+    try_join_all(calls).await.map(|_| ())
+}
+
+fn unreadable(error: std::io::Error) -> StoreError {
+    let reason = format!("the spooled segment can't be read: {error}");
+    match error.kind() {
+        ErrorKind::NotFound => StoreError::Rejected { reason },
+        // No descriptor, no memory: that passes.
+        _ => StoreError::Unavailable { reason },
     }
 }
 

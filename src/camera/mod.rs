@@ -6,6 +6,7 @@
 
 mod calls;
 mod looks;
+mod poster;
 pub mod publisher;
 mod rivalry;
 pub mod sheet;
@@ -15,4 +16,5 @@ pub mod supervisor;
 #[cfg(test)]
 mod tests;
 pub mod trouble;
+pub mod variants;
 mod voice;

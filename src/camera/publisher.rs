@@ -14,6 +14,7 @@ use super::rivalry::Rivalry;
 use super::snapshots::Desk;
 use super::status::StatusSender;
 use super::trouble::Trouble;
+use super::variants::Board;
 use crate::clock;
 use crate::domain::publication::{Action, Input, Plan, Progress, Publication};
 use crate::domain::uplink::Shortage;
@@ -53,7 +54,9 @@ impl Publisher {
             target_duration_s: plan.target_duration_s,
             attempt_time: plan.uploads.attempt,
             note,
+            renditions: plan.form.renditions,
             desk: None,
+            board: None,
         };
         Self {
             publication: Publication::new(plan, seed),
@@ -75,13 +78,24 @@ impl Publisher {
         self.calls.desk = Some(desk);
     }
 
+    /// And there.
+    pub(super) fn posts(&mut self, board: Board) {
+        self.calls.board = Some(board);
+    }
+
     /// To the same place, with the same limits.
     pub(super) fn calls(&self) -> Calls {
         self.calls.clone()
     }
 
-    /// Publishes what comes until the channel closes and all is stored and listed, or `abort` fires.
-    pub async fn publish(mut self, mut inbox: mpsc::Receiver<Input>, abort: CancellationToken) {
+    /// Publishes what comes until the channel closes and all is stored and listed, or `abort` fires. If `over` fired
+    /// before the channel closed, the stream ends for its viewers, and nothing of it is left.
+    pub async fn publish(
+        mut self,
+        mut inbox: mpsc::Receiver<Input>,
+        over: CancellationToken,
+        abort: CancellationToken,
+    ) {
         let mut open = true;
         loop {
             self.start_tasks();
@@ -99,7 +113,12 @@ impl Publisher {
                 },
                 news = inbox.recv(), if open => match news {
                     Some(news) => self.publication.handle(clock::now(), news),
-                    None => open = false,
+                    None => {
+                        open = false;
+                        if over.is_cancelled() {
+                            self.publication.handle(clock::now(), Input::End);
+                        }
+                    }
                 },
                 () = renewed(&mut self.renewals) => {
                     self.publication.handle(clock::now(), Input::StoreRenewed);

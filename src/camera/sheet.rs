@@ -1,23 +1,15 @@
 //! `status.json`, what players should know of a stream before they play it: written when the agent publishes it, and
 //! when it says something else. Not in time with the stream: each write costs money, and the playlist tells of that.
 
-use std::convert::Infallible;
-use std::time::Duration;
-
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::calls::{Calls, failure};
-use super::publisher::{Publisher, renewed};
-use super::status::{CameraStatus, StatusSender};
-use super::trouble::Trouble;
-use crate::clock;
+use super::calls::Calls;
+use super::poster::Bill;
 use crate::config::model::Settings;
 use crate::domain::choice::Choice;
-use crate::domain::dice::Dice;
 use crate::domain::ids::CameraId;
-use crate::domain::pauses::Pauses;
 use crate::domain::profile::{Playing, Profile};
 use crate::store::StoreError;
 
@@ -92,113 +84,31 @@ pub struct Posting {
     pub name: watch::Receiver<String>,
 }
 
-/// Keeps the sheet in the store for as long as it is polled.
-pub(super) fn keep_posted(
-    posting: Option<Posting>,
-    publisher: &Publisher,
-    status: &StatusSender,
-    seed: u64,
-) -> impl Future<Output = Infallible> + Send + use<> {
-    let poster = posting.map(|posting| {
-        let calls = publisher.calls();
-        let renewals = calls.store.renewals();
-        let status = status.subscribe();
-        let pauses = Pauses::new(Dice::new(seed));
-        Poster { posting, calls, renewals, status, pauses, trouble: Trouble::default() }
-    });
-    async move {
-        match poster {
-            Some(poster) => poster.work().await,
-            None => std::future::pending().await,
-        }
+impl Bill for Posting {
+    const NAME: &'static str = "status.json";
+    const WITHOUT: &'static str = "players use their defaults";
+    const MEND: &'static str = "let the storage take application/json";
+
+    fn text(&mut self) -> Option<Bytes> {
+        Some(self.sheet.render(&self.name.borrow_and_update()))
     }
-}
 
-struct Poster {
-    posting: Posting,
-    calls: Calls,
-    renewals: Option<watch::Receiver<u64>>,
-    status: watch::Receiver<CameraStatus>,
-    pauses: Pauses,
-    trouble: Trouble,
-}
-
-impl Poster {
-    async fn work(mut self) -> Infallible {
-        loop {
-            let since = clock::now();
-            until(&mut self.status, |status| {
-                !status.progress.standing_back && status.playlist_stored.is_some_and(|at| at >= since)
-            })
-            .await;
-            self.post().await;
-            // Another agent that publishes the camera meanwhile writes its own.
-            tokio::select! {
-                () = until(&mut self.status, |status| status.progress.standing_back) => {}
-                () = changed(&mut self.posting.name) => {}
-            }
+    async fn changed(&mut self) {
+        if self.name.changed().await.is_err() {
+            // Nobody writes it any more: the camera is about to end.
+            std::future::pending().await
         }
     }
 
-    /// Until the store has it, or it is not this agent's to write any more.
-    async fn post(&mut self) {
-        loop {
-            let body = self.posting.sheet.render(&self.posting.name.borrow_and_update());
-            let answer = self.calls.put_sheet(body).await;
-            let Some(pause) = self.done(answer) else { return };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = until(&mut self.status, |status| status.progress.standing_back) => return,
-                () = mended(&mut self.renewals, &mut self.pauses) => {}
-            }
-        }
-    }
-
-    /// How long to wait before the next try, if it needs one.
-    fn done(&mut self, answer: Result<(), StoreError>) -> Option<Duration> {
-        let now = clock::now();
-        let Err(error) = answer else {
-            self.pauses.succeeded();
-            if let Some(report) = self.trouble.succeeded(now) {
-                tracing::info!(failures = report.failures, "status.json is stored again");
-            }
-            return None;
-        };
-        if let Some(report) = self.trouble.failed(now) {
-            let is_lasting = matches!(error, StoreError::Denied { .. } | StoreError::Rejected { .. });
-            let mend = is_lasting.then_some("let the storage take application/json");
-            let failures = report.failures;
-            tracing::warn!(%error, failures, mend, "status.json is not stored: players use their defaults");
-        }
-        Some(self.pauses.failed(failure(&error)))
-    }
-}
-
-/// New credentials may mend what failed.
-async fn mended(renewals: &mut Option<watch::Receiver<u64>>, pauses: &mut Pauses) {
-    loop {
-        renewed(renewals).await;
-        if pauses.renewed() {
-            return;
-        }
-    }
-}
-
-async fn until(status: &mut watch::Receiver<CameraStatus>, is: impl FnMut(&CameraStatus) -> bool) {
-    if status.wait_for(is).await.is_err() {
-        // Nobody writes it any more: the camera is about to end.
-        std::future::pending().await
-    }
-}
-
-async fn changed(name: &mut watch::Receiver<String>) {
-    if name.changed().await.is_err() {
-        std::future::pending().await
+    async fn put(calls: &Calls, text: Bytes) -> Result<(), StoreError> {
+        calls.put_sheet(text).await
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::domain::choice::decide;
 

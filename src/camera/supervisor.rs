@@ -9,10 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::looks::Looks;
+use super::poster::keep_posted;
 use super::publisher::Publisher;
-use super::sheet::{Posting, keep_posted};
+use super::sheet::Posting;
 use super::snapshots::{Studio, take_snapshots};
 use super::status::{LastExit, StatusSender};
+use super::variants::Board;
 use super::voice::Voice;
 use crate::clock;
 use crate::config::model::Settings;
@@ -24,7 +26,7 @@ use crate::domain::lifecycle::{Action, Cause, Input, Lifecycle, Patience, Phase}
 use crate::domain::pace::Pace;
 use crate::domain::publication::{self, Plan};
 use crate::domain::quota;
-use crate::domain::segment::{Payload, Segment};
+use crate::domain::segment::{Form, Segment};
 use crate::domain::uploads::UploadLimits;
 use crate::engine::spool::root::{SpoolError, discard};
 use crate::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run};
@@ -54,7 +56,8 @@ pub fn plan(
         layout: Layout::new(location, camera),
         depth: settings.segments_to_keep,
         target_duration_s: choice.target_duration_s,
-        segment_type: settings.segment_type,
+        form: Form { kind: settings.segment_type, renditions: choice.renditions() },
+        multivariant: settings.is_multivariant(),
         uploads: UploadLimits {
             // One less than may wait: with all under way, a newer one could only push out one that is nearly there.
             in_flight: UPLOADS_AT_ONCE.min(settings.segments_to_keep - 1),
@@ -93,6 +96,9 @@ pub struct Supervisor {
     restarts_before: u64,
     studio: Option<Studio>,
     posting: Option<Posting>,
+    board: Option<Board>,
+    /// Cancelled before a stop: nobody wants the stream any more.
+    over: CancellationToken,
     /// The publisher knows which runs were this machine's.
     told_runs: bool,
 }
@@ -118,6 +124,8 @@ impl Supervisor {
             restarts_before,
             studio: None,
             posting: None,
+            board: None,
+            over: CancellationToken::new(),
             told_runs: false,
         }
     }
@@ -134,6 +142,18 @@ impl Supervisor {
         Self { posting, ..self }
     }
 
+    /// Also keeps a multivariant playlist.
+    #[must_use]
+    pub fn with_variants(self, board: Option<Board>) -> Self {
+        Self { board, ..self }
+    }
+
+    /// A stop behind `over` ends the stream for its viewers, and removes what it left in the store.
+    #[must_use]
+    pub fn over_with(self, over: CancellationToken) -> Self {
+        Self { over, ..self }
+    }
+
     /// Runs the camera until `stop`, then finishes its last segment and publishes it; `abort` ends it at once.
     pub async fn run(
         mut self,
@@ -147,10 +167,13 @@ impl Supervisor {
         let studio = self.studio.take();
         let snapshots = take_snapshots(studio, &mut publisher, self.status.clone(), self.dice.roll());
         let sheet = keep_posted(self.posting.take(), &publisher, &self.status, self.dice.roll());
+        self.board.iter().for_each(|board| publisher.posts(board.clone()));
+        let variants = keep_posted(self.board.take(), &publisher, &self.status, self.dice.roll());
         // The publisher never waits for the store before it takes the next segment: this does not fill up.
         let (segments, inbox) = mpsc::channel(16);
         let mut publishing = JoinSet::new();
-        publishing.spawn(publisher.publish(inbox, abort.clone()).in_current_span());
+        let over = self.over.clone();
+        publishing.spawn(publisher.publish(inbox, over, abort.clone()).in_current_span());
         self.lifecycle.handle(clock::now(), Input::Start);
         let end = tokio::select! {
             biased;
@@ -161,6 +184,7 @@ impl Supervisor {
             }
             never = snapshots => match never {},
             never = sheet => match never {},
+            never = variants => match never {},
             end = self.supervise(segments, &stop) => end,
         };
         tokio::select! {
@@ -200,6 +224,7 @@ impl Supervisor {
                 event = next(&mut current) => match event {
                     EngineEvent::Segment(segment) => self.segment(segment, &segments).await,
                     EngineEvent::Lost { segments } => self.lost(segments),
+                    EngineEvent::Withheld { segments } => self.missed(segments),
                     EngineEvent::Unfit(cause) => self.lifecycle.handle(clock::now(), Input::Unfit(cause)),
                     EngineEvent::Exited(exit) => {
                         current = None;
@@ -283,14 +308,18 @@ impl Supervisor {
     async fn unreal(&mut self, segment: Segment) {
         self.runaway = true;
         self.lifecycle.handle(clock::now(), Input::Runaway);
-        self.status.send_modify(|status| status.segments_missed += 1);
-        let Payload::File { path, .. } = segment.payload;
-        let _ = tokio::task::spawn_blocking(move || discard(&path)).await;
+        self.missed(1);
+        let remove = move || segment.payload.paths().for_each(|path| discard(&path));
+        let _ = tokio::task::spawn_blocking(remove).await;
     }
 
     fn lost(&mut self, segments: u64) {
-        self.status.send_modify(|status| status.segments_missed += segments);
+        self.missed(segments);
         self.voice.lost(clock::now(), segments);
+    }
+
+    fn missed(&self, segments: u64) {
+        self.status.send_modify(|status| status.segments_missed += segments);
     }
 
     fn exited(&mut self, exit: Exit) {

@@ -23,6 +23,7 @@ mod load;
 pub mod model;
 mod node;
 mod read;
+mod renditions;
 mod secret;
 mod select;
 mod settings;

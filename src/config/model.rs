@@ -7,10 +7,11 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::domain::choice::{Quality, Wish};
+use crate::domain::choice::{Quality, Rendition, Wish};
 use crate::domain::encoder;
 use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
+use crate::domain::quota;
 use crate::domain::segment::SegmentType;
 use crate::domain::source::Source;
 
@@ -84,6 +85,14 @@ impl Camera {
     }
 }
 
+/// When a camera runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    Always,
+    /// While somebody wants it: see `domain::demand`.
+    OnDemand,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// `None`: always re-encode, at whatever bitrate the picture needs.
@@ -97,6 +106,9 @@ pub struct Settings {
     pub segment_duration: Duration,
     /// The rolling window: how many segments the playlist names.
     pub segments_to_keep: usize,
+    /// Encodings of the same picture beside each other, the first one's sizes before [`Self::target_width`]; empty: just
+    /// one.
+    pub renditions: Vec<Rendition>,
     pub audio: bool,
     pub segment_type: SegmentType,
     /// The camera's own video where it can be copied, also H.265: then segments are fMP4.
@@ -109,6 +121,9 @@ pub struct Settings {
     pub nice: u32,
     /// Between two looks of the health monitor.
     pub health_check_interval: Duration,
+    pub start: Start,
+    /// Of a stream that runs on demand: after so long without anybody who wants it, it ends.
+    pub idle_timeout: Duration,
     /// Between two still pictures; `None`: none are made.
     pub snapshot_interval: Option<Duration>,
 }
@@ -122,6 +137,7 @@ impl Default for Settings {
             target_fps: 15,
             segment_duration: Duration::from_secs(2),
             segments_to_keep: 5,
+            renditions: Vec::new(),
             audio: true,
             segment_type: SegmentType::MpegTs,
             passthrough: false,
@@ -129,6 +145,8 @@ impl Default for Settings {
             threads: 2,
             nice: 0,
             health_check_interval: DEFAULT_INTERVAL,
+            start: Start::Always,
+            idle_timeout: Duration::from_secs(30),
             snapshot_interval: None,
         }
     }
@@ -144,8 +162,32 @@ impl Settings {
             fps: self.target_fps,
             segment_duration: self.segment_duration,
             max_kbps: self.max_bitrate,
+            renditions: self.renditions.clone(),
             audio: self.audio,
         }
+    }
+
+    /// Of re-encoded pictures.
+    pub fn widths(&self) -> impl Iterator<Item = u32> {
+        let only = self.renditions.is_empty().then_some(self.target_width);
+        only.into_iter().chain(self.renditions.iter().map(|rendition| rendition.width))
+    }
+
+    /// Of the largest re-encoded picture.
+    pub fn widest(&self) -> u32 {
+        self.widths().max().unwrap_or(self.target_width)
+    }
+
+    /// What the camera's part of the spool has to hold: see [`quota::least_share`]. The largest rendition's files have no
+    /// more room than the others' (see [`quota::largest_file`]).
+    pub fn least_share(&self) -> u64 {
+        let of_widest = quota::least_share(self.widest(), self.target_fps, self.segment_duration);
+        of_widest * self.widths().count() as u64
+    }
+
+    /// A playlist tells players of the renditions, or of codecs that they may not know.
+    pub fn is_multivariant(&self) -> bool {
+        !self.renditions.is_empty() || self.passthrough
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::model::Settings;
+use super::model::{Settings, Start};
 use super::read::{Field, Given, Reader, Section, Spot};
-use crate::domain::choice::Quality;
+use super::renditions;
+use crate::domain::choice::{Quality, Rendition};
 use crate::domain::encoder::Wish;
 use crate::domain::profile::Profile;
 use crate::domain::segment::SegmentType;
@@ -14,6 +15,7 @@ pub(super) const KEYS: &[&str] = &[
     "target_width",
     "target_fps",
     "max_bitrate",
+    "renditions",
     "profile",
     "segment_duration",
     "segments_to_keep",
@@ -25,6 +27,8 @@ pub(super) const KEYS: &[&str] = &[
     "nice",
     "health_check_interval",
     "snapshot_interval",
+    "start",
+    "idle_timeout",
 ];
 
 const WIDTH_MIN: u32 = 16;
@@ -45,6 +49,10 @@ const LOOK_MAX: Duration = Duration::from_secs(300);
 const SNAPSHOT_MIN: Duration = Duration::from_secs(1);
 const SNAPSHOT_MAX: Duration = Duration::from_secs(24 * 3600);
 
+const IDLE_MIN: Duration = Duration::from_secs(5);
+const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+const STARTS: [(&str, Start); 2] = [("always", Start::Always), ("on_demand", Start::OnDemand)];
 /// Whether the video is passed through.
 const VIDEOS: [(&str, bool); 2] = [("h264", false), ("passthrough", true)];
 const SEGMENT_TYPES: [(&str, SegmentType); 2] =
@@ -60,6 +68,7 @@ pub(super) struct Said {
     width: Option<u32>,
     fps: Option<u32>,
     max_bitrate: Option<u32>,
+    renditions: Option<Vec<Rendition>>,
     profile: Option<Profile>,
     duration: Option<Duration>,
     keep: Option<usize>,
@@ -70,7 +79,10 @@ pub(super) struct Said {
     threads: Option<u32>,
     nice: Option<u32>,
     look: Option<Duration>,
-    snapshot: Option<Duration>,
+    start: Option<Start>,
+    idle: Option<Duration>,
+    /// `Some(None)`: none, whatever the defaults say.
+    snapshot: Option<Option<Duration>>,
 }
 
 impl Said {
@@ -88,6 +100,7 @@ impl Said {
         Settings {
             quality: self.quality,
             max_bitrate: self.max_bitrate,
+            renditions: self.renditions.clone().unwrap_or_default(),
             target_width: self.width.or(rung.map(|rung| rung.width)).unwrap_or(built_in.target_width),
             target_fps: self.fps.unwrap_or_else(|| self.fitting_fps(usual_fps, segment_duration)),
             segment_duration,
@@ -102,8 +115,14 @@ impl Said {
             threads: self.threads.unwrap_or(built_in.threads),
             nice: self.nice.unwrap_or(built_in.nice),
             health_check_interval: self.look.unwrap_or(built_in.health_check_interval),
-            snapshot_interval: self.snapshot,
+            start: self.start.unwrap_or(built_in.start),
+            idle_timeout: self.idle.unwrap_or(built_in.idle_timeout),
+            snapshot_interval: self.snapshot.unwrap_or(built_in.snapshot_interval),
         }
+    }
+
+    fn has_renditions(&self) -> bool {
+        self.renditions.as_ref().is_some_and(|renditions| !renditions.is_empty())
     }
 
     /// Where nobody said a frame rate nor a duration, the presets have to go together: 0.5 s need an even rate.
@@ -121,8 +140,10 @@ impl Said {
 pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Said) -> Said {
     let Some(section) = field.and_then(|field| reader.section(&field)) else { return base.clone() };
     reader.refuse_unknown(&section, KEYS, None);
-    let width = reader.integer(&section, "target_width", WIDTH_MIN..=WIDTH_MAX);
-    let max_bitrate = reader.integer(&section, "max_bitrate", BITRATE_MIN..=BITRATE_MAX);
+    let width = width(reader, &section, "target_width");
+    let max_bitrate = bitrate(reader, &section);
+    let renditions = section.get("renditions");
+    let given = renditions.as_ref().and_then(|field| renditions::read(reader, field));
     let keep = reader.integer(&section, "segments_to_keep", WINDOW_MIN..=WINDOW_MAX);
     let audio = reader.switch(&section, "audio");
     let segment_type = reader.word(&section, "segment_type", &SEGMENT_TYPES);
@@ -131,21 +152,20 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let threads = reader.integer(&section, "threads", 1..=THREADS_MAX);
     let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
-    let snapshot = reader.duration(&section, "snapshot_interval", SNAPSHOT_MIN..=SNAPSHOT_MAX);
+    let snapshot = reader.duration_or_off(&section, "snapshot_interval", SNAPSHOT_MIN..=SNAPSHOT_MAX);
+    let start = reader.word(&section, "start", &STARTS);
+    let idle = reader.duration(&section, "idle_timeout", IDLE_MIN..=IDLE_MAX);
     let faults_before = reader.faults.len();
     let frames = Frames::read(reader, &section);
     let frames_are_read = reader.faults.len() == faults_before;
-    if let Some(odd) = width.as_ref().filter(|width| width.value % 2 == 1) {
-        // yuv420p halves both sides.
-        let (below, above) = (odd.value - 1, odd.value + 1);
-        reader.fault(&odd.spot, format!("is {}, which is odd; use {below} or {above}", odd.value));
-    }
     let (quality, profile) = (value(&frames.quality), value(&frames.profile));
     let said = Said {
         quality: quality.or(base.quality),
         width: value(&width).or(base.width.filter(|_| quality.is_none())),
         fps: value(&frames.fps).or(base.fps.filter(|_| quality.is_none())),
-        max_bitrate: value(&max_bitrate).or(base.max_bitrate),
+        max_bitrate: max_bitrate.or(base.max_bitrate),
+        renditions: given
+            .or_else(|| base.renditions.clone().filter(|_| quality.is_none() && width.is_none())),
         profile: profile.or(base.profile),
         duration: value(&frames.duration).or(base.duration.filter(|_| profile.is_none())),
         keep: value(&keep).map(|keep| keep as usize).or(base.keep.filter(|_| profile.is_none())),
@@ -156,14 +176,37 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         threads: value(&threads).or(base.threads),
         nice: value(&nice).or(base.nice),
         look: value(&look).or(base.look),
-        snapshot: value(&snapshot).or(base.snapshot),
+        start: value(&start).or(base.start),
+        idle: value(&idle).or(base.idle),
+        snapshot: snapshot.or(base.snapshot),
     };
+    if let Some(spot) = renditions.map(|field| field.spot).filter(|_| said.has_renditions()) {
+        let passthrough = said.passthrough == Some(true);
+        renditions::refuse_clash(reader, &spot, width.as_ref().map(|given| &given.spot), passthrough);
+    } else if let Some(video) = video.as_ref().filter(|video| video.value && said.has_renditions()) {
+        reader.fault(&video.spot, "is passthrough, and renditions are encoded; leave one of them out");
+    }
     refuse_clash(reader, &said, segment_type.map(|given| given.spot), video.map(|given| given.spot));
     // With a value that is wrong by itself the others say nothing.
     if frames_are_read {
         frames.refuse_torn(reader, &said);
     }
     said
+}
+
+/// Pixels; yuv420p halves both sides.
+pub(super) fn width(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<Given<u32>> {
+    let width = reader.integer(section, key, WIDTH_MIN..=WIDTH_MAX)?;
+    if width.value % 2 == 1 {
+        let (below, above) = (width.value - 1, width.value + 1);
+        reader.fault(&width.spot, format!("is {}, which is odd; use {below} or {above}", width.value));
+    }
+    Some(width)
+}
+
+/// In kbps.
+pub(super) fn bitrate(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<u32> {
+    value(&reader.integer(section, "max_bitrate", BITRATE_MIN..=BITRATE_MAX))
 }
 
 /// What the base has alone was told there.

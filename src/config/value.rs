@@ -123,11 +123,7 @@ impl Reader<'_> {
     pub fn switch(&mut self, section: &Section<'_>, key: &str) -> Option<bool> {
         let field = section.get(key)?;
         let scalar = self.scalar(&field, "on or off")?;
-        let truth = match scalar.text.as_str() {
-            "on" | "On" | "ON" => Some(true),
-            "off" | "Off" | "OFF" => Some(false),
-            _ => Scalar { text: scalar.text.clone(), plain: true }.boolean(),
-        };
+        let truth = on_or_off(&scalar.text);
         if truth.is_none() {
             self.fault(&field.spot, format!("is {}; use on or off", scalar.shown()));
         }
@@ -184,20 +180,49 @@ impl Reader<'_> {
         key: &str,
         range: RangeInclusive<Duration>,
     ) -> Option<Given<Duration>> {
-        let wanted = format!("{} to {} seconds", range.start().as_secs_f64(), range.end().as_secs_f64());
         let field = section.get(key)?;
-        let scalar = self.scalar(&field, &wanted)?;
-        let value = seconds(&scalar).or_else(|| humantime::parse_duration(&scalar.text).ok());
+        let scalar = self.scalar(&field, &in_seconds(&range))?;
+        let value = self.duration_of(&field, &scalar, range, "")?;
+        Some(Given { value, spot: field.spot })
+    }
+
+    /// The same, or `off` where `defaults` have one; `Some(None)`: it is off.
+    pub fn duration_or_off(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Option<Duration>> {
+        const OR_OFF: &str = ", or off";
+        let field = section.get(key)?;
+        let scalar = self.scalar(&field, &(in_seconds(&range) + OR_OFF))?;
+        match on_or_off(&scalar.text) {
+            Some(false) => Some(None),
+            _ => self.duration_of(&field, &scalar, range, OR_OFF).map(Some),
+        }
+    }
+
+    /// `or`: what else would be good.
+    fn duration_of(
+        &mut self,
+        field: &Field<'_>,
+        scalar: &Expanded<'_>,
+        range: RangeInclusive<Duration>,
+        or: &str,
+    ) -> Option<Duration> {
+        let wanted = in_seconds(&range);
+        let value = seconds(scalar).or_else(|| humantime::parse_duration(&scalar.text).ok());
         let Some(value) = value else {
-            let mend = format!("use {wanted}, as a number{} or with a unit (2s, 500ms)", scalar.unquoted());
+            let mend =
+                format!("use {wanted}, as a number{} or with a unit (2s, 500ms){or}", scalar.unquoted());
             self.fault(&field.spot, format!("is {}; {mend}", scalar.shown()));
             return None;
         };
         if !range.contains(&value) {
-            self.fault(&field.spot, format!("is {}; use {wanted}", scalar.shown()));
+            self.fault(&field.spot, format!("is {}; use {wanted}{or}", scalar.shown()));
             return None;
         }
-        Some(Given { value, spot: field.spot })
+        Some(value)
     }
 }
 
@@ -235,6 +260,19 @@ fn size(text: &str) -> Option<u64> {
     // More than any disk: an f64 holds it exactly enough.
     let bytes = number * *factor as f64;
     (bytes < u64::MAX as f64).then_some(bytes as u64)
+}
+
+/// Quoted or not: no other text would be good there.
+fn on_or_off(text: &str) -> Option<bool> {
+    match text {
+        "on" | "On" | "ON" => Some(true),
+        "off" | "Off" | "OFF" => Some(false),
+        _ => Scalar { text: text.to_owned(), plain: true }.boolean(),
+    }
+}
+
+fn in_seconds(range: &RangeInclusive<Duration>) -> String {
+    format!("{} to {} seconds", range.start().as_secs_f64(), range.end().as_secs_f64())
 }
 
 fn is_integer(text: &str) -> bool {

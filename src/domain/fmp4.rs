@@ -8,11 +8,15 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::segment::Rendition;
+
 /// The init object of a run: what a player needs before any of its segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     bytes: Bytes,
     tracks: Vec<Track>,
+    /// Of the run's further renditions.
+    others: Vec<Self>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +29,10 @@ struct Track {
 
 /// A box: the whole of it, and what is in it.
 #[derive(Debug, Clone)]
-struct Part {
-    kind: [u8; 4],
+pub(super) struct Part {
+    pub(super) kind: [u8; 4],
     whole: Range<usize>,
-    body: Range<usize>,
+    pub(super) body: Range<usize>,
 }
 
 impl Header {
@@ -49,7 +53,18 @@ impl Header {
         // What they told is in the fragments now.
         edits.into_iter().for_each(|at| rename(&mut bytes, at, b"free"));
         make_positive(&mut tracks);
-        (!tracks.is_empty()).then(|| Self { bytes: bytes.into(), tracks })
+        (!tracks.is_empty()).then(|| Self { bytes: bytes.into(), tracks, others: Vec::new() })
+    }
+
+    /// With those of further renditions, in order.
+    #[must_use]
+    pub fn with(self, others: Vec<Self>) -> Self {
+        Self { others, ..self }
+    }
+
+    /// The one of a rendition; this one is the first's.
+    pub fn rendition(&self, number: Rendition) -> &Self {
+        usize::from(number).checked_sub(2).and_then(|other| self.others.get(other)).unwrap_or(self)
     }
 
     /// Without edit lists.
@@ -140,7 +155,7 @@ fn make_positive(tracks: &mut [Track]) {
 }
 
 /// The boxes that fill `within`, or `None` if they do not.
-fn parts(bytes: &[u8], within: Range<usize>) -> Option<Vec<Part>> {
+pub(super) fn parts(bytes: &[u8], within: Range<usize>) -> Option<Vec<Part>> {
     let mut found = Vec::new();
     let mut at = within.start;
     while at < within.end {
@@ -157,7 +172,7 @@ fn parts(bytes: &[u8], within: Range<usize>) -> Option<Vec<Part>> {
     Some(found)
 }
 
-fn find<'a>(parts: &'a [Part], kind: &[u8; 4]) -> Option<&'a Part> {
+pub(super) fn find<'a>(parts: &'a [Part], kind: &[u8; 4]) -> Option<&'a Part> {
     parts.iter().find(|part| part.kind == *kind)
 }
 
@@ -173,7 +188,7 @@ fn rename(bytes: &mut [u8], at: usize, kind: &[u8; 4]) {
     }
 }
 
-fn number(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
@@ -185,7 +200,7 @@ fn long_number(bytes: &[u8], at: usize) -> Option<u64> {
 impl Header {
     /// No player would take it.
     pub(crate) fn of_tests(text: &str) -> Self {
-        Self { bytes: text.to_owned().into(), tracks: Vec::new() }
+        Self { bytes: text.to_owned().into(), tracks: Vec::new(), others: Vec::new() }
     }
 }
 

@@ -8,15 +8,29 @@
 //! {location}/{camera}/snapshot.jpg
 //! {location}/{camera}/status.json
 //! ```
+//!
+//! Of a camera with several renditions each one has a playlist and its own object of each segment. A name tells how many
+//! there are, so the other names follow from the first one's:
+//!
+//! ```text
+//! {location}/{camera}/multivariant.m3u8              names the playlists
+//! {location}/{camera}/stream.m3u8                    of the first rendition
+//! {location}/{camera}/stream_2.m3u8
+//! {location}/{camera}/segment_{run}_{index}_1of2.ts
+//! {location}/{camera}/segment_{run}_{index}_2of2.ts
+//! ```
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::ids::{CameraId, Location, RunId};
-use super::segment::SegmentType;
+use super::segment::{Form, MOST_RENDITIONS, Rendition, SegmentType, sibling_name};
 
 /// The media playlist's name in a camera's folder.
 pub const PLAYLIST_NAME: &str = "stream.m3u8";
+
+/// The name there of the playlist that names the renditions' playlists.
+pub const MULTIVARIANT_NAME: &str = "multivariant.m3u8";
 
 /// The last still picture's name there.
 pub const SNAPSHOT_NAME: &str = "snapshot.jpg";
@@ -47,16 +61,45 @@ impl ObjectKey {
     }
 
     /// What kind of segment it is, by its name.
-    pub fn segment_type(&self) -> SegmentType {
-        if self.0.ends_with(FMP4_SUFFIX) { SegmentType::Fmp4 } else { SegmentType::MpegTs }
+    pub fn form(&self) -> Form {
+        let kind = if self.0.ends_with(FMP4_SUFFIX) { SegmentType::Fmp4 } else { SegmentType::MpegTs };
+        Form { kind, renditions: self.place().of }
     }
 
     /// What a player needs before this segment: its run's init object, in the same folder. The name follows from the
     /// segment's, so no two runs ever share one.
     pub fn init(&self) -> Option<Self> {
+        let name = SegmentName::parse(self.file_name()).filter(|name| name.kind == SegmentType::Fmp4)?;
+        Some(self.beside(&init_name(name.run, name.place)))
+    }
+
+    /// The same segment or init object of another rendition; any other object has just one.
+    #[must_use]
+    pub fn rendition(&self, number: Rendition) -> Self {
+        let name = self.file_name();
+        if let Some(own) = SegmentName::parse(name) {
+            return self.beside(&SegmentName { place: own.place.at(number), ..own }.to_string());
+        }
+        match parse_init_name(name) {
+            Some((run, place)) => self.beside(&init_name(run, place.at(number))),
+            None => self.clone(),
+        }
+    }
+
+    /// The first rendition's and the others: all objects that are stored, named and deleted together.
+    pub fn renditions(&self) -> impl Iterator<Item = Self> {
+        (1..=self.place().of).map(|number| self.rendition(number))
+    }
+
+    fn place(&self) -> Of {
+        let name = self.file_name();
+        let of_segment = SegmentName::parse(name).map(|name| name.place);
+        of_segment.or_else(|| Some(parse_init_name(name)?.1)).unwrap_or(Of::ONE)
+    }
+
+    fn beside(&self, name: &str) -> Self {
         let folder = self.0.len() - self.file_name().len();
-        let (run, _) = parse_segment_name(self.file_name(), FMP4_SUFFIX)?;
-        Some(Self(format!("{}{}", &self.0[..folder], init_name(run)).into()))
+        Self(format!("{}{name}", &self.0[..folder]).into())
     }
 }
 
@@ -89,8 +132,23 @@ impl Layout {
         &self.folder
     }
 
+    /// The media playlist of the first rendition, or of the only one.
     pub fn playlist(&self) -> ObjectKey {
         self.named(PLAYLIST_NAME)
+    }
+
+    pub fn playlist_of(&self, number: Rendition) -> ObjectKey {
+        self.named(&sibling_name(PLAYLIST_NAME, number))
+    }
+
+    pub fn multivariant(&self) -> ObjectKey {
+        self.named(MULTIVARIANT_NAME)
+    }
+
+    /// A playlist that a stream of so many renditions does not have.
+    pub fn is_stray_playlist(&self, key: &ObjectKey, renditions: Rendition, is_multivariant: bool) -> bool {
+        (renditions + 1..=MOST_RENDITIONS).any(|number| *key == self.playlist_of(number))
+            || (!is_multivariant && *key == self.multivariant())
     }
 
     pub fn snapshot(&self) -> ObjectKey {
@@ -101,32 +159,32 @@ impl Layout {
         self.named(SHEET_NAME)
     }
 
-    pub fn segment(&self, run: RunId, index: u64, kind: SegmentType) -> ObjectKey {
-        self.named(&format!("segment_{run}_{index:06}{}", suffix(kind)))
+    /// Of the first rendition.
+    pub fn segment(&self, run: RunId, index: u64, form: impl Into<Form>) -> ObjectKey {
+        let Form { kind, renditions: of } = form.into();
+        self.named(&SegmentName { run, index, kind, place: Of { of, ..Of::ONE } }.to_string())
     }
 
-    /// Of an fMP4 run.
-    pub fn init(&self, run: RunId) -> ObjectKey {
-        self.named(&init_name(run))
+    /// Of an fMP4 run, and of its first rendition.
+    pub fn init(&self, run: RunId, renditions: Rendition) -> ObjectKey {
+        self.named(&init_name(run, Of { of: renditions, ..Of::ONE }))
     }
 
-    /// The key behind a name that one of our playlists has; `None` for names that this agent never gives.
+    /// The key behind a name that the first rendition's playlist has; `None` for names that this agent never gives there.
     pub fn segment_named(&self, name: &str) -> Option<ObjectKey> {
-        [MPEG_TS_SUFFIX, FMP4_SUFFIX].iter().find_map(|suffix| parse_segment_name(name, suffix))?;
-        Some(self.named(name))
+        SegmentName::parse(name).filter(|name| name.place.number == 1).map(|_| self.named(name))
     }
 
     /// The run that made this object; `None` unless it is a segment or an init object in this very folder.
     pub fn run_of(&self, key: &ObjectKey) -> Option<RunId> {
-        self.place_of(key)
-            .map(|(run, _)| run)
-            .or_else(|| parse_init_name(key.as_str().strip_prefix(&*self.folder)?))
+        let name = key.as_str().strip_prefix(&*self.folder)?;
+        SegmentName::parse(name).map(|name| name.run).or_else(|| Some(parse_init_name(name)?.0))
     }
 
     /// The same with the segment's number in that run; `None` for an init object.
     pub fn place_of(&self, key: &ObjectKey) -> Option<(RunId, u64)> {
-        let name = key.as_str().strip_prefix(&*self.folder)?;
-        [MPEG_TS_SUFFIX, FMP4_SUFFIX].iter().find_map(|suffix| parse_segment_name(name, suffix))
+        let name = SegmentName::parse(key.as_str().strip_prefix(&*self.folder)?)?;
+        Some((name.run, name.index))
     }
 
     fn named(&self, name: &str) -> ObjectKey {
@@ -137,28 +195,84 @@ impl Layout {
 const MPEG_TS_SUFFIX: &str = ".ts";
 const FMP4_SUFFIX: &str = ".m4s";
 
-fn suffix(kind: SegmentType) -> &'static str {
-    match kind {
-        SegmentType::MpegTs => MPEG_TS_SUFFIX,
-        SegmentType::Fmp4 => FMP4_SUFFIX,
+/// The place of a rendition among all of its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Of {
+    number: Rendition,
+    of: Rendition,
+}
+
+impl Of {
+    const ONE: Self = Self { number: 1, of: 1 };
+
+    fn at(self, number: Rendition) -> Self {
+        Self { number: number.clamp(1, self.of), ..self }
+    }
+
+    /// `1of3`, as this agent writes it.
+    fn parse(text: &str) -> Option<Self> {
+        let (number, of) = text.split_once("of")?;
+        let place = Self { number: number.parse().ok()?, of: of.parse().ok()? };
+        let is_one = (2..=MOST_RENDITIONS).contains(&place.of) && (1..=place.of).contains(&place.number);
+        (is_one && text == format!("{}of{}", place.number, place.of)).then_some(place)
     }
 }
 
-fn init_name(run: RunId) -> String {
-    format!("{INIT_PREFIX}{run}.mp4")
-}
-
-fn parse_init_name(name: &str) -> Option<RunId> {
-    name.strip_prefix(INIT_PREFIX)?.strip_suffix(".mp4")?.parse().ok()
-}
-
-fn parse_segment_name(name: &str, suffix: &str) -> Option<(RunId, u64)> {
-    let (run, index) = name.strip_prefix("segment_")?.strip_suffix(suffix)?.split_once('_')?;
-    let digits = index.len() >= 6 && index.bytes().all(|b| b.is_ascii_digit());
-    if !digits {
-        return None;
+/// What a name ends with: nothing for the only one.
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.of > 1 { write!(f, "_{}of{}", self.number, self.of) } else { Ok(()) }
     }
-    Some((run.parse().ok()?, index.parse().ok()?))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SegmentName {
+    run: RunId,
+    index: u64,
+    kind: SegmentType,
+    place: Of,
+}
+
+impl SegmentName {
+    fn parse(name: &str) -> Option<Self> {
+        let rest = name.strip_prefix("segment_")?;
+        let ts = rest.strip_suffix(MPEG_TS_SUFFIX).map(|rest| (rest, SegmentType::MpegTs));
+        let (rest, kind) = ts.or_else(|| Some((rest.strip_suffix(FMP4_SUFFIX)?, SegmentType::Fmp4)))?;
+        let (run, index) = rest.split_once('_')?;
+        let (index, place) = match index.split_once('_') {
+            Some((index, place)) => (index, Of::parse(place)?),
+            None => (index, Of::ONE),
+        };
+        let digits = index.len() >= 6 && index.bytes().all(|b| b.is_ascii_digit());
+        if !digits {
+            return None;
+        }
+        Some(Self { run: run.parse().ok()?, index: index.parse().ok()?, kind, place })
+    }
+}
+
+impl fmt::Display for SegmentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { run, index, kind, place } = self;
+        let suffix = match kind {
+            SegmentType::MpegTs => MPEG_TS_SUFFIX,
+            SegmentType::Fmp4 => FMP4_SUFFIX,
+        };
+        write!(f, "segment_{run}_{index:06}{place}{suffix}")
+    }
+}
+
+fn init_name(run: RunId, place: Of) -> String {
+    format!("{INIT_PREFIX}{run}{place}.mp4")
+}
+
+fn parse_init_name(name: &str) -> Option<(RunId, Of)> {
+    let rest = name.strip_prefix(INIT_PREFIX)?.strip_suffix(".mp4")?;
+    let (run, place) = match rest.split_once('_') {
+        Some((run, place)) => (run, Of::parse(place)?),
+        None => (rest, Of::ONE),
+    };
+    Some((run.parse().ok()?, place))
 }
 
 #[cfg(test)]
@@ -188,11 +302,46 @@ mod tests {
         assert_eq!(key.as_str(), "location_1/cam_floor/segment_00000000123000000ab_000007.m4s");
         let init = key.init().unwrap();
         assert_eq!(init.as_str(), "location_1/cam_floor/init_00000000123000000ab.mp4");
-        assert_eq!(init, layout().init(run));
+        assert_eq!(init, layout().init(run, 1));
         assert_eq!((layout().run_of(&key), layout().run_of(&init)), (Some(run), Some(run)));
-        assert_eq!((key.segment_type(), init.init()), (SegmentType::Fmp4, None));
+        assert_eq!((key.form(), init.init()), (SegmentType::Fmp4.into(), None));
         assert_eq!(layout().segment_named(key.file_name()), Some(key));
         assert_eq!(layout().segment_named(init.file_name()), None, "it is no segment");
+    }
+
+    #[test]
+    fn the_names_of_all_renditions_follow_from_the_first_ones() {
+        let run = RunId::new(0x123, 0xab);
+        let names = |key: &ObjectKey| -> Vec<String> {
+            key.renditions().map(|key| key.file_name().to_owned()).collect()
+        };
+        let key = layout().segment(run, 7, Form { kind: SegmentType::Fmp4, renditions: 2 });
+        let [first, second] = ["1of2", "2of2"].map(|n| format!("segment_00000000123000000ab_000007_{n}.m4s"));
+        assert_eq!(names(&key), [first.as_str(), second.as_str()]);
+        let init = key.init().unwrap();
+        assert_eq!((&init, init.renditions().count()), (&layout().init(run, 2), 2));
+        assert_eq!(key.rendition(2).init(), Some(init.rendition(2)));
+        assert_eq!(key.rendition(2).rendition(1), key);
+        assert_eq!(key.form(), Form { kind: SegmentType::Fmp4, renditions: 2 });
+        for key in key.renditions().chain(init.renditions()) {
+            assert_eq!(layout().run_of(&key), Some(run), "{key}");
+        }
+        assert_eq!(layout().segment_named(&first), Some(key));
+        assert_eq!(layout().segment_named(&second), None, "the first one's playlist does not name it");
+        let only = layout().segment(run, 7, SegmentType::MpegTs);
+        assert!(only.clone().renditions().eq([only]));
+    }
+
+    #[test]
+    fn playlists_that_a_stream_does_not_have_are_known() {
+        let is_stray = |name: &str, renditions, multivariant| {
+            layout().is_stray_playlist(&layout().named(name), renditions, multivariant)
+        };
+        assert!(is_stray("stream_2.m3u8", 1, false) && is_stray("multivariant.m3u8", 1, false));
+        assert!(!is_stray("stream_2.m3u8", 2, true) && !is_stray("multivariant.m3u8", 2, true));
+        assert!(is_stray("stream_4.m3u8", 2, true) && !is_stray("stream_5.m3u8", 2, true));
+        assert!(!is_stray("stream.m3u8", 1, false) && !is_stray("stream_1.m3u8", 1, false));
+        assert_eq!(layout().playlist_of(1), layout().playlist());
     }
 
     #[test]
@@ -206,6 +355,12 @@ mod tests {
             "init_.mp4",
             "init_00000000123000000ab.ts",
             "segment_00000000123000000ab_7.ts",
+            "segment_00000000123000000ab_000007_1of1.ts",
+            "segment_00000000123000000ab_000007_3of2.ts",
+            "segment_00000000123000000ab_000007_+1of2.ts",
+            "segment_00000000123000000ab_000007_1of9.ts",
+            "segment_00000000123000000ab_000007_.ts",
+            "init_00000000123000000ab_0of2.mp4",
             "../segment_00000000123000000ab_000007.ts",
         ] {
             assert_eq!(

@@ -40,6 +40,14 @@ pub struct Keyframes {
     pub vary: bool,
 }
 
+impl VideoIn {
+    /// By all that a camera's own description tells, too.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let of = |video: &Self| (video.width, video.height);
+        of(self) == of(other) && self.codec == other.codec && self.profile == other.profile
+    }
+}
+
 impl Keyframes {
     /// Segments of a copied stream are at least this long.
     pub fn interval(&self) -> Duration {

@@ -9,8 +9,11 @@
 
 pub mod access;
 pub mod backoff;
+pub mod bandwidth;
 pub mod choice;
 pub mod class;
+pub mod codecs;
+pub mod demand;
 pub mod dice;
 pub mod doubt;
 pub mod encoder;

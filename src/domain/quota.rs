@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::segment::Rendition;
+
 /// What can be configured at least: a camera or two at a usual bitrate.
 pub const LEAST: u64 = 8_000_000;
 /// Of the default.
@@ -33,7 +35,13 @@ pub fn largest_segment(share: u64) -> u64 {
     share / u64::from(SEGMENTS)
 }
 
+/// No file may be larger: a segment has one for each rendition.
+pub fn largest_file(share: u64, renditions: Rendition) -> u64 {
+    largest_segment(share) / u64::from(renditions.max(1))
+}
+
 /// A share must be at least this large, or segments are lost as soon as the storage pauses.
+/// Of one rendition: all of a camera's need their own.
 pub fn least_share(width: u32, fps: u32, segment: Duration) -> u64 {
     let pixels_per_s = f64::from(width) * f64::from(width) * 9.0 / 16.0 * f64::from(fps);
     let bytes_per_s = (pixels_per_s * BITS_PER_PIXEL + AUDIO_BITS_PER_S) / 8.0;
@@ -65,5 +73,6 @@ mod tests {
         assert!((500_000..LEAST).contains(&usual), "{usual}");
         assert!(least_share(3840, 30, Duration::from_secs(6)) > LEAST);
         assert_eq!((backlog(9_000), largest_segment(9_000)), (6_000, 3_000));
+        assert_eq!((largest_file(9_000, 1), largest_file(9_000, 3)), (3_000, 1_000));
     }
 }

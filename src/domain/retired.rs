@@ -10,7 +10,7 @@ use super::dice::Dice;
 use super::gate::{Failure, Gate};
 use super::key::ObjectKey;
 
-/// One deletion call takes no more keys than any store allows.
+/// One deletion call takes no more objects than any store allows, those of all renditions counted.
 const MOST_PER_CALL: usize = 1000;
 /// If a store refuses every deletion, this many keys are remembered; a sweep finds the others.
 const MOST_KEYS: usize = 10_000;
@@ -72,8 +72,13 @@ impl Retired {
         if !self.deleting.is_empty() || self.call_at().is_none_or(|at| now < at) {
             return None;
         }
-        let ripe = self.due.iter().filter(|(_, due)| **due <= now).map(|(key, _)| key.clone());
-        let mut keys: Vec<_> = ripe.take(MOST_PER_CALL).collect();
+        let ripe = self.due.iter().filter(|(_, due)| **due <= now).map(|(key, _)| key);
+        let mut objects = 0;
+        let fits = |key: &&ObjectKey| {
+            objects += key.renditions().count();
+            objects <= MOST_PER_CALL
+        };
+        let mut keys: Vec<_> = ripe.take_while(fits).cloned().collect();
         keys.sort();
         self.deleting.clone_from(&keys);
         Some(keys)
@@ -113,6 +118,10 @@ impl Retired {
         self.due.contains_key(key) || self.leaving.iter().any(|(_, leaving, _)| leaving == key)
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.leaving.is_empty() && self.due.is_empty()
+    }
+
     pub fn is_deleting(&self) -> bool {
         !self.deleting.is_empty()
     }
@@ -134,6 +143,9 @@ impl Retired {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::RunId;
+    use crate::domain::key::Layout;
+    use crate::domain::segment::{Form, SegmentType};
     use crate::domain::test_time::start;
 
     const S: Duration = Duration::from_secs(1);
@@ -180,5 +192,21 @@ mod tests {
         }
         assert_eq!((retired.due.len(), retired.forgotten()), (MOST_KEYS, 5));
         assert_eq!(retired.start(t0 + S).map(|keys| keys.len()), Some(MOST_PER_CALL));
+    }
+
+    #[test]
+    fn a_call_counts_the_objects_of_all_renditions() {
+        let (mut retired, t0) = (Retired::new(S, Dice::new(1)), start());
+        let layout = Layout::new(&"loc".parse().unwrap(), &"cam".parse().unwrap());
+        let form = Form { kind: SegmentType::MpegTs, renditions: 3 };
+        for index in 0..400 {
+            retired.condemn(layout.segment(RunId::new(1, 1), index, form), t0);
+        }
+        let mut calls = || {
+            let keys = retired.start(t0 + S)?;
+            retired.deleted();
+            Some(keys.len())
+        };
+        assert_eq!((calls(), calls(), calls()), (Some(333), Some(67), None));
     }
 }

@@ -1,6 +1,6 @@
 //! A finished segment on its way out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +15,34 @@ pub enum SegmentType {
     MpegTs,
     /// Fragmented MP4: needs its run's init object.
     Fmp4,
+}
+
+/// The number of a rendition, counted from 1; or how many there are.
+pub type Rendition = u8;
+
+/// Of one camera.
+pub const MOST_RENDITIONS: Rendition = 4;
+
+/// What a segment's objects are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    pub kind: SegmentType,
+    /// Encodings of the same picture, each with an object of its own.
+    pub renditions: Rendition,
+}
+
+impl From<SegmentType> for Form {
+    fn from(kind: SegmentType) -> Self {
+        Self { kind, renditions: 1 }
+    }
+}
+
+/// The name of another rendition's file: `index.m3u8`, `index_2.m3u8`.
+pub fn sibling_name(first: &str, number: Rendition) -> String {
+    match first.rsplit_once('.') {
+        Some((stem, suffix)) if number > 1 => format!("{stem}_{number}.{suffix}"),
+        _ => first.to_owned(),
+    }
 }
 
 /// One segment as the engine hands it over: complete, and never changed again.
@@ -36,8 +64,13 @@ pub struct Segment {
 /// Where a segment's bytes are.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Payload {
-    /// A file in the spool; whoever is done with it removes it.
-    File { path: PathBuf, bytes: u64 },
+    /// A file in the spool, and one beside it for each further rendition; whoever is done with them removes them.
+    File {
+        path: PathBuf,
+        /// Of all of them together.
+        bytes: u64,
+        renditions: Rendition,
+    },
 }
 
 impl Payload {
@@ -45,5 +78,24 @@ impl Payload {
         match self {
             Self::File { bytes, .. } => *bytes,
         }
+    }
+
+    pub fn renditions(&self) -> Rendition {
+        let Self::File { renditions, .. } = self;
+        *renditions
+    }
+
+    /// The first rendition's file, and the others'.
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        let Self::File { path, renditions, .. } = self;
+        (1..=*renditions).map(|number| sibling(path, number))
+    }
+}
+
+/// Another rendition's file, beside the first one's.
+pub fn sibling(first: &Path, number: Rendition) -> PathBuf {
+    match first.file_name().and_then(|name| name.to_str()) {
+        Some(name) if number > 1 => first.with_file_name(sibling_name(name, number)),
+        _ => first.to_owned(),
     }
 }

@@ -3,7 +3,12 @@
 //! ffmpeg's own stamps were up to 0.9 s early. A segment is seen when the keyframe after it arrives, so
 //! `seen - duration` is its start, but for delays. Within a run stamps follow the durations, and the anchor is
 //! moved only when several segments in a row say that the clock and the durations have come apart: one alone is late,
-//! or follows one that was. Where time would step back there is a break, as it must not within a continuity.
+//! or follows one that was.
+//!
+//! Forwards the stamps follow the anchor at once. Back they glide, each segment starting a little before the end of the
+//! one before it, never before its start: where a run's first segment was seen late (a busy machine), or the
+//! camera's clock is a little fast, a discontinuity would cost each viewer more than a second's error for a minute. Only
+//! a clock that was set is followed with a break, as time must not step back within a continuity.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,13 +16,35 @@ use std::time::{Duration, SystemTime};
 const TOLERANCE: Duration = Duration::from_secs(1);
 /// So many segments in a row that come too late, or too early, are no hold-up any more.
 const IN_A_ROW: u32 = 4;
+/// What a machine can be late; more is a clock that was set.
+const MOST_GLIDE: Duration = Duration::from_secs(10);
+/// So much of a segment may the next one overlap it.
+const GLIDE_SHARE: u32 = 20;
 
 #[derive(Debug, Default)]
 pub struct Timeline {
-    /// Where the next segment starts if time goes on evenly.
+    /// Where the next segment starts if time goes on evenly, by the anchor.
     next: Option<SystemTime>,
+    /// What was said of the last one.
+    told: Option<Told>,
     late: Row,
     early: Row,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    start: SystemTime,
+    duration: Duration,
+}
+
+impl Told {
+    /// The next segment's start, which is `wanted`; `None`: that is too far back.
+    fn glide_to(self, wanted: SystemTime) -> Option<SystemTime> {
+        let Some(end) = self.start.checked_add(self.duration) else { return Some(wanted) };
+        let Ok(back) = end.duration_since(wanted) else { return Some(wanted) };
+        let step = back.min(self.duration / GLIDE_SHARE);
+        end.checked_sub(step).filter(|_| back <= MOST_GLIDE)
+    }
 }
 
 /// Segments in a row that came apart from the anchor in the same direction.
@@ -66,9 +93,12 @@ impl Timeline {
             (_, Some(by)) => next.checked_sub(by),
             _ => Some(next),
         };
-        let start = start.unwrap_or(measured);
-        self.next = start.checked_add(duration);
-        Stamp { start, is_break: start < next }
+        let wanted = start.unwrap_or(measured);
+        self.next = wanted.checked_add(duration);
+        let glided = self.told.map_or(Some(wanted), |told| told.glide_to(wanted));
+        let start = glided.unwrap_or(wanted);
+        self.told = Some(Told { start, duration });
+        Stamp { start, is_break: glided.is_none() }
     }
 }
 
@@ -119,20 +149,66 @@ mod tests {
         assert_eq!(stamps(&seen), wanted);
     }
 
+    /// The first segment is seen 1.9 s too late: what follows it comes early, but is shown without a break.
+    #[test]
+    fn a_late_first_segment_costs_no_break() {
+        let seen: Vec<u64> = [3_900].into_iter().chain((2..=40).map(|i| 2_000 * i)).collect();
+        let stamps = stamps(&seen);
+        assert!(stamps.iter().all(|(_, is_break)| !is_break), "{stamps:?}");
+        let starts: Vec<u64> = stamps.iter().map(|(start, _)| *start).collect();
+        assert_eq!(starts[..6], [1_900, 3_900, 5_900, 7_900, 9_800, 11_700], "100 ms of 2 s");
+        assert_eq!(starts[21..25], [42_100, 44_000, 46_000, 48_000], "then it is right");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_a_little_is_followed_gently_and_ten_seconds_are_the_most() {
+        let set_back = |by: u64| {
+            let before = (1..=5).map(|i| 60_000 + 2_000 * i);
+            let after = (6..=300).map(move |i| 60_000 + 2_000 * i - by);
+            before.chain(after).collect::<Vec<u64>>()
+        };
+        let gentle = stamps(&set_back(10_000));
+        assert!(gentle.iter().all(|(_, is_break)| !is_break));
+        assert_eq!(gentle.last(), Some(&(60_000 + 2_000 * 299 - 10_000, false)));
+        let hard = stamps(&set_back(10_001));
+        assert_eq!(hard[8], (60_000 + 2_000 * 8 - 10_001, true));
+        assert_eq!(hard.iter().filter(|(_, is_break)| *is_break).count(), 1);
+    }
+
+    /// A segment is seen each 1990 ms that says it lasts 2 s.
+    #[test]
+    fn a_camera_whose_clock_is_fast_never_breaks_the_time() {
+        let seen: Vec<u64> = (0..3_600).map(|i| 2_000 + 1_990 * i).collect();
+        let stamps = stamps(&seen);
+        assert!(stamps.iter().all(|(_, is_break)| !is_break));
+        let (start, seen) = (stamps[3_599].0, seen[3_599] - 2_000);
+        assert!(start.abs_diff(seen) < 1_500, "{start} for {seen}");
+    }
+
     proptest! {
-        /// Whatever the clock does: without a break a segment starts where the one before ended, or later.
+        /// Whatever the clock does: without a break a segment starts where the one before ended, later, or a little
+        /// before that.
         #[test]
         fn time_never_steps_back_within_a_continuity(
             seen_ms in prop::collection::vec(0u64..100_000, 1..60),
-            ms in 200u64..5_000,
+            lasts_ms in prop::collection::vec(200u64..5_000, 60),
         ) {
-            let (mut line, duration) = (Timeline::default(), Duration::from_millis(ms));
-            let mut end = None;
-            for seen in seen_ms {
+            let (mut line, mut before) = (Timeline::default(), None::<(SystemTime, Duration)>);
+            for (seen, ms) in seen_ms.into_iter().zip(lasts_ms) {
+                let duration = Duration::from_millis(ms);
                 let stamp = line.stamp(at(seen), duration);
-                prop_assert!(stamp.is_break || end.is_none_or(|end| stamp.start >= end));
-                end = Some(stamp.start + duration);
+                if let Some((start, lasted)) = before.filter(|_| !stamp.is_break) {
+                    prop_assert!(stamp.start >= start + lasted - lasted / GLIDE_SHARE && stamp.start > start);
+                }
+                before = Some((stamp.start, duration));
             }
+        }
+
+        /// However late segments are seen, by up to ten seconds: nobody meets a break.
+        #[test]
+        fn delays_are_no_breaks(late_ms in prop::collection::vec(0u64..10_000, 1..60)) {
+            let seen: Vec<u64> = (1u64..).zip(late_ms).map(|(i, late)| 2_000 * i + late).collect();
+            prop_assert!(stamps(&seen).iter().all(|(_, is_break)| !is_break));
         }
     }
 }

@@ -78,12 +78,13 @@ impl State {
 /// While something is too slow: one under way and two behind it. More would only be older when they arrive.
 const SLOW_BACKLOG: usize = 3;
 
-/// An upload that starts.
+/// An upload that starts: of the objects of all renditions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Start {
     pub ticket: Ticket,
     pub key: ObjectKey,
     pub payload: Payload,
+    pub duration: Duration,
     /// Of an fMP4 segment.
     pub header: Option<Arc<Header>>,
 }
@@ -238,10 +239,10 @@ impl Uploads {
         let mark = self.lanes.mark(now, self.in_flight());
         let next = self.queue.iter_mut().find(|p| p.state == State::Waiting)?;
         next.state = State::InFlight(ticket, mark);
-        let Outgoing { key, segment: Segment { payload, header, .. }, .. } = next.outgoing.clone();
+        let Outgoing { key, segment: Segment { payload, duration, header, .. }, .. } = next.outgoing.clone();
         self.next_ticket = ticket.0;
         self.uplink.started(now, ticket, payload.bytes(), most);
-        Some(Start { ticket, key, payload, header })
+        Some(Start { ticket, key, payload, duration, header })
     }
 
     /// The next upload that is to be dropped; its answer is a failure.
@@ -397,7 +398,7 @@ mod tests {
             after_break: false,
             header: None,
             program_time: std::time::SystemTime::UNIX_EPOCH,
-            payload: Payload::File { path: index.to_string().into(), bytes },
+            payload: Payload::File { path: index.to_string().into(), bytes, renditions: 1 },
         };
         Outgoing { key: ObjectKey::new(index.to_string()), segment, discontinuity: false }
     }

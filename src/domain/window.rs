@@ -41,6 +41,8 @@ pub struct Window {
     seen: Msn,
     /// Behind which entry later playlists ended, and when they were stored.
     shown: VecDeque<(Msn, Instant)>,
+    /// Nothing follows: see [`Self::end`].
+    ended: bool,
 }
 
 /// Even with many short segments (a camera that restarts all the time) the window stays bounded. Three target
@@ -58,6 +60,7 @@ impl Window {
             discontinuity_sequence,
             seen: first,
             shown: VecDeque::new(),
+            ended: false,
         }
     }
 
@@ -86,6 +89,7 @@ impl Window {
             discontinuity_sequence: remote.discontinuity_sequence,
             seen: Msn(remote.media_sequence),
             shown: VecDeque::from([(shown, now)]),
+            ended: false,
         };
         let keep_from = window.entries.iter().rposition(|e| rounded_s(e.duration) > target_duration_s);
         let mut retired: Vec<Entry> =
@@ -116,11 +120,11 @@ impl Window {
         let NewEntry { key, duration, program_time, discontinuity } = new;
         // Somebody set the clock back: stamps may run backwards behind a discontinuity only.
         let goes_back = self.entries.back().is_some_and(|last| program_time < last.program_time);
-        let kind = key.segment_type();
-        let is_other_kind = self.entries.back().is_some_and(|last| last.key.segment_type() != kind);
+        let form = key.form();
+        let is_other_kind = self.entries.back().is_some_and(|last| last.key.form() != form);
         let discontinuity = discontinuity || is_other_kind || (goes_back && program_time.is_some());
         // An EXT-X-MAP can't be taken back: behind it a transport stream would be read as fMP4. And few players expect
-        // both kinds in one playlist.
+        // both kinds in one playlist. Nor can it name what has no objects for all renditions.
         let mut gone = Vec::new();
         while is_other_kind && let Some(other) = self.pop() {
             gone.push(other);
@@ -148,6 +152,16 @@ impl Window {
             retired.extend(self.pop());
         }
         retired
+    }
+
+    /// Its playlists say from now on that nothing follows (EXT-X-ENDLIST).
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// All leave.
+    pub fn clear(&mut self) -> Vec<Entry> {
+        std::iter::from_fn(|| self.pop()).collect()
     }
 
     fn pop(&mut self) -> Option<Entry> {
@@ -186,7 +200,7 @@ impl Window {
             media_sequence: self.entries.front().map_or(self.next_msn, |first| first.msn).0,
             discontinuity_sequence: self.discontinuity_sequence,
             entries: self.entries.iter().cloned().collect(),
-            ended: false,
+            ended: self.ended,
         }
     }
 }

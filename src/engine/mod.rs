@@ -115,6 +115,10 @@ pub enum EngineEvent {
     Lost {
         segments: u64,
     },
+    /// Segments were made, and are not for viewers: [`Self::Unfit`] says why.
+    Withheld {
+        segments: u64,
+    },
     /// From now on the run gives something that its viewers should not get, though it goes on: end it.
     Unfit(Cause),
     Exited(Exit),

@@ -15,7 +15,7 @@ use super::{Engine, EngineError, EngineEvent, Exit, Halt, Run, StillError, Still
 use crate::clock;
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
-use crate::domain::segment::{Payload, Segment};
+use crate::domain::segment::{Payload, Rendition, Segment};
 
 /// What one run does.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +50,7 @@ pub(crate) struct ScriptedEngine {
     pub(crate) stills: Option<(Duration, Arc<ScriptedStills>)>,
     /// The camera's, if players are to be told of it.
     pub(crate) name: Option<watch::Receiver<String>>,
+    pub(crate) renditions: Rendition,
 }
 
 impl ScriptedEngine {
@@ -65,6 +66,7 @@ impl ScriptedEngine {
             note: Note::default(),
             stills: None,
             name: None,
+            renditions: 1,
         }
     }
 
@@ -156,8 +158,11 @@ impl Run for ScriptedRun {
 impl ScriptedRun {
     fn segment(&self, index: u64) -> Segment {
         let path = self.engine.folder.join(format!("{}-{index}.ts", self.run));
-        std::fs::write(&path, vec![index as u8; 1000]).expect("a temporary file");
-        let payload = Payload::File { path, bytes: 1000 };
+        let renditions = self.engine.renditions;
+        let payload = Payload::File { path, bytes: 1000 * u64::from(renditions), renditions };
+        for path in payload.paths() {
+            std::fs::write(&path, vec![index as u8; 1000]).expect("a temporary file");
+        }
         Segment {
             run: self.run,
             index,

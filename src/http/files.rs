@@ -17,6 +17,7 @@ use utoipa::openapi::{PathItem, Required, ResponseBuilder, ResponsesBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::beneath::Beneath;
+use super::control::{Control, wanted_by_fetching};
 use super::guard::HandedOn;
 use super::site::STREAMS_PATH;
 use crate::domain::class::ObjectClass;
@@ -27,9 +28,10 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const MOST_PLAYLIST: usize = 1024 * 1024;
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3600);
 
-pub(super) fn router(root: PathBuf) -> OpenApiRouter {
+pub(super) fn router(root: PathBuf, control: Control) -> OpenApiRouter {
     // Not a route of its own: OpenAPI knows no parameter that has folders in it.
-    let mut router = OpenApiRouter::new().nest_service(STREAMS_PATH, service(root));
+    let mut router =
+        OpenApiRouter::new().nest_service(STREAMS_PATH, wanted_by_fetching(service(root), control));
     let item = PathItem::new(HttpMethod::Get, described());
     router.get_openapi_mut().paths.paths.insert(format!("{STREAMS_PATH}/{{key}}"), item);
     router

@@ -5,6 +5,7 @@
 
 mod answer;
 mod beneath;
+mod control;
 mod files;
 mod guard;
 mod health;
@@ -17,6 +18,7 @@ mod sign;
 mod site;
 mod streams;
 
+pub use control::{Control, Order, Refusal, Settled};
 pub use guard::Access;
 pub use health::Ready;
 pub use limits::Limits;

@@ -15,6 +15,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::answer::NOT_STORED;
+use super::control::{self, Control};
 use super::guard::{Access, guarded};
 use super::health::{self, Ready};
 use super::limits::{Clients, limited};
@@ -33,6 +34,7 @@ pub struct Site {
     /// The `file` store's folder; `None` when the streams lie elsewhere.
     pub files: Option<FilesAt>,
     pub streams: Streams,
+    pub control: Control,
     pub access: Access,
     pub ready: Ready,
 }
@@ -83,13 +85,14 @@ pub(super) fn router(site: Site, around: &Around) -> Router {
     let mut routes = OpenApiRouter::new()
         .merge(health::router(site.streams.clone(), site.ready))
         .merge(metrics::router(site.streams.clone()))
+        .merge(control::router(site.control.clone(), site.streams.clone()))
         .merge(streams::router(site.streams))
         .merge(sign::router(desk))
         .routes(routes!(listed).with_state(cameras))
         .merge(document.router())
         .merge(page::router());
     if let Some(FilesAt { root }) = site.files {
-        routes = routes.merge(files::router(root));
+        routes = routes.merge(files::router(root, site.control));
     }
     let (router, api) = routes.split_for_parts();
     document.is(api);

@@ -58,6 +58,8 @@ pub struct StreamStatus {
     pub storage_error: Option<String>,
     /// `null` for a folder that nothing serves.
     pub playlist_url: Option<String>,
+    /// The same on this server, if it serves the stream.
+    pub local_url: Option<String>,
     /// `null` where no still pictures are made, too.
     pub snapshot_url: Option<String>,
     /// Since the storage took the last one.
@@ -85,6 +87,10 @@ impl Streams {
 
     pub(super) fn now(&self) -> Vec<StreamStatus> {
         (self.0)()
+    }
+
+    pub(super) fn one(&self, id: &str) -> Option<StreamStatus> {
+        self.now().into_iter().find(|stream| stream.stream_id == id)
     }
 }
 
@@ -121,7 +127,7 @@ pub(super) const NO_STREAM: &str = "there is no stream of this id";
 async fn one(State(streams): State<Streams>, id: Result<Path<String>, PathRejection>) -> Response {
     // What is no text is no id.
     let id = id.map(|Path(id)| id).unwrap_or_default();
-    match streams.now().into_iter().find(|stream| stream.stream_id == id) {
+    match streams.one(&id) {
         Some(stream) => ([NOT_STORED], Json(stream)).into_response(),
         None => error(StatusCode::NOT_FOUND, NO_STREAM),
     }

@@ -15,8 +15,8 @@ use crate::support::wait::until;
 use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, minio, my_turn, playlist_of};
 
 const CAMERAS: [&str; 2] = ["one", "two"];
-/// Two segments of 2 s, the look at the files every 2 s, and room for a busy machine.
-const BACK_WITHIN: Duration = Duration::from_secs(10);
+/// Two segments of 2 s, the look at the files every 2 s, and room for a busy machine. Without new keys the pauses are 30 s.
+const BACK_WITHIN: Duration = Duration::from_secs(20);
 
 /// Two cameras into MinIO, through the gate.
 async fn scene(name: &str) -> (Minio, Gate, Place, Vec<Viewer>) {

@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::agent::{Agent, Place};
+use crate::support::camera::{Camera as RtspCamera, CameraOpts};
 use crate::support::m3u8::Playlist;
 use crate::support::wait::until;
 use crate::{STOP_WITHIN, UP_WITHIN, my_turn};
@@ -204,6 +205,32 @@ async fn hardware_that_dies_costs_each_camera_one_seam_and_one_warning() {
     segments_behind(&scene.root(), "late", 0, 2, || agent.log()).await;
     assert_eq!(seams(&playlist(&scene.root(), "a").unwrap()), 1);
     assert_eq!(seams(&playlist(&scene.root(), "plain").unwrap()), 0);
+    agent.stop(STOP_WITHIN).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_that_is_copied_waits_for_no_trial() {
+    let _turn = my_turn().await;
+    let scene = Scene::new("encoder-copy");
+    fs::create_dir(scene.root()).unwrap();
+    let rtsp = RtspCamera::start(CameraOpts { size: (320, 180), ..CameraOpts::default() }).await;
+    let auto = |id: &str, more: &str| {
+        let settings = format!("quality: auto, encoder: v4l2m2m, segments_to_keep: 60{more}");
+        format!("  - {{id: {id}, rtsp_url: '{}', settings: {{{settings}}}}}\n", rtsp.url())
+    };
+    let copied = auto("copied", "");
+    scene.configure(&copied);
+    let mut agent = scene.place.start(&[]);
+    scene.mode(&agent, "copied", "copying: ").await;
+    segments_behind(&scene.root(), "copied", 0, 2, || agent.log()).await;
+    assert_eq!(scene.hardware.count("tried"), 0, "{}", agent.log());
+
+    // Only a look tells that this one has to be encoded.
+    scene.configure(&format!("{copied}{}", auto("capped", ", max_bitrate: 300")));
+    agent.signal(Signal::SIGHUP);
+    scene.mode(&agent, "capped", "re-encoding with v4l2m2m: ").await;
+    segments_behind(&scene.root(), "capped", 0, 2, || agent.log()).await;
+    assert_eq!((scene.hardware.count("tried"), scene.hardware.count("used")), (1, 1), "{}", agent.log());
     agent.stop(STOP_WITHIN).await;
 }
 

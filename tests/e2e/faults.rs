@@ -45,7 +45,7 @@ async fn a_wrong_password_is_told_kept_secret_and_stops_nobody_else() {
     viewer.segments(1, UP_WITHIN).await;
     let ffmpegs = place.ffmpegs();
     assert!(!ffmpegs.is_empty());
-    viewer.segments(5, Duration::from_secs(20)).await;
+    viewer.segments(5, UP_WITHIN).await;
     agent.stop(STOP_WITHIN).await;
     place.no_ffmpeg_within(NO_FFMPEG_WITHIN).await;
 

@@ -18,7 +18,7 @@ use crate::{
 
 const CAMERA: &str = "cam_floor";
 const WATCH_SECONDS: u32 = 10;
-const MORE_WITHIN: Duration = Duration::from_secs(20);
+const MORE_WITHIN: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_fmp4_stream_plays_and_is_legal_past_a_kill_and_another_type() {

@@ -29,11 +29,11 @@ async fn a_camera_is_seen_through_the_bucket_for_a_minute() {
     let mut agent = place.start(&["--camera", "cam_floor"]);
     viewer.segments(1, UP_WITHIN).await;
     assert_eq!(place.ffmpegs().len(), 1, "one ffmpeg per camera");
-    viewer.segments(SEGMENTS, Duration::from_secs(80)).await;
+    viewer.segments(SEGMENTS, Duration::from_secs(120)).await;
     agent.assert_running();
 
     let counts: Vec<_> = bucket.stop().await.iter().map(Vec::len).collect();
-    assert!(counts.len() >= 50, "the bucket was listed {} times only", counts.len());
+    assert!(counts.len() >= 40, "the bucket was listed {} times only", counts.len());
     // After a playlist that was late the window is one longer, so that what it named last is named long enough.
     assert!(counts.iter().all(|count| *count <= WINDOW + HELD + 2), "{counts:?}");
     let more = counts.iter().filter(|count| **count > WINDOW + HELD + 1).count();
@@ -41,7 +41,7 @@ async fn a_camera_is_seen_through_the_bucket_for_a_minute() {
 
     // A segment has just begun: its short rest must not be lost.
     let before = viewer.segment_count() + 1;
-    viewer.segments(before, Duration::from_secs(5)).await;
+    viewer.segments(before, UP_WITHIN).await;
     agent.stop(STOP_WITHIN).await;
     place.no_ffmpeg_within(NO_FFMPEG_WITHIN).await;
     viewer.segments(before + 1, Duration::from_secs(5)).await;
@@ -52,7 +52,7 @@ async fn a_camera_is_seen_through_the_bucket_for_a_minute() {
 
     let report = viewer.stop().await;
     report.assert_legal();
-    assert!(report.longest_gap < LONGEST_GAP, "no new segment for {:?}", report.longest_gap);
+    report.assert_no_gap_of(LONGEST_GAP);
     let last = report.segments.last().unwrap().segment.duration;
     assert!(
         last < Duration::from_millis(1900),

@@ -59,15 +59,18 @@ async fn the_newcomer_stands_back_and_takes_over_when_the_other_falls_silent() {
     let not_its = async || runs(&minio).await.is_subset(&both_runs).then_some(());
     until(Duration::from_secs(5), "no write of the first", not_its, || "a third run is in the bucket").await;
 
+    // A machine that stands still for some seconds ends runs.
+    let pauses = |agent: &Agent| agent.log().matches("camera is down").count();
+    let more = pauses(&second);
     for (agent, place) in [(&mut first, &first_place), (&mut second, &second_place)] {
-        quiet(agent);
+        quiet(agent, pauses(agent));
         agent.stop(STOP_WITHIN).await;
         place.no_ffmpeg_within(NO_FFMPEG_WITHIN).await;
     }
     let report = viewer.stop().await;
     report.assert_legal();
     let seams = report.segments.iter().filter(|seen| seen.segment.discontinuity).count();
-    assert_eq!(seams, 1, "one change of the publisher");
+    assert!((1..=1 + more).contains(&seams), "one change of the publisher, {seams} seams, {more} pauses");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,21 +87,29 @@ async fn a_restarted_agent_knows_its_own_runs_and_does_not_wait() {
     let mut agent = place.start(&["-v"]);
     viewer.segments(viewer.segment_count() + 3, UP_WITHIN).await;
     agent.stop(STOP_WITHIN).await;
+    let journal = viewer.journal();
     let report = viewer.stop().await;
     report.assert_legal();
     let second_run: Vec<_> = report.segments.iter().skip_while(|seen| !seen.segment.discontinuity).collect();
     assert!(second_run[0].segment.uri.ends_with("_000000.ts"), "the first segment was published");
-    // What had waited for a watch of 6 s would come all at once.
-    let listed_at =
-        |uri: &str| report.playlists.iter().find(|(_, text)| text.contains(uri)).map(|(at, _)| *at);
-    let [first, third] = [0, 2].map(|i| listed_at(&second_run[i].segment.uri).expect("it was listed"));
-    assert!(third - first > Duration::from_secs(1), "{:?} from the first to the third", third - first);
+    // What had waited for a watch of 6 s would come late, and all at once; on a busy machine it may be one of them.
+    let [first, third] = [0, 2].map(|i| {
+        let uri = &second_run[i].segment.uri;
+        journal.arrivals.iter().find(|arrival| arrival.segment.uri == *uri).expect("it was listed")
+    });
+    let began = first.segment.program_time.expect("it says when it began");
+    let late = first.at.duration_since(began + first.segment.duration).unwrap_or_default();
+    let apart = third.at.duration_since(first.at).unwrap_or_default();
+    assert!(
+        apart > Duration::from_secs(1) || late < Duration::from_secs(4),
+        "the first is {late:?} late, and the third comes {apart:?} behind it"
+    );
 }
 
-fn quiet(agent: &Agent) {
+fn quiet(agent: &Agent, pauses: usize) {
     let log = agent.log();
     let troubles = log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).count();
-    assert!(troubles <= 2, "{troubles} warnings and errors:\n{log}");
+    assert!(troubles <= 2 + pauses, "{troubles} warnings and errors:\n{log}");
 }
 
 /// The runs whose segments lie in the bucket.

@@ -13,7 +13,9 @@ use crate::support::viewer::Viewer;
 use crate::support::wait::until;
 use crate::{BUCKET, NO_FFMPEG_WITHIN, STOP_WITHIN, UP_WITHIN, minio, my_turn, playlist_of};
 
-const LONGEST_GAP: Duration = Duration::from_secs(4);
+/// Other cameras start meanwhile, and another test may run beside. That no run ended is told by its ffmpeg, and by no
+/// seam.
+const LONGEST_GAP: Duration = Duration::from_secs(6);
 
 /// A configuration with these lines for cameras.
 fn configure(place: &Place, minio: &Minio, cameras: &str) {
@@ -119,7 +121,7 @@ async fn a_reload_touches_what_changed_and_nothing_else() {
         calm.segments.iter().skip(1).all(|seen| !seen.segment.discontinuity),
         "the untouched camera skipped"
     );
-    assert!(calm.longest_gap < LONGEST_GAP, "no new segment for {:?}", calm.longest_gap);
+    calm.assert_no_gap_of(LONGEST_GAP);
     let changed = changed.stop().await;
     changed.assert_legal();
     assert!(changed.segments.iter().any(|seen| seen.segment.discontinuity), "a new run, a new continuity");

@@ -17,6 +17,8 @@ use crate::{BUCKET, NO_FFMPEG_WITHIN, STOP_WITHIN, UP_WITHIN, folder_of, minio, 
 
 const COPIED: &str = "copied";
 const ENCODED: &str = "encoded";
+/// A copied camera is looked at anew, and its next run begins.
+const PICTURE_WITHIN: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pictures_of_a_copied_and_an_encoded_stream_lie_beside_their_playlists() {
@@ -144,5 +146,5 @@ async fn picture(minio: &Minio, camera: &str, size: (u64, u64)) -> Vec<u8> {
         (size_of(&picture).await == size).then(|| picture.to_vec())
     };
     let pause = Duration::from_millis(500);
-    until_every(pause, UP_WITHIN, &format!("a picture of {camera}, {size:?}"), get, || "").await
+    until_every(pause, PICTURE_WITHIN, &format!("a picture of {camera}, {size:?}"), get, || "").await
 }

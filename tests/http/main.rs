@@ -1,6 +1,7 @@
 //! The built-in web server, over real sockets.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test owns its tasks and may panic")]
 
+mod control;
 mod files;
 mod files_races;
 mod guard;
@@ -73,6 +74,7 @@ impl Server {
             }],
             files: Some(FilesAt { root: root.path().to_owned() }),
             streams: Streams::new(|| vec![streams::told()]),
+            control: control::of_one().0,
             access,
             ready: Ready::default(),
         });

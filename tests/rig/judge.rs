@@ -167,7 +167,8 @@ fn program_time_goes_on_and_stays() {
     };
     let good = at(["00.000", "02.000", "04.000"]);
     Show::new().shows(&good).shows(&good).legal();
-    Show::new().shows(&at(["02.000", "01.000", "04.000"])).breach("goes back at b.ts");
+    Show::new().shows(&at(["00.000", "01.900", "03.900"])).legal();
+    Show::new().shows(&at(["00.000", "01.890", "03.900"])).breach("goes back at b.ts");
     Show::new().shows(&good).shows(&at(["00.000", "02.500", "04.000"])).breach("program time changes");
 }
 

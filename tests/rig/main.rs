@@ -8,4 +8,5 @@ mod fault_proxy;
 mod judge;
 mod m3u8;
 mod parts;
+mod seams;
 mod viewer;

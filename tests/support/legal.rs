@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::m3u8::{Playlist, Segment};
+use super::seams::goes_back;
 
 const RECHECK_EVERY: Duration = Duration::from_millis(500);
 /// Between polls closer than this no segment can come and go unseen.
@@ -259,8 +260,7 @@ fn alone(playlist: &Playlist) -> Vec<String> {
         }
     }
     for pair in playlist.segments.windows(2) {
-        let goes_back = pair[0].program_time > pair[1].program_time;
-        if goes_back && pair[1].program_time.is_some() && pair[0].continuity == pair[1].continuity {
+        if goes_back(&pair[0], &pair[1]) && pair[0].continuity == pair[1].continuity {
             problems.push(format!("the program time goes back at {}", pair[1].uri));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -16,6 +17,15 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 /// The port is free when it is chosen; somebody else may take it before MinIO binds it.
 const PORT_TRIES: usize = 5;
+
+/// A disk that others keep busy would hold up its answers for seconds. MinIO wants O_DIRECT, which memory has since
+/// Linux 6.6.
+fn in_memory() -> Option<TempDir> {
+    let folder = TempDir::with_prefix_in("edge-agent-minio-", "/dev/shm").ok()?;
+    let mut options = File::options();
+    options.create_new(true).write(true).custom_flags(nix::libc::O_DIRECT);
+    options.open(folder.path().join("probe")).ok().map(|_| folder)
+}
 
 /// Killed when dropped.
 #[derive(Debug)]
@@ -51,7 +61,7 @@ impl Minio {
     }
 
     fn spawn(binary: &Path) -> Self {
-        let folder = TempDir::new().expect("a temporary folder for MinIO");
+        let folder = in_memory().unwrap_or_else(|| TempDir::new().expect("a temporary folder for MinIO"));
         let log = File::create(folder.path().join("log")).expect("a log file for MinIO");
         let address = free_address();
         let (access_key, secret_key) = (random_hex(), random_hex());

@@ -63,6 +63,8 @@ pub struct Report {
     pub segments: Vec<SeenSegment>,
     pub breaches: Vec<String>,
     pub longest_gap: Duration,
+    /// Between two looks at the playlist: what came meanwhile was seen late, and the machine may have stood still.
+    pub longest_blink: Duration,
     /// From the viewer's start to the first playlist.
     pub first_playlist: Option<Duration>,
     /// Every distinct playlist and when it came.
@@ -91,6 +93,8 @@ impl Viewer {
             judge: Judge::default(),
             polls: 0,
             first_playlist: None,
+            looked: Duration::ZERO,
+            longest_blink: Duration::ZERO,
             playlists: Vec::new(),
             files: BTreeMap::new(),
             seen: seen_sender,
@@ -138,6 +142,12 @@ impl Viewer {
 }
 
 impl Report {
+    /// A new segment came at least so often, as far as the viewer itself could look.
+    pub fn assert_no_gap_of(&self, most: Duration) {
+        let Self { longest_gap: gap, longest_blink: blink, .. } = self;
+        assert!(*gap < most + *blink, "no new segment for {gap:?}; the viewer did not look for {blink:?}");
+    }
+
     /// Panics with the breaches and the last playlists.
     pub fn assert_legal(&self) {
         let shown: Vec<_> = self.playlists.iter().rev().take(PLAYLISTS_SHOWN).rev().collect();
@@ -161,6 +171,8 @@ struct Watching {
     judge: Judge,
     polls: u64,
     first_playlist: Option<Duration>,
+    looked: Duration,
+    longest_blink: Duration,
     playlists: Vec<(Duration, String)>,
     files: BTreeMap<String, PathBuf>,
     seen: watch::Sender<Seen>,
@@ -195,6 +207,10 @@ impl Watching {
         match fetch(&self.client, Method::GET, &self.playlist, self.start).await {
             Ok((answer, body)) if answer.status == 200 => {
                 let text = String::from_utf8_lossy(&body);
+                if self.first_playlist.is_some() {
+                    self.longest_blink = self.longest_blink.max(answer.received.saturating_sub(self.looked));
+                }
+                self.looked = answer.received;
                 self.first_playlist.get_or_insert(answer.received);
                 if self.playlists.last().is_none_or(|(_, last)| *last != text) {
                     self.playlists.push((answer.received, text.clone().into_owned()));
@@ -269,6 +285,7 @@ impl Watching {
             segments: self.judge.segments().into_iter().filter_map(kept).collect(),
             breaches: self.judge.breaches,
             longest_gap: self.judge.longest_gap,
+            longest_blink: self.longest_blink,
             first_playlist: self.first_playlist,
             playlists: self.playlists,
         }

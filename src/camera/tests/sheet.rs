@@ -1,6 +1,10 @@
 //! What players are told: written when there is something to play and when it changes, by who publishes.
 
 use super::*;
+use crate::domain::class::ObjectClass;
+use crate::domain::ids::{Msn, RunId};
+use crate::domain::playlist::render;
+use crate::domain::segment::SegmentType;
 
 /// The name in the store, and how often a sheet was put.
 fn told(store: &MemoryStore) -> (Option<String>, usize) {
@@ -74,4 +78,28 @@ async fn who_takes_over_says_so_and_who_stands_back_is_silent() {
     pass(60 * S).await;
     assert!(!second.progress().standing_back);
     assert_eq!(told(&store), (Some("other".into()), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_agent_wrote_before_it_stood_back_is_written_over() {
+    let store = Arc::<MemoryStore>::default();
+    let name = watch::Sender::new("one".to_owned());
+    let scene = scene(store.clone(), &name);
+    pass(120 * S).await;
+    let rival = RunId::new(1 << 43, 7);
+    let mut playlist = scene.playlist().unwrap();
+    for entry in &mut playlist.entries {
+        entry.msn = Msn(entry.msn.0 + 5);
+        entry.key = layout().segment(rival, entry.msn.0, SegmentType::MpegTs);
+    }
+    playlist.media_sequence += 5;
+    store.plant(layout().sheet(), r#"{"name": "other"}"#, ObjectClass::Sheet);
+    // Until it is seen: the own playlists write over it.
+    while scene.progress().conflicts == 0 {
+        store.plant(layout().playlist(), render(&playlist), ObjectClass::Playlist);
+        pass(S).await;
+    }
+    pass(10 * S).await;
+    assert!(!scene.progress().standing_back, "its run is the older one");
+    assert_eq!(told(&store).0, Some("one".into()));
 }

@@ -16,7 +16,7 @@ pub(super) async fn check(
 ) -> anyhow::Result<()> {
     let default = Settings::default();
     let settings = cameras.iter().map(|camera| &camera.settings);
-    let settings = settings.max_by_key(|settings| settings.target_width).unwrap_or(&default);
+    let settings = settings.max_by_key(|settings| settings.widest()).unwrap_or(&default);
     let nodes = render_nodes(RENDER_NODES.as_ref());
     let spawner = Spawner::start()?;
     let bench = Bench { ffmpeg, spawner: &spawner, nodes, settings };

@@ -126,7 +126,7 @@ fn check_spool(config: &Config, root: &Path, cameras: &[&Camera], report: &mut R
     let (usual_mb, most_mb) = (SPOOL_USUAL_MB * count, (SPOOL_MOST_MB * count).min(limit / 1_000_000));
     let least = |camera: &&Camera| {
         let settings = &camera.settings;
-        quota::least_share(settings.target_width, settings.target_fps, settings.segment_duration)
+        settings.least_share()
     };
     let least = cameras.iter().map(least).max().unwrap_or_default();
     if free_mb < usual_mb {

@@ -6,7 +6,8 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::config::model::{Config, OtherCamera, S3Config, Settings, StoreConfig, SupabaseConfig};
-use crate::domain::choice::Quality;
+use crate::domain::choice::{Quality, Rendition};
+use crate::domain::quota;
 use crate::domain::segment::SegmentType;
 
 const CAMERA: &str = "- {id: cam, rtsp_url: test://}\n";
@@ -343,6 +344,19 @@ fn switches_and_limits_are_inherited() {
 }
 
 #[test]
+fn still_pictures_can_be_off_where_the_defaults_have_them() {
+    let of = |defaults: &str, camera: &str| {
+        settings_of(defaults, camera).snapshot_interval.map(|every| every.as_secs())
+    };
+    assert_eq!((of("", ""), of("", "snapshot_interval: off")), (None, None));
+    assert_eq!(of("snapshot_interval: 10s", ""), Some(10));
+    assert_eq!(of("snapshot_interval: off", "snapshot_interval: 5"), Some(5));
+    for off in ["off", "OFF", "false", "'off'"] {
+        assert_eq!(of("snapshot_interval: 10s", &format!("snapshot_interval: {off}")), None, "{off}");
+    }
+}
+
+#[test]
 fn what_is_passed_through_goes_into_fmp4() {
     let of = |settings: &str| {
         let text = format!("- {{id: cam, rtsp_url: test://, settings: {{{settings}}}}}\n");
@@ -354,4 +368,32 @@ fn what_is_passed_through_goes_into_fmp4() {
     assert_eq!(of("segment_type: fmp4"), (false, SegmentType::Fmp4));
     assert_eq!(of("video: passthrough"), (true, SegmentType::Fmp4));
     assert_eq!(of("video: passthrough, segment_type: fmp4"), (true, SegmentType::Fmp4));
+}
+
+#[test]
+fn renditions_are_inherited_and_give_way() {
+    let of = |defaults, camera| -> Vec<(u32, Option<u32>)> {
+        let settings = settings_of(defaults, camera);
+        settings.renditions.iter().map(|rendition| (rendition.width, rendition.max_kbps)).collect()
+    };
+    const TWO: &str = "renditions: [{width: 1280, max_bitrate: 1500}, {width: 640}]";
+    let two = [(1280, Some(1500)), (640, None)];
+    assert_eq!(of("", ""), []);
+    assert_eq!((of("", TWO), of(TWO, "")), (two.into(), two.into()));
+    assert_eq!(of(TWO, "target_fps: 10, max_bitrate: 900"), two);
+    assert_eq!(of(TWO, "renditions: []"), [], "just one");
+    assert_eq!(of(TWO, "renditions: [{width: 320}]"), [(320, None)]);
+    // What is nearer to the camera counts more.
+    assert_eq!(of(TWO, "target_width: 640"), []);
+    assert_eq!(of(TWO, "quality: low"), []);
+    assert_eq!(of("target_width: 640, quality: low", TWO), two);
+    assert_eq!(settings_of("quality: low", TWO).target_fps, 10);
+}
+
+#[test]
+fn the_least_share_has_room_for_the_largest_renditions_files() {
+    let renditions = [1920, 320, 160].map(|width| Rendition { width, max_kbps: None }).to_vec();
+    let settings = Settings { renditions, ..Settings::default() };
+    let alone = quota::least_share(1920, settings.target_fps, settings.segment_duration);
+    assert!(quota::largest_file(settings.least_share(), 3) >= quota::largest_segment(alone));
 }

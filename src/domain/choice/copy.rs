@@ -45,9 +45,15 @@ impl Cuts {
     }
 }
 
+fn ladder(wish: &Wish) -> String {
+    let widths: Vec<_> = wish.renditions.iter().map(|rendition| rendition.width.to_string()).collect();
+    format!("to {} pixels at {} fps, as renditions says", widths.join(", "), wish.fps)
+}
+
 /// `Err`: why it has to be encoded anew.
 pub(super) fn cuts(wish: &Wish, video: Option<&VideoIn>) -> Result<Cuts, String> {
     match wish.quality {
+        _ if !wish.renditions.is_empty() => return Err(ladder(wish)),
         _ if wish.passthrough => {}
         Some(Quality::Auto) => {}
         Some(quality) => return Err(format!("quality is {}", quality.name())),
@@ -138,6 +144,7 @@ fn refuse_bitrate(wish: &Wish, video: &VideoIn) -> Result<(), String> {
 fn interval(video: &VideoIn) -> Result<Duration, String> {
     match video.keyframes.longest {
         Some(interval) if !interval.is_zero() => Ok(interval),
+        None if video.keyframes.watched.is_zero() => Err("no picture came when it was looked at".into()),
         _ => Err(format!("no two keyframes came within {}", seconds(video.keyframes.watched))),
     }
 }

@@ -12,6 +12,7 @@ mod tests;
 use std::time::Duration;
 
 use super::media::{AudioCodec, AudioIn, Media};
+use super::segment;
 
 /// What the settings ask for.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,13 +28,24 @@ pub struct Wish {
     pub segment_duration: Duration,
     /// Of the video, copied or not.
     pub max_kbps: Option<u32>,
+    /// Encoded beside each other, instead of [`Self::width`]; empty: just one.
+    pub renditions: Vec<Rendition>,
     pub audio: bool,
+}
+
+/// One encoding of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rendition {
+    /// The most pixels.
+    pub width: u32,
+    /// Of the video.
+    pub max_kbps: Option<u32>,
 }
 
 impl Wish {
     /// What becomes of the camera's streams depends on what they are.
     pub fn depends_on_media(&self) -> bool {
-        self.passthrough || self.quality == Some(Quality::Auto)
+        (self.passthrough || self.quality == Some(Quality::Auto)) && self.renditions.is_empty()
     }
 
     /// Of a re-encoded picture: one GOP is one segment.
@@ -104,6 +116,8 @@ impl Effort {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
     pub video: VideoOut,
+    /// Further renditions of an encoded picture: they differ in sizes and caps alone.
+    pub others: Vec<Encoding>,
     pub audio: AudioOut,
     /// That segments really have. A copied stream's may be one keyframe interval shorter now and then, and are where
     /// its GOPs vary.
@@ -121,6 +135,18 @@ pub struct Choice {
 const ENCODING: &str = "re-encoding";
 
 impl Choice {
+    pub fn renditions(&self) -> segment::Rendition {
+        segment::Rendition::try_from(1 + self.others.len()).unwrap_or(segment::Rendition::MAX)
+    }
+
+    /// Of an encoded picture.
+    pub fn frames_per_s(&self) -> Option<u32> {
+        match &self.video {
+            VideoOut::Encode(encoding) => Some(encoding.fps),
+            VideoOut::Copy | VideoOut::CopyH265 => None,
+        }
+    }
+
     /// As [`Self::why`], with what encodes: `re-encoding with vaapi: H.265 can't be played by every browser`.
     pub fn mode(&self, how: &str) -> String {
         match (self.why.strip_prefix(ENCODING), how) {
@@ -181,6 +207,7 @@ pub fn decide(wish: &Wish, media: Option<&Media>) -> Choice {
         Ok(cuts) => Choice {
             target_duration_s: cuts.target_duration_s(),
             video: cuts.video,
+            others: Vec::new(),
             audio,
             segment_duration: cuts.segment,
             cut_after: cuts.cut_after,
@@ -192,18 +219,24 @@ pub fn decide(wish: &Wish, media: Option<&Media>) -> Choice {
 
 fn encode(wish: &Wish, audio: AudioOut, reason: &str) -> Choice {
     let rung = wish.quality.map(Quality::rung);
-    let caps = [rung.map(|rung| rung.kbps), wish.max_kbps];
-    let encoding = Encoding {
-        width: wish.width,
+    let effort = rung.map_or(Effort::Ultrafast, |rung| rung.effort);
+    let encoding = |width, caps: [Option<u32>; 2]| Encoding {
+        width,
         fps: wish.fps,
-        effort: rung.map_or(Effort::Ultrafast, |rung| rung.effort),
+        effort,
         cap_kbps: caps.into_iter().flatten().min(),
         gop_frames: wish.gop_frames(),
     };
+    let of_rendition = |rendition: &Rendition| encoding(rendition.width, [rendition.max_kbps, wish.max_kbps]);
+    let mut renditions = wish.renditions.iter().map(of_rendition);
+    let only = || encoding(wish.width, [rung.map(|rung| rung.kbps), wish.max_kbps]);
+    let encoding = renditions.next().unwrap_or_else(only);
+    let others = renditions.collect();
     let segment_duration =
         Duration::from_secs_f64(f64::from(encoding.gop_frames) / f64::from(wish.fps.max(1)));
     Choice {
         video: VideoOut::Encode(encoding),
+        others,
         audio,
         segment_duration,
         cut_after: segment_duration.mul_f64(1.0 - CUT_EARLY),

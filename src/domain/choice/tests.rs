@@ -14,6 +14,7 @@ fn wish() -> Wish {
         fps: rung.fps,
         segment_duration: S(2.0),
         max_kbps: None,
+        renditions: Vec::new(),
         audio: true,
     }
 }
@@ -63,6 +64,7 @@ fn what_every_browser_plays_is_copied() {
         of_video(|_| {}),
         Choice {
             video: VideoOut::Copy,
+            others: Vec::new(),
             audio: AudioOut::Copy,
             segment_duration: S(2.0),
             cut_after: S(1.8),
@@ -137,6 +139,10 @@ fn what_can_not_be_passed_through_is_encoded_and_says_why() {
             "H.265 Rext can't be played by players of H.265",
         ),
         (|v| v.keyframes.longest = None, "no two keyframes came within 5 s"),
+        (
+            |v| v.keyframes = Keyframes { longest: None, watched: Duration::ZERO, vary: false },
+            "no picture came when it was looked at",
+        ),
     ];
     for (change, why) in table {
         let mut video = video();
@@ -370,4 +376,23 @@ proptest! {
             VideoOut::Encode(encoding) => prop_assert!(encoding.cap_kbps.is_some_and(|cap| cap <= max)),
         }
     }
+}
+
+#[test]
+fn renditions_share_rate_and_gop_and_have_their_own_sizes_and_caps() {
+    let rendition = |width, max_kbps| Rendition { width, max_kbps };
+    let renditions = vec![rendition(1280, Some(1500)), rendition(854, Some(5000)), rendition(640, None)];
+    let wish = Wish { renditions, max_kbps: Some(2000), quality: Some(Quality::High), fps: 25, ..wish() };
+    let choice = decide(&wish, None);
+    let VideoOut::Encode(first) = choice.video else { panic!("{choice:?}") };
+    let all: Vec<_> = [first].into_iter().chain(choice.others.clone()).collect();
+    let shapes: Vec<_> = all.iter().map(|e| (e.width, e.cap_kbps)).collect();
+    assert_eq!(shapes, [(1280, Some(1500)), (854, Some(2000)), (640, Some(2000))]);
+    assert!(all.iter().all(|e| (e.fps, e.gop_frames, e.effort) == (25, 50, Effort::Fast)));
+    assert_eq!(choice.why, "re-encoding: to 1280, 854, 640 pixels at 25 fps, as renditions says");
+    assert_eq!((choice.renditions(), choice.frames_per_s()), (3, Some(25)));
+    let auto = Wish { quality: Some(Quality::Auto), ..wish };
+    assert!(!auto.depends_on_media(), "nothing is copied, whatever comes");
+    let media = Media { video: video(), audio: Some(aac()) };
+    assert_eq!(decide(&auto, Some(&media)).renditions(), 3);
 }

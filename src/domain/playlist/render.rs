@@ -8,7 +8,7 @@ use crate::domain::key::ObjectKey;
 use crate::domain::window::Entry;
 
 /// Floating-point EXTINF needs 3, EXT-X-MAP needs 6 (RFC 8216 section 7).
-const VERSION: u8 = 6;
+pub(super) const VERSION: u8 = 6;
 
 /// The playlist as it is stored; segments are named relative to it.
 pub fn render(playlist: &MediaPlaylist) -> String {

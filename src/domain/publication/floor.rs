@@ -4,19 +4,21 @@
 //! A running agent knows the floor by itself; to the next one it comes as a note, which whoever drives the publication
 //! keeps for it. What is *sent* counts: viewers may see it though its answer is lost, or its sender dies. So the note
 //! has what the store did not confirm yet, too: the next agent goes on behind it, whether it was stored or not. And it
-//! has how long a playlist may have been: an earlier agent's plan may have been a larger one.
+//! has how long a playlist may have been: an earlier agent's plan may have been a larger one. And by what other name a run
+//! went on, as whoever remembers this machine's runs does not know it.
 
 use std::time::{Duration, Instant};
 
 use super::sight::{breaks, next_msn};
 use super::types::Remote;
-use crate::domain::ids::Msn;
+use crate::domain::ids::{Msn, RunId};
 use crate::domain::key::Layout;
 use crate::domain::playlist::{MOST_COUNTED, MediaPlaylist, parse, render};
 use crate::domain::window::{Entry, Window};
 
 /// No key has it.
 const LINE_END: &str = "|";
+const NUMBERS: usize = 5;
 /// The largest plan that can be configured.
 const MOST_DEPTH: usize = 100;
 const MOST_TARGET_S: u64 = 60;
@@ -48,6 +50,8 @@ pub(super) struct Floor {
     /// The end of the last playlist that was sent, from the last confirmed number on.
     tail: Option<MediaPlaylist>,
     doubt: Option<Doubt>,
+    /// The newest other name of one of this machine's runs.
+    other_name: Option<RunId>,
     /// The longest playlist that anybody may have stored.
     longest: Duration,
     /// So far as this machine's agents did, their note told.
@@ -63,11 +67,17 @@ struct Doubt {
 
 impl Floor {
     /// What an earlier agent noted of the playlist of `layout`. What can't be read is no note.
-    pub(super) fn recall(&mut self, layout: &Layout, note: &str) {
+    ///
+    /// Returns the other name of a run of this machine.
+    pub(super) fn recall(&mut self, layout: &Layout, note: &str) -> Option<RunId> {
         let mut words = note.splitn(3, ' ');
-        let (Some(numbers), Some(noted)) = (words.next(), words.next()) else { return };
-        let numbers: Option<Vec<u64>> = numbers.split('/').map(|n| n.parse().ok()).collect();
+        let (numbers, noted) = (words.next()?, words.next()?);
+        let fields: Vec<_> = numbers.split('/').collect();
+        let (numbers, other_name) = fields.split_at_checked(NUMBERS)?;
+        let numbers: Option<Vec<u64>> = numbers.iter().map(|n| n.parse().ok()).collect();
+        let other_name = other_name.iter().map(|name| name.parse().ok()).collect::<Option<Vec<RunId>>>()?;
         if let Some(&[next, breaks, confirmed, first, longest_s]) = numbers.as_deref()
+            && other_name.len() <= 1
             && noted == layout.playlist().as_str()
             && next.max(breaks) <= MOST_COUNTED
             && confirmed.max(first) <= next
@@ -76,14 +86,18 @@ impl Floor {
             self.may_be_named(Duration::from_secs(longest_s.min(MOST_LONG_S)));
             self.is_noted = true;
             self.tail = words.next().and_then(|tail| parse(&tail.replace(LINE_END, "\n"), layout).ok());
+            self.other_name = other_name.first().copied();
         }
+        self.other_name
     }
 
     /// One line.
     pub(super) fn note(&self, layout: &Layout) -> Option<String> {
         let Numbers { next, breaks, confirmed, first } = self.numbers?;
         let longest_s = self.longest.as_secs();
-        let mut note = format!("{next}/{breaks}/{confirmed}/{first}/{longest_s} {}", layout.playlist());
+        let other_name = self.other_name.map(|run| format!("/{run}")).unwrap_or_default();
+        let playlist = layout.playlist();
+        let mut note = format!("{next}/{breaks}/{confirmed}/{first}/{longest_s}{other_name} {playlist}");
         let tail = self.tail.as_ref().map(|tail| format!(" {}", render(tail).replace('\n', LINE_END)));
         // Without it numbers are skipped; a note that is not kept would let them be given twice.
         note.extend(tail.filter(|tail| note.len() + tail.len() <= MOST_NOTED));
@@ -118,9 +132,10 @@ impl Floor {
         }
     }
 
-    /// Another agent publishes: what it does not know of, it may delete.
-    pub(super) fn stand_back(&mut self) {
+    /// Another agent publishes: what it does not know of, it may delete. `other_name`: as what the run goes on, should it.
+    pub(super) fn stand_back(&mut self, other_name: Option<RunId>) {
         self.tail = None;
+        self.other_name = other_name.or(self.other_name);
     }
 
     fn raise(&mut self, new: Numbers) {
@@ -277,6 +292,24 @@ mod tests {
     }
 
     #[test]
+    fn the_other_name_of_a_run_is_noted_until_there_is_a_newer_one() {
+        let noted = |floor: &Floor| {
+            let note = floor.note(&layout()).unwrap();
+            Floor::default().recall(&layout(), &note)
+        };
+        let mut first = floor("700/3/699/695/40 loc/cam/stream.m3u8");
+        assert_eq!(noted(&first), None);
+        first.stand_back(Some(RunId::new(5, 1)));
+        assert_eq!(noted(&first), Some(RunId::new(5, 1)));
+        let mut second = self::floor(&first.note(&layout()).unwrap());
+        assert_eq!((second.last(), noted(&second)), (Some(Msn(699)), Some(RunId::new(5, 1))));
+        second.stand_back(None);
+        assert_eq!(noted(&second), Some(RunId::new(5, 1)));
+        second.stand_back(Some(RunId::new(6, 2)));
+        assert_eq!(noted(&second), Some(RunId::new(6, 2)));
+    }
+
+    #[test]
     fn what_was_sent_and_not_confirmed_is_gone_on_from_stored_or_not() {
         let mut floor = after_losing(4, 6);
         for stored in [4, 5, 6] {
@@ -292,7 +325,7 @@ mod tests {
             assert!(floor.doubts(start(), &remote));
             assert_eq!(floor.lift(remote), Remote::Damaged { next: Msn(106), discontinuity_sequence: 10 });
         }
-        floor.stand_back();
+        floor.stand_back(None);
         assert!(matches!(floor.lift(Remote::Found(playlist(5))), Remote::Damaged { .. }));
     }
 
@@ -325,6 +358,9 @@ mod tests {
 
     #[test]
     fn what_is_no_note_of_this_playlist_is_ignored() {
+        let name = RunId::new(5, 1);
+        assert_eq!(floor(&format!("700/3/699/1/1/{name} loc/cam/stream.m3u8")).last(), Some(Msn(699)));
+        let two_names = format!("700/3/699/1/1/{name}/{name} loc/cam/stream.m3u8");
         let huge = format!("{}/3/699/695/40 loc/cam/stream.m3u8", u64::MAX);
         for note in [
             "",
@@ -332,6 +368,8 @@ mod tests {
             "700/3/699/695/40",
             "700/3/699/695 loc/cam/stream.m3u8",
             "700/3/699/1/1/1 loc/cam/stream.m3u8",
+            "700/3/699/1/1/ loc/cam/stream.m3u8",
+            &two_names,
             "700/-3/699/695/40 loc/cam/stream.m3u8",
             "700/3/701/695/40 loc/cam/stream.m3u8",
             "700/3/699/701/40 loc/cam/stream.m3u8",

@@ -1,8 +1,10 @@
 //! What is not named any more: held, deleted, and what was forgotten swept.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::{LATE_LANDING, Publication};
+use super::ending::Ending;
+use super::{LATE_LANDING, Plan, Publication};
 use crate::domain::key::ObjectKey;
 use crate::domain::uploads::Unused;
 use crate::domain::window::Entry;
@@ -41,7 +43,8 @@ impl Publication {
     }
 
     fn newest_init(&self) -> Option<ObjectKey> {
-        self.last_name.map(|run| self.plan.layout.init(run))
+        let may_come = self.ending != Ending::Emptied;
+        self.last_name.filter(|_| may_come).map(|run| self.plan.layout.init(run, self.plan.form.renditions))
     }
 
     pub(super) fn deleted(&mut self, now: Instant) {
@@ -61,16 +64,21 @@ impl Publication {
                 || self.retired.contains(key)
                 || newest.as_ref() == Some(key)
         };
-        let orphans: Vec<_> = keys
-            .iter()
-            .filter(|key| self.plan.layout.run_of(key).is_some() && !known(key))
-            .cloned()
-            .collect();
+        let Plan { layout, form, multivariant, .. } = &self.plan;
+        let is_stray = |key: &&ObjectKey| layout.is_stray_playlist(key, form.renditions, *multivariant);
+        let strays: Vec<_> = keys.iter().filter(is_stray).cloned().collect();
+        // What is deleted goes with the objects of all its renditions.
+        let ours = keys.iter().filter(|key| layout.run_of(key).is_some()).map(|key| key.rendition(1));
+        let orphans: BTreeSet<_> = ours.filter(|key| !known(key)).collect();
         // The listing is the truth: it holds what was forgotten.
         self.retired.take_forgotten();
         // Another agent may have taken over while the listing was under way, and viewers may see what it stored: the
         // next look clears or spares that (see `ownership`).
         let due = now + LATE_LANDING.max(2 * self.hold_of_unknown(Duration::ZERO));
+        // Before what they name.
+        for key in strays {
+            self.retired.condemn(key, now);
+        }
         for key in orphans {
             self.progress.orphans_swept += u64::from(self.retired.condemn(key, due));
         }

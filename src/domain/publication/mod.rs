@@ -12,6 +12,7 @@
 //! 6. While another agent publishes this camera, nothing is written and nothing deleted (see [`ownership`]).
 //! 7. Two playlist PUTs start no closer than the plan's interval; the newest playlist always follows.
 
+mod ending;
 mod floor;
 mod leaving;
 mod ownership;
@@ -33,10 +34,11 @@ use super::ids::RunId;
 use super::key::ObjectKey;
 use super::playlist::MediaPlaylist;
 use super::retired::Retired;
-use super::segment::{Payload, Segment, SegmentType};
+use super::segment::{Form, Payload, Segment, SegmentType};
 use super::uploads::{Answer, GivenUp, Outgoing, Uploads};
 use super::window::{NewEntry, Window, rounded_s};
 
+use ending::Ending;
 pub use floor::MOST_NOTED;
 use ownership::Ownership;
 use standby::Standby;
@@ -81,8 +83,9 @@ pub struct Publication {
     sweep: Sweep,
     /// What viewers have until the first playlist is stored was not read.
     replaces_unseen: bool,
-    /// The same, but it was: it has segments of another type.
-    replaces_other_type: bool,
+    /// The same, but it was: it has segments of another form.
+    replaces_other_form: bool,
+    ending: Ending,
     discards: VecDeque<Payload>,
     progress: Progress,
     dice: Dice,
@@ -122,7 +125,8 @@ impl Publication {
             retired: Retired::new(coalesce, dice()),
             sweep: Sweep::new(dice()),
             replaces_unseen: false,
-            replaces_other_type: false,
+            replaces_other_form: false,
+            ending: Ending::No,
             discards: VecDeque::new(),
             progress: Progress::default(),
             dice: dice(),
@@ -133,7 +137,10 @@ impl Publication {
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::OwnRuns(runs) => runs.into_iter().for_each(|run| self.ownership.is_ours(run)),
-            Input::Recalled(note) => self.ownership.floor.recall(&self.plan.layout, &note),
+            Input::Recalled(note) => {
+                let other_name = self.ownership.floor.recall(&self.plan.layout, &note);
+                other_name.into_iter().for_each(|run| self.ownership.is_ours(run));
+            }
             Input::Produced(segment) => self.produced(now, segment),
             Input::Remote(remote) => self.remote(now, remote),
             Input::RemoteFailed(failure) => self.ownership.failed(now, failure),
@@ -162,10 +169,12 @@ impl Publication {
             Input::Listed(keys) => self.listed(now, &keys),
             Input::ListFailed(failure) if self.sweep.is_listing() => self.sweep.failed(now, failure),
             Input::ListFailed(_) => {}
+            Input::End => self.end(now),
             Input::StoreRenewed => self.reopen(),
         }
         self.commit(now);
         self.retire_inits(now);
+        self.wind_up(now);
     }
 
     fn reopen(&mut self) {
@@ -187,7 +196,8 @@ impl Publication {
             || self.last_queued.is_some_and(|last| !follows(last));
         self.last_queued = Some((segment.run, segment.index));
         let kind = if segment.header.is_some() { SegmentType::Fmp4 } else { SegmentType::MpegTs };
-        let key = self.plan.layout.segment(name, segment.index, kind);
+        let form = Form { kind, renditions: segment.payload.renditions() };
+        let key = self.plan.layout.segment(name, segment.index, form);
         let outgoing = Outgoing { key, segment, discontinuity };
         if self.window.is_none() {
             return self.wait(now, outgoing);
@@ -264,6 +274,7 @@ impl Publication {
     /// The next thing to do, until there is none.
     pub fn poll(&mut self, now: Instant) -> Option<Action> {
         self.uploads.assess(now);
+        self.wind_up(now);
         if let Some(payload) = self.discards.pop_front() {
             return Some(Action::Discard(payload));
         }
@@ -355,11 +366,12 @@ impl Publication {
         let late = self.uploads.look_at();
         let delete = self.window.as_ref().and_then(|_| self.retired.deadline());
         let sweep = sweep.filter(|_| self.ownership.may_sweep());
-        [read, playlist, upload, init, late, delete, sweep].into_iter().flatten().min()
+        [read, playlist, upload, init, late, delete, sweep, self.wind_up_at()].into_iter().flatten().min()
     }
 
     /// All that was produced is stored and listed: an agent that stops may go. Holds that still run are the
-    /// next start's sweep, and what is too little to be shown is, too. One that stands back has nothing to finish.
+    /// next start's sweep, and what is too little to be shown is, too. One that stands back has nothing to finish. Behind
+    /// [`Input::End`] all objects are removed, too.
     pub fn is_drained(&self) -> bool {
         self.uploads.is_idle()
             && (self.standby.len() == 0 || self.ownership.is_standing_back())
@@ -367,6 +379,7 @@ impl Publication {
             && self.playlist_put.is_none()
             && !self.retired.is_deleting()
             && self.discards.is_empty()
+            && self.is_wound_up()
     }
 
     pub fn progress(&self) -> Progress {

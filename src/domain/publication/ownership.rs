@@ -260,7 +260,10 @@ impl Ownership {
         match &self.state {
             State::Idle | State::Asking if self.floor.doubts(now, &remote) => Verdict::Nothing,
             State::Idle | State::Asking => match remote {
-                Remote::Found(playlist) if !self.made_by_us(&playlist) => self.watch(now, playlist, false),
+                // Whoever said that nothing follows is no rival.
+                Remote::Found(playlist) if !playlist.ended && !self.made_by_us(&playlist) => {
+                    self.watch(now, playlist, false)
+                }
                 remote => self.take_over(now, remote),
             },
             State::Watching(_) => self.watched(now, remote),
@@ -283,7 +286,9 @@ impl Ownership {
 
     fn is_rivals(&self, title: &Title, playlist: &MediaPlaylist) -> bool {
         let is_history = title.taken_over.is_some_and(|last| next_msn(playlist) <= last.next());
-        !self.made_by_us(playlist) && !is_history
+        // An end names nothing that would tell who wrote it.
+        let is_own_end = playlist.entries.is_empty() && next_msn(playlist) <= self.floor.known();
+        !self.made_by_us(playlist) && !is_history && !is_own_end
     }
 
     fn take_over(&mut self, now: Instant, remote: Remote) -> Verdict {

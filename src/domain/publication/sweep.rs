@@ -13,6 +13,8 @@ const EVERY: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug)]
 pub(super) struct Sweep {
     state: State,
+    /// Since the last beginning.
+    was_done: bool,
     gate: Gate,
 }
 
@@ -27,7 +29,7 @@ enum State {
 
 impl Sweep {
     pub(super) fn new(dice: Dice) -> Self {
-        Self { state: State::NotYet, gate: Gate::new(Duration::from_secs(60), dice) }
+        Self { state: State::NotYet, was_done: false, gate: Gate::new(Duration::from_secs(60), dice) }
     }
 
     /// See [`Gate::reopen`].
@@ -41,6 +43,12 @@ impl Sweep {
 
     pub(super) fn begin_after_playlist(&mut self, hold: Duration) {
         self.state = State::AfterPlaylist(hold);
+        self.was_done = false;
+    }
+
+    /// What an earlier agent left is found.
+    pub(super) fn was_done(&self) -> bool {
+        self.was_done
     }
 
     pub(super) fn awaits_playlist(&self) -> bool {
@@ -84,6 +92,7 @@ impl Sweep {
 
     pub(super) fn done(&mut self, now: Instant) {
         self.gate.succeeded();
+        self.was_done = true;
         self.state = State::At(now + EVERY);
     }
 

@@ -10,7 +10,7 @@ use super::{LATE_LANDING, Publication};
 use crate::domain::ids::Msn;
 use crate::domain::key::ObjectKey;
 use crate::domain::playlist::MediaPlaylist;
-use crate::domain::segment::Segment;
+use crate::domain::segment::{Segment, SegmentType};
 use crate::domain::uploads::{GivenUp, Outgoing};
 use crate::domain::window::{NewEntry, Window};
 
@@ -30,22 +30,18 @@ impl Publication {
         let (depth, target) = (self.plan.depth, self.plan.target_duration_s);
         // Else viewers have another one, newer or damaged, until the first own one is stored.
         self.replaces_unseen = matches!(remote, Remote::Damaged { .. });
-        self.replaces_other_type = false;
+        self.replaces_other_form = false;
         self.seam |= !matches!(remote, Remote::Absent { .. });
         let window = match remote {
             Remote::Absent { first } => Window::new(depth, target, first, 0),
             Remote::Damaged { next, discontinuity_sequence } => {
                 Window::new(depth, target, next, discontinuity_sequence)
             }
-            // One playlist has one type of segments: see `Window::push`. Viewers keep the old one until the new one has
-            // enough of the other type.
-            Remote::Found(playlist) if self.is_other_type(&playlist) => {
-                self.replaces_other_type = true;
-                Window::new(depth, target, next_msn(&playlist), breaks(&playlist))
-            }
+            // Viewers keep the old one until the new one has enough of the other form.
             Remote::Found(playlist) => {
+                self.replaces_other_form = self.is_other_form(&playlist);
                 let shown = self.ownership.floor.known();
-                self.resume(now, playlist, shown)
+                self.go_on(now, playlist, shown)
             }
         };
         self.window = Some(window);
@@ -72,16 +68,25 @@ impl Publication {
         let least = 3 * Duration::from_secs(self.plan.target_duration_s);
         let listed =
             self.window.iter().flat_map(Window::entries).map(|entry| entry.duration).sum::<Duration>();
-        let comes = self.uploads.backlog() > 0 || self.replaces_other_type;
+        let comes = self.uploads.backlog() > 0 || self.replaces_other_form;
         let more = self.uploads.begun() > 0 || (comes && self.may_upload());
-        (self.replaces_unseen || self.replaces_other_type)
+        (self.replaces_unseen || self.replaces_other_form)
             && self.sweep.awaits_playlist()
             && listed < least
             && more
     }
 
-    fn is_other_type(&self, playlist: &MediaPlaylist) -> bool {
-        playlist.entries.last().is_some_and(|last| last.key.segment_type() != self.plan.segment_type)
+    fn is_other_form(&self, playlist: &MediaPlaylist) -> bool {
+        playlist.entries.last().is_some_and(|last| last.key.form() != self.plan.form)
+    }
+
+    /// One playlist has one form of segments: see `Window::push`.
+    fn go_on(&mut self, now: Instant, playlist: MediaPlaylist, shown: Msn) -> Window {
+        if !self.is_other_form(&playlist) {
+            return self.resume(now, playlist, shown);
+        }
+        let (depth, target) = (self.plan.depth, self.plan.target_duration_s);
+        Window::new(depth, target, next_msn(&playlist), breaks(&playlist))
     }
 
     fn resume(&mut self, now: Instant, playlist: MediaPlaylist, shown: Msn) -> Window {
@@ -114,7 +119,7 @@ impl Publication {
         } else {
             let at_least = old.snapshot().discontinuity_sequence;
             let shown = next_msn(&playlist);
-            let mut window = self.resume(now, playlist, shown);
+            let mut window = self.go_on(now, playlist, shown);
             window.raise_discontinuities(at_least);
             self.carry_over(now, &old, &mut window);
             self.disown_playlist();
@@ -147,7 +152,6 @@ impl Publication {
     fn stand_back(&mut self) {
         self.window = None;
         self.disown_playlist();
-        self.ownership.floor.stand_back();
         for GivenUp { outgoing, in_spool, .. } in self.uploads.clear() {
             self.progress.segments_stood_back += 1;
             self.discards.extend(in_spool.then_some(outgoing.segment.payload));
@@ -155,6 +159,8 @@ impl Publication {
         self.hole = true;
         let dice = self.dice.roll() as u32;
         self.renamed = self.last_queued.map(|(run, _)| (run, run.with_dice(dice)));
+        let has_inits = self.plan.form.kind == SegmentType::Fmp4;
+        self.ownership.floor.stand_back(self.renamed.filter(|_| has_inits).map(|(_, name)| name));
         self.stored_generation = self.generation;
         self.longest_named.clear();
         self.retired.clear();

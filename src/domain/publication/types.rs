@@ -6,7 +6,7 @@ use crate::domain::gate::Failure;
 use crate::domain::ids::{Msn, RunId};
 use crate::domain::key::{Layout, ObjectKey};
 use crate::domain::playlist::MediaPlaylist;
-use crate::domain::segment::{Payload, Segment, SegmentType};
+use crate::domain::segment::{Form, Payload, Segment};
 use crate::domain::uplink::Shortage;
 use crate::domain::uploads::{Start, StartInit, Ticket, UploadLimits};
 
@@ -17,7 +17,9 @@ pub struct Plan {
     /// Segments that the playlist names.
     pub depth: usize,
     pub target_duration_s: u64,
-    pub segment_type: SegmentType,
+    pub form: Form,
+    /// A multivariant playlist lies beside the media playlists.
+    pub multivariant: bool,
     pub uploads: UploadLimits,
     /// Between the starts of two playlist PUTs: some stores limit the writes to one key.
     pub min_playlist_interval: Duration,
@@ -65,6 +67,8 @@ pub enum Input {
     DeleteFailed(Failure),
     Listed(Vec<ObjectKey>),
     ListFailed(Failure),
+    /// Nobody wants the stream any more, and nothing more is produced: see [`super::Publication::is_drained`].
+    End,
     /// The store has new credentials: what it refused may be tried again at once.
     StoreRenewed,
 }

@@ -33,7 +33,7 @@ enum State {
     Stored,
 }
 
-/// The upload of an init object that starts.
+/// The upload of an init object that starts: of all renditions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StartInit {
     pub ticket: Ticket,

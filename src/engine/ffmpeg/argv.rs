@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::capabilities::{Capabilities, RtspOptions};
 use super::encoders::{Coding, Way, codec_args, filter_suffix, global_args};
 use crate::domain::choice::{AudioOut, Choice, Encoding, VideoOut};
-use crate::domain::segment::SegmentType;
+use crate::domain::segment::{Rendition, SegmentType, sibling, sibling_name};
 use crate::domain::source::{RtspUrl, Source};
 use crate::engine::StreamSpec;
 use crate::engine::spool::{LOCAL_INIT, LOCAL_PLAYLIST, suffix};
@@ -32,6 +32,8 @@ pub struct FfmpegCommand {
     pub script: Option<Script>,
     /// Added to the agent's own niceness.
     pub nice: u32,
+    /// Each one is a file for each segment.
+    pub outputs: Rendition,
 }
 
 /// Stands for the pipe, whose number is known only when it is made. By its path: with an input named `pipe:N`
@@ -80,12 +82,58 @@ pub fn command(
         args.extend(global_args(way));
     }
     args.extend(input);
-    args.extend(strings(&["-map", "0:v:0"]));
+    args.extend(match &choice.video {
+        VideoOut::Encode(first) if !choice.others.is_empty() => ladder(first, spec, choice, way, folder),
+        video => only(video, spec, choice, way, ffmpeg, folder),
+    });
+    let outputs = choice.renditions();
+    FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: spec.settings.nice, outputs }
+}
+
+fn only(
+    video: &VideoOut,
+    spec: &StreamSpec,
+    choice: &Choice,
+    way: &Way,
+    ffmpeg: &Capabilities,
+    folder: &Path,
+) -> Vec<String> {
+    let mut args = strings(&["-map", "0:v:0"]);
     args.extend(audio_map(&spec.source, choice.audio));
-    args.extend(video(&choice.video, way, spec.settings.threads));
+    args.extend(match video {
+        // Access unit delimiters go: behind one the muxer does not look for parameter sets, nor does it add those that
+        // only the session's description has. It writes delimiters of its own.
+        VideoOut::Copy if ffmpeg.filters_units => {
+            strings(&["-c:v", "copy", "-bsf:v", "filter_units=remove_types=9"])
+        }
+        VideoOut::Copy => strings(&["-c:v", "copy"]),
+        VideoOut::CopyH265 => strings(&["-c:v", "copy", "-tag:v", "hvc1"]),
+        VideoOut::Encode(encoding) => {
+            let filter = format!("{},{}", rate(encoding), size(encoding, way));
+            [strings(&["-vf", &filter]), encoder(encoding, way, spec.settings.threads)].concat()
+        }
+    });
     args.extend(audio(choice.audio));
-    args.extend(output(choice, spec.settings.segment_type, folder));
-    FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: spec.settings.nice }
+    args.extend(output(choice, spec.settings.segment_type, folder, 1));
+    args
+}
+
+/// One picture is decoded and brought to its rate, and all encoders get the same frames: so their GOPs begin together.
+fn ladder(first: &Encoding, spec: &StreamSpec, choice: &Choice, way: &Way, folder: &Path) -> Vec<String> {
+    let numbered = || (1..).zip([first].into_iter().chain(&choice.others));
+    let split: String = numbered().map(|(number, _)| format!("[s{number}]")).collect();
+    let scale = |(number, encoding)| format!(";[s{number}]{}[v{number}]", size(encoding, way));
+    let scales: String = numbered().map(scale).collect();
+    let graph = format!("[0:v:0]{},split={}{split}{scales}", rate(first), choice.renditions());
+    let mut args = strings(&["-filter_complex", &graph]);
+    for (number, encoding) in numbered() {
+        args.extend(strings(&["-map", &format!("[v{number}]")]));
+        args.extend(audio_map(&spec.source, choice.audio));
+        args.extend(encoder(encoding, way, spec.settings.threads));
+        args.extend(audio(choice.audio));
+        args.extend(output(choice, spec.settings.segment_type, folder, number));
+    }
+    args
 }
 
 /// Copies the picture to nowhere, with a line for each frame: what does the camera send?
@@ -96,7 +144,7 @@ pub fn probe_command(source: &Source, ffmpeg: &Capabilities) -> FfmpegCommand {
     // From the first frame on, not from the first keyframe: that may be long in coming.
     args.extend(strings(&["-map", "0:v:0", "-c:v", "copy", "-copyinkf:v"]));
     args.extend(strings(&["-flush_packets", "1", "-f", "framecrc", "pipe:1"]));
-    FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: 0 }
+    FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: 0, outputs: 1 }
 }
 
 fn input(source: &Source, ffmpeg: &Capabilities) -> (Vec<String>, Option<Script>) {
@@ -167,23 +215,19 @@ fn audio_map(source: &Source, audio: AudioOut) -> Vec<String> {
     })
 }
 
-fn video(video: &VideoOut, way: &Way, threads: u32) -> Vec<String> {
-    match video {
-        // Access unit delimiters go: behind one the muxer does not look for parameter sets, nor does it add those that
-        // only the session's description has. It writes delimiters of its own.
-        VideoOut::Copy => strings(&["-c:v", "copy", "-bsf:v", "filter_units=remove_types=9"]),
-        VideoOut::CopyH265 => strings(&["-c:v", "copy", "-tag:v", "hvc1"]),
-        VideoOut::Encode(encoding) => encoder(encoding, way, threads),
-    }
+fn rate(encoding: &Encoding) -> String {
+    format!("fps={}", encoding.fps)
+}
+
+/// Never larger than the camera's picture; even sizes, as 4:2:0 needs.
+fn size(encoding: &Encoding, way: &Way) -> String {
+    format!("scale=trunc(min({}\\,iw)/2)*2:-2{}", encoding.width, filter_suffix(way))
 }
 
 fn encoder(encoding: &Encoding, way: &Way, threads: u32) -> Vec<String> {
     let Encoding { width, fps, effort, cap_kbps, gop_frames } = *encoding;
-    // Never larger than the camera's picture; even sizes, as 4:2:0 needs.
-    let filter = format!("fps={fps},scale=trunc(min({width}\\,iw)/2)*2:-2{}", filter_suffix(way));
     let coding = Coding { gop: gop_frames, most_kbps: cap_kbps, preset: effort.name(), width, fps };
-    let mut args = strings(&["-vf", &filter]);
-    args.extend(codec_args(way, &coding));
+    let mut args = codec_args(way, &coding);
     if !way.encoder.is_hardware() {
         args.extend(strings(&["-threads:v", &threads.to_string()]));
     }
@@ -199,13 +243,16 @@ fn audio(audio: AudioOut) -> Vec<String> {
     }
 }
 
-fn output(choice: &Choice, kind: SegmentType, folder: &Path) -> Vec<String> {
+fn output(choice: &Choice, kind: SegmentType, folder: &Path, number: Rendition) -> Vec<String> {
     let hls_time = format!("{:.3}", choice.cut_after.as_secs_f64());
     let list_size = LOCAL_LIST_SIZE.to_string();
     // In a pattern a `%` of the folder's own name would be a placeholder.
     let folder_pattern = folder.display().to_string().replace('%', "%%");
-    let segments = format!("{folder_pattern}/seg_%06d.{}", suffix(kind));
-    let playlist = folder.join(LOCAL_PLAYLIST).display().to_string();
+    let pattern = sibling_name(&format!("seg_%06d.{}", suffix(kind)), number);
+    let segments = format!("{folder_pattern}/{pattern}");
+    let playlist = sibling(&folder.join(LOCAL_PLAYLIST), number).display().to_string();
+    let init = sibling_name(LOCAL_INIT, number);
+    let fmp4 = ["-hls_segment_type", "fmp4", "-hls_fmp4_init_filename", &init];
     // The agent deletes segments, not ffmpeg: it would delete what is not uploaded yet.
     let flags = "independent_segments+omit_endlist+program_date_time+temp_file";
     strings(
@@ -222,7 +269,7 @@ fn output(choice: &Choice, kind: SegmentType, folder: &Path) -> Vec<String> {
             ][..],
             match kind {
                 SegmentType::MpegTs => &[],
-                SegmentType::Fmp4 => &["-hls_segment_type", "fmp4", "-hls_fmp4_init_filename", LOCAL_INIT],
+                SegmentType::Fmp4 => &fmp4,
             },
             &["-hls_segment_filename", &segments, "-hls_flags", flags, &playlist],
         ]
@@ -243,7 +290,14 @@ mod tests {
 
     fn ffmpeg(rtsp_options: RtspOptions) -> Capabilities {
         let path = "/usr/bin/ffmpeg".into();
-        Capabilities { path, version: "5.1.9".into(), rtsp_options, draws_text: false, h264_encoders: vec![] }
+        Capabilities {
+            path,
+            version: "5.1.9".into(),
+            rtsp_options,
+            draws_text: false,
+            filters_units: true,
+            h264_encoders: vec![],
+        }
     }
 
     fn spec(source: &str, settings: Settings) -> StreamSpec {
@@ -311,6 +365,7 @@ mod tests {
     fn copy(audio: AudioOut) -> Choice {
         Choice {
             video: VideoOut::Copy,
+            others: Vec::new(),
             audio,
             segment_duration: Duration::from_secs(4),
             cut_after: Duration::from_millis(3_600),
@@ -374,6 +429,56 @@ mod tests {
             );
             assert_eq!(built.nice, 7);
         }
+    }
+
+    #[test]
+    fn the_golden_command_of_renditions() {
+        const HLS: &str = "-max_interleave_delta 1000000 -f hls -hls_time 3.600 -hls_list_size 16";
+        const FLAGS: &str = "-hls_flags independent_segments+omit_endlist+program_date_time+temp_file";
+        const GOP: &str = "-g 20 -keyint_min 20 -sc_threshold 0";
+        const AAC: &str = "-c:a aac -b:a 64k -ac 2";
+        let second = Encoding { width: 320, fps: 10, effort: Effort::Fast, cap_kbps: None, gop_frames: 20 };
+        let choice = Choice { others: vec![second], ..encode(Effort::Fast, Some(900)) };
+        let built = |settings: Settings, way: &Way| {
+            let spec = spec("rtsp://cam/1", settings);
+            let built = command(&spec, &choice, way, &ffmpeg(RtspOptions::InScript), Path::new("/s"));
+            assert_eq!(built.outputs, 2);
+            built.args.join(" ").split_once("-filter_complex").unwrap().1.to_owned()
+        };
+        let x264 = "-c:v libx264 -preset fast -tune zerolatency -pix_fmt yuv420p";
+        assert_eq!(
+            built(Settings::default(), &Way::software()),
+            format!(
+                " [0:v:0]fps=10,split=2[s1][s2];[s1]scale=trunc(min(640\\,iw)/2)*2:-2[v1];\
+                 [s2]scale=trunc(min(320\\,iw)/2)*2:-2[v2] \
+                 -map [v1] -map 0:a:0? {x264} {GOP} -maxrate 900k -bufsize 900k -threads:v 2 {AAC} {HLS} \
+                 -hls_segment_filename /s/seg_%06d.ts {FLAGS} /s/index.m3u8 \
+                 -map [v2] -map 0:a:0? {x264} {GOP} -threads:v 2 {AAC} {HLS} \
+                 -hls_segment_filename /s/seg_%06d_2.ts {FLAGS} /s/index_2.m3u8"
+            )
+        );
+        let settings = Settings { segment_type: SegmentType::Fmp4, ..Settings::default() };
+        let card = Way { encoder: Encoder::Vaapi, node: None, low_power: false };
+        let built = built(settings, &card);
+        for part in [
+            "[s2]scale=trunc(min(320\\,iw)/2)*2:-2,format=nv12,hwupload[v2] ",
+            "-hls_segment_type fmp4 -hls_fmp4_init_filename init.mp4 -hls_segment_filename /s/seg_%06d.m4s ",
+            "-hls_fmp4_init_filename init_2.mp4 -hls_segment_filename /s/seg_%06d_2.m4s ",
+        ] {
+            assert!(built.contains(part), "{part} in {built}");
+        }
+    }
+
+    #[test]
+    fn a_copy_goes_without_the_filter_that_is_not_there() {
+        let without = Capabilities { filters_units: false, ..ffmpeg(RtspOptions::InScript) };
+        let spec = spec("rtsp://cam/1", Settings::default());
+        let built = command(&spec, &copy(AudioOut::Copy), &Way::software(), &without, Path::new("/s"));
+        let built = built.args.join(" ");
+        assert!(
+            built.contains("-map 0:v:0 -map 0:a:0? -c:v copy -c:a copy -copyinkf:a -max_inter"),
+            "{built}"
+        );
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct Capabilities {
     pub rtsp_options: RtspOptions,
     /// `drawtext` works here, so the test pattern can show the wall clock.
     pub draws_text: bool,
+    /// It has the bitstream filter `filter_units`.
+    pub filters_units: bool,
     /// Names of its H.264 encoders, for `check`.
     pub h264_encoders: Vec<String>,
 }
@@ -62,7 +64,8 @@ pub async fn detect(path: Option<&Path>) -> Result<Capabilities, FfmpegError> {
     let version_text = ask(path, &["-version"]).await?;
     let version = version_of(&version_text);
     let (rtsp, hls) = tokio::join!(ask(path, &["-h", "demuxer=rtsp"]), ask(path, &["-h", "muxer=hls"]));
-    let (encoders, draws_text) = tokio::join!(ask(path, &["-encoders"]), draws_text(path));
+    let (encoders, draws_text, filters_units) =
+        tokio::join!(ask(path, &["-encoders"]), draws_text(path), filters_units(path));
     let (rtsp, hls, encoders) = (rtsp?, hls?, encoders?);
     let lacks =
         |what| FfmpegError::Lacks { path: path.display().to_string(), version: version.clone(), what };
@@ -78,7 +81,14 @@ pub async fn detect(path: Option<&Path>) -> Result<Capabilities, FfmpegError> {
     if number_of(&version).is_some_and(|number| number < OLDEST) {
         return Err(FfmpegError::Old { path: path.display().to_string(), version });
     }
-    Ok(Capabilities { path: path.to_owned(), version, rtsp_options, draws_text, h264_encoders })
+    Ok(Capabilities {
+        path: path.to_owned(),
+        version,
+        rtsp_options,
+        draws_text,
+        filters_units,
+        h264_encoders,
+    })
 }
 
 /// A box that is short of memory may kill an ffmpeg that only answers a question: it is asked again.
@@ -116,6 +126,22 @@ async fn draws_text(path: &Path) -> bool {
     let trial = ["-v", "error", "-f", "lavfi", "-i", "color=s=64x64:d=0.1", "-frames:v", "1"];
     let output = ["-vf", "drawtext=text=%{localtime}", "-f", "null", "-"];
     ask(path, &[&trial[..], &output[..]].concat()).await.is_ok()
+}
+
+/// Most copies do without it: a build that lacks it is no reason not to run.
+async fn filters_units(path: &Path) -> bool {
+    let has = ask(path, &["-bsfs"]).await.is_ok_and(|listing| lists(&listing, "filter_units"));
+    if !has {
+        tracing::debug!(
+            "this ffmpeg lacks filter_units: a copied camera that sends access unit delimiters, and its parameter sets \
+             in the session's description only, can't be played"
+        );
+    }
+    has
+}
+
+fn lists(listing: &str, name: &str) -> bool {
+    listing.lines().any(|line| line.trim() == name)
 }
 
 fn version_of(text: &str) -> String {
@@ -177,6 +203,13 @@ mod tests {
             assert_eq!(number_of(version), number, "{version}");
         }
         assert!((4, 3) < OLDEST && (4, 4) >= OLDEST && (10, 0) >= OLDEST);
+    }
+
+    #[test]
+    fn a_filter_is_listed_by_its_whole_name() {
+        let listing = "Bitstream filters:\naac_adtstoasc\nfilter_units\nh264_mp4toannexb\n";
+        assert!(lists(listing, "filter_units") && !lists(listing, "units"));
+        assert!(!lists(&listing.replace("filter_units", "filter_units_2"), "filter_units"));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::{Acquaintance, Workshop};
 use crate::clock;
 use crate::domain::lifecycle::Cause;
 use crate::domain::quota;
+use crate::domain::segment::Rendition;
 use crate::engine::spool::diff::Diff;
 use crate::engine::spool::root::RunFolder;
 use crate::engine::spool::watch::Bell;
@@ -71,6 +72,8 @@ impl FfmpegRun {
             acquaintance,
             sound_judged_at: None,
             halted: false,
+            is_renewed: false,
+            is_unfit: false,
             excess: None,
             workshop,
             tail,
@@ -117,6 +120,9 @@ struct Driver {
     sound_judged_at: Option<Instant>,
     /// We asked it to end.
     halted: bool,
+    /// Nothing was wrong with it then: the agent stops, or has better use for the next one.
+    is_renewed: bool,
+    is_unfit: bool,
     /// The camera's spool was larger than its share.
     excess: Option<Excess>,
     workshop: Arc<Workshop>,
@@ -131,7 +137,7 @@ struct Driver {
 #[derive(Debug, Clone, Copy)]
 enum Excess {
     Spool { used: u64, share: u64 },
-    Segment { share: u64 },
+    Segment { share: u64, renditions: Rendition },
 }
 
 impl Excess {
@@ -144,10 +150,11 @@ impl Excess {
                 let (used, share) = (mb(used), mb(share));
                 format!("the spool held {used:.1} MB of this camera's {share:.1} MB of spool_limit: {MEND}")
             }
-            Self::Segment { share } => {
-                let (most, share) = (mb(quota::largest_segment(share)), mb(share));
+            Self::Segment { share, renditions } => {
+                let (most, share) = (mb(quota::largest_file(share, renditions)), mb(share));
+                let part = if renditions > 1 { "one rendition's part of a third" } else { "a third" };
                 format!(
-                    "a segment grew beyond {most:.1} MB, a third of this camera's {share:.1} MB of spool_limit: {MEND}"
+                    "a segment grew beyond {most:.1} MB, {part} of this camera's {share:.1} MB of spool_limit: {MEND}"
                 )
             }
         }
@@ -198,11 +205,17 @@ impl Driver {
         }
     }
 
-    async fn unfit(&self, cause: Cause) {
-        if cause == Cause::StreamChanged {
+    async fn unfit(&mut self, cause: Cause) {
+        self.tell(EngineEvent::Unfit(cause)).await;
+    }
+
+    async fn tell(&mut self, event: EngineEvent) {
+        self.is_unfit |= matches!(event, EngineEvent::Unfit(_));
+        if event == EngineEvent::Unfit(Cause::StreamChanged) {
             self.acquaintance.forget();
         }
-        let _ = self.events.send(EngineEvent::Unfit(cause)).await;
+        // Nobody listens: this driver is about to be dropped.
+        let _ = self.events.send(event).await;
     }
 
     fn hear(&mut self, line: &str) {
@@ -215,6 +228,7 @@ impl Driver {
     }
 
     async fn halt(&mut self, how: Halt) {
+        self.is_renewed |= how == Halt::Ask && !self.halted && !self.is_unfit;
         self.halted = true;
         match how {
             Halt::Ask => {
@@ -243,8 +257,7 @@ impl Driver {
                 self.words.all_is_well();
                 outgrown = self.fitness.see(segment.duration);
             }
-            // Nobody listens: this driver is about to be dropped.
-            let _ = self.events.send(event).await;
+            self.tell(event).await;
             if let Some(gop) = outgrown {
                 self.acquaintance.outgrow(clock::now(), gop);
                 self.unfit(Cause::StreamChanged).await;
@@ -275,7 +288,8 @@ impl Driver {
         // The kernel ended it: see `sys::child::limit_files`.
         if signal == Some(Signal::SIGXFSZ as i32) {
             let share = self.workshop.spool_share.load(Ordering::Relaxed);
-            self.excess.get_or_insert(Excess::Segment { share });
+            let renditions = self.tail.renditions();
+            self.excess.get_or_insert(Excess::Segment { share, renditions });
         }
         let said = match self.words.cause(code) {
             _ if self.excess.is_some() => Cause::SpoolLimit,
@@ -290,7 +304,7 @@ impl Driver {
             },
         };
         // A look comes at once: not where the pause is for the account's sake.
-        if !self.fitness.is_of_copy() && said != Cause::Auth {
+        if !self.fitness.is_of_copy() && !self.is_renewed && said != Cause::Auth {
             self.acquaintance.doubt(clock::now());
         }
         let mut last_words = self.words.into_lines();
@@ -336,7 +350,7 @@ impl Driver {
             }
         };
         for event in news.events {
-            let _ = self.events.send(event).await;
+            self.tell(event).await;
         }
         true
     }

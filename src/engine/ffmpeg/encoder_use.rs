@@ -64,6 +64,13 @@ impl EncoderUse {
         encoder
     }
 
+    /// In place: the next run begins with this, for all clones.
+    pub fn equip(&self, policy: Policy, findings: Vec<Finding>) {
+        *self.seat() = Seat { policy, findings };
+        self.0.stirred.notify_one();
+        self.tell("");
+    }
+
     fn seat(&self) -> MutexGuard<'_, Seat> {
         self.0.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -374,7 +374,7 @@ fn judge(annex_b: &[u8]) -> Result<(), String> {
 }
 
 fn trial_args(way: &Way, settings: &Settings) -> Vec<String> {
-    let Settings { target_width: width, target_fps: fps, .. } = *settings;
+    let (width, fps) = (settings.widest(), settings.target_fps);
     let height = (width * 9 / 16 / 2 * 2).max(2);
     let picture = format!("testsrc2=size={width}x{height}:rate={fps}");
     let filter = format!("scale={width}:{height}{}", filter_suffix(way));

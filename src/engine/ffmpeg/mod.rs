@@ -29,6 +29,7 @@ use crate::domain::choice::{Choice, VideoOut, decide};
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
 use crate::domain::media::Media;
+use crate::domain::segment::Form;
 use crate::sys::child::Spawner;
 
 use acquaintance::ProbeRun;
@@ -113,6 +114,11 @@ impl FfmpegEngine {
         Some(&self.choice).filter(|_| self.sight != Sight::Looks)
     }
 
+    /// A copy needs no encoder, and a look neither.
+    pub fn encodes(&self) -> bool {
+        self.chosen().is_some_and(|choice| matches!(choice.video, VideoOut::Encode(_)))
+    }
+
     /// What it would do now, before a look as if nothing could be told.
     pub fn choice(&self) -> &Choice {
         &self.choice
@@ -159,7 +165,8 @@ impl Engine for FfmpegEngine {
         let process = process::start(&workshop, &command, Stdio::null()).await?;
         let bell = workshop.watch.bell(folder.path());
         let fitness = Fitness::new(&self.choice, self.media.as_ref());
-        let tail = Tail::new(run, folder.path(), self.spec.settings.segment_type);
+        let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
+        let tail = Tail::new(run, folder.path(), form, fitness.is_of_copy());
         Ok(Box::new(drive::FfmpegRun::start(tail, process, folder, bell, workshop, fitness, acquaintance)))
     }
 

@@ -32,8 +32,9 @@ pub enum ProbeError {
     Engine(#[from] EngineError),
     #[error("{}{}{said}", cause.in_words(), if said.is_empty() { "" } else { ": " })]
     Failed { cause: Cause, said: String },
-    #[error("no picture within {} s", .0.as_secs())]
-    Late(Duration),
+    /// `described`: what the camera said of its streams all the same.
+    #[error("no picture within {} s", deadline.as_secs())]
+    Late { deadline: Duration, described: Option<Box<Media>> },
     #[error("ffmpeg's list of frames can't be read: {0}")]
     Garbled(String),
 }
@@ -43,7 +44,7 @@ impl ProbeError {
     pub fn cause(&self) -> Cause {
         match self {
             Self::Failed { cause, .. } => *cause,
-            Self::Late(_) => Cause::Stalled,
+            Self::Late { .. } => Cause::Stalled,
             Self::Engine(_) | Self::Garbled(_) => Cause::Crashed,
         }
     }
@@ -61,7 +62,11 @@ pub async fn probe(workshop: &Workshop, source: &Source, deadline: Duration) -> 
     session.close().await;
     // At the deadline what came until then counts.
     watched.unwrap_or(Ok(()))?;
-    report.into_media().ok_or(ProbeError::Late(deadline))
+    let is_seen = report.has_frames();
+    match report.told() {
+        Some(media) if is_seen => Ok(media),
+        described => Err(ProbeError::Late { deadline, described: described.map(Box::new) }),
+    }
 }
 
 struct Session {

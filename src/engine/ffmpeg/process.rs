@@ -32,7 +32,7 @@ pub(super) async fn start(
     process.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
     // ffmpeg keeps a segment in memory and writes it at its end, all at once: a look at the spool would be too late.
     let share = workshop.spool_share.load(Ordering::Relaxed);
-    limit_files(&mut process, quota::largest_segment(share));
+    limit_files(&mut process, quota::largest_file(share, command.outputs));
     be_nice(&mut process, command.nice);
     workshop.spawner.spawn(process, pipe).await.map_err(failed)
 }

@@ -12,10 +12,11 @@ use crate::clock;
 use crate::domain::fmp4::Header;
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
-use crate::domain::segment::{Payload, Segment, SegmentType};
+use crate::domain::segment::{Form, Payload, Rendition, Segment, SegmentType, sibling};
 use crate::domain::timeline::Timeline;
 use crate::engine::EngineEvent;
-use crate::engine::spool::diff::{Diff, Listed};
+use crate::engine::spool::diff::{Diff, Listed, end};
+use crate::engine::spool::likeness::Likeness;
 use crate::engine::spool::root::{discard, used_by_runs};
 use crate::engine::spool::{LOCAL_PLAYLIST, fragments, suffix};
 
@@ -33,60 +34,71 @@ const BLOCK_BYTES: u64 = 512;
 pub(super) struct Tail {
     pub(super) run: RunId,
     pub(super) path: PathBuf,
-    kind: SegmentType,
+    form: Form,
     /// Of an fMP4 run, from its first segment on.
     header: Option<Arc<Header>>,
+    likeness: Likeness,
     pub(super) diff: Diff,
     timeline: Timeline,
 }
 
 impl Tail {
-    pub(super) fn new(run: RunId, folder: &Path, kind: SegmentType) -> Self {
+    pub(super) fn new(run: RunId, folder: &Path, form: Form, is_copy: bool) -> Self {
         let (diff, timeline) = (Diff::default(), Timeline::default());
-        Self { run, path: folder.to_owned(), kind, header: None, diff, timeline }
+        let likeness = Likeness::new(is_copy);
+        Self { run, path: folder.to_owned(), form, header: None, likeness, diff, timeline }
+    }
+
+    pub(super) fn renditions(&self) -> Rendition {
+        self.form.renditions
     }
 
     /// An error: the spool did not answer, so nothing is known; it is asked again.
     pub(super) async fn news(&mut self) -> io::Result<News> {
-        let (folder, mut diff, kind) = (self.path.clone(), self.diff.clone(), self.kind);
-        let known = self.header.clone();
+        let (folder, mut diff, form) = (self.path.clone(), self.diff.clone(), self.form);
+        let (known, mut likeness) = (self.header.clone(), self.likeness.clone());
         // One step, and the diff moves on only if it came to its end: a hang costs time, not segments.
-        let (diff, missed, found, header, used) = on_disk(move || {
-            let text = match fs::read(folder.join(LOCAL_PLAYLIST)) {
-                Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-                // Before the first segment, and after somebody emptied the tmpfs: no news either way.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-                // Out of file descriptors: what is there stays there, and is told later.
-                Err(error) => return Err(error),
-            };
-            let news = diff.advance(&text);
+        let (diff, missed, found, header, likeness, used) = on_disk(move || {
+            let text = read_playlist(&folder, 1)?;
+            // A segment is there when all renditions have it; the durations are the same.
+            let mut until = u64::MAX;
+            for number in 2..=form.renditions {
+                until = until.min(end(&read_playlist(&folder, number)?));
+            }
+            let news = diff.advance(&text, until);
             if let Some(first) = news.segments.first() {
-                remove_missed(&folder, first.index, news.missed, kind);
+                remove_missed(&folder, first.index, news.missed, form);
             }
             // It is whole when the playlist names a segment.
-            let is_due = kind == SegmentType::Fmp4 && known.is_none() && !news.segments.is_empty();
-            let header = if is_due { fragments::read_header(&folder)?.map(Arc::new) } else { known };
+            let is_due = form.kind == SegmentType::Fmp4 && known.is_none() && !news.segments.is_empty();
+            let header =
+                if is_due { fragments::read_header(&folder, form.renditions)?.map(Arc::new) } else { known };
             let found: Vec<_> = news
                 .segments
                 .into_iter()
-                .map(|listed| weigh(&folder, listed, kind, header.is_some()))
+                .map(|listed| weigh(&folder, listed, form, header.is_some()))
+                .map(|found| found.judged_by(&mut likeness, form.kind))
                 .collect();
             // Runs that ended count too: their segments may still wait.
             let used = folder.parent().map_or(0, used_by_runs);
-            Ok((diff, news.missed, found, header, used))
+            Ok((diff, news.missed, found, header, likeness, used))
         })
         .await?;
-        self.diff = diff;
-        self.header = header;
-        Ok(News { events: self.tell(missed, found), used })
+        let has_changed = likeness.is_lost() && !self.likeness.is_lost();
+        (self.diff, self.header, self.likeness) = (diff, header, likeness);
+        let mut events = self.tell(missed, found);
+        if has_changed {
+            events.push(EngineEvent::Unfit(Cause::StreamChanged));
+        }
+        Ok(News { events, used })
     }
 
     fn is_headless(&self) -> bool {
-        self.kind == SegmentType::Fmp4 && self.header.is_none()
+        self.form.kind == SegmentType::Fmp4 && self.header.is_none()
     }
 
     fn tell(&mut self, missed: u64, found: Vec<Found>) -> Vec<EngineEvent> {
-        let (mut seen, mut lost) = (clock::wall(), missed);
+        let (mut seen, mut lost, mut withheld) = (clock::wall(), missed, 0);
         if missed > 0 {
             // Nobody knows how long they were.
             self.timeline = Timeline::default();
@@ -99,14 +111,15 @@ impl Tail {
         }
         let mut later: Duration = found.iter().map(|found| found.listed.duration).sum();
         let mut events = Vec::new();
-        for Found { listed, path, bytes } in found {
+        for Found { listed, path, bytes, is_for_viewers } in found {
             later = later.saturating_sub(listed.duration);
             let stamp = self.timeline.stamp(seen.checked_sub(later).unwrap_or(seen), listed.duration);
-            if bytes == 0 {
-                lost += 1;
+            if bytes == 0 || !is_for_viewers {
+                *(if is_for_viewers { &mut lost } else { &mut withheld }) += 1;
                 continue;
             }
-            let (index, duration, payload) = (listed.index, listed.duration, Payload::File { path, bytes });
+            let (index, duration) = (listed.index, listed.duration);
+            let payload = Payload::File { path, bytes, renditions: self.form.renditions };
             let segment = Segment {
                 run: self.run,
                 index,
@@ -120,6 +133,9 @@ impl Tail {
         }
         if lost > 0 {
             events.push(EngineEvent::Lost { segments: lost });
+        }
+        if withheld > 0 {
+            events.push(EngineEvent::Withheld { segments: withheld });
         }
         if self.is_headless() && lost > 0 {
             // Nobody could play this run.
@@ -137,40 +153,71 @@ pub(super) struct News {
     pub(super) used: u64,
 }
 
+/// ffmpeg's own playlist of a rendition.
+fn read_playlist(folder: &Path, number: Rendition) -> io::Result<String> {
+    match fs::read(sibling(&folder.join(LOCAL_PLAYLIST), number)) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        // Before the first segment, and after somebody emptied the tmpfs: no news either way.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        // Out of file descriptors: what is there stays there, and is told later.
+        Err(error) => Err(error),
+    }
+}
+
 /// A listed segment, and what is on disk of it.
 struct Found {
     listed: Listed,
     path: PathBuf,
     /// 0: nothing.
     bytes: u64,
+    is_for_viewers: bool,
 }
 
-fn weigh(folder: &Path, listed: Listed, kind: SegmentType, has_header: bool) -> Found {
-    let path = folder.join(&listed.name);
-    let bytes = fs::metadata(&path).map_or(0, |meta| meta.len());
-    let is_whole = match kind {
-        SegmentType::MpegTs => !is_cut_off(bytes, folder),
-        SegmentType::Fmp4 => has_header && fragments::is_whole(&path, bytes),
-    };
-    if bytes == 0 || !is_whole {
-        // A full file system gives empty files, and half ones, and no error.
-        discard(&path);
-        return Found { listed, path, bytes: 0 };
+impl Found {
+    /// What is of another picture than the run's first segment would need a discontinuity, and perhaps another choice.
+    fn judged_by(self, likeness: &mut Likeness, kind: SegmentType) -> Self {
+        let is_for_viewers = self.bytes == 0 || likeness.holds_for(&self.path, kind);
+        if !is_for_viewers {
+            discard(&self.path);
+        }
+        Self { is_for_viewers, ..self }
     }
-    Found { listed, path, bytes }
+}
+
+/// Of all renditions: with one missing, players would come to a halt when they change.
+fn weigh(folder: &Path, listed: Listed, form: Form, has_header: bool) -> Found {
+    let path = folder.join(&listed.name);
+    let files = (1..=form.renditions).map(|number| sibling(&path, number));
+    let sizes: Option<Vec<_>> = files.clone().map(|file| weigh_one(&file, form.kind, has_header)).collect();
+    if sizes.is_none() {
+        // A full file system gives empty files, and half ones, and no error.
+        files.for_each(|file| discard(&file));
+    }
+    Found { listed, path, bytes: sizes.into_iter().flatten().sum(), is_for_viewers: true }
+}
+
+/// `None`: it is not there, or not whole.
+fn weigh_one(path: &Path, kind: SegmentType, has_header: bool) -> Option<u64> {
+    let bytes = fs::metadata(path).map_or(0, |meta| meta.len());
+    let is_whole = match kind {
+        SegmentType::MpegTs => !is_cut_off(bytes, path),
+        SegmentType::Fmp4 => has_header && fragments::is_whole(path, bytes),
+    };
+    (bytes > 0 && is_whole).then_some(bytes)
 }
 
 /// A full file system cuts at a block's end, which is seldom a packet's. Where it is both, the room that is left
 /// tells.
-fn is_cut_off(bytes: u64, folder: &Path) -> bool {
-    let full = || free_bytes(folder).is_ok_and(|free| free < FULL_BYTES);
+fn is_cut_off(bytes: u64, path: &Path) -> bool {
+    let full = || free_bytes(path).is_ok_and(|free| free < FULL_BYTES);
     !bytes.is_multiple_of(PACKET_BYTES) || (bytes.is_multiple_of(BLOCK_BYTES) && full())
 }
 
 /// Segments before `first` that slid out of ffmpeg's playlist unseen would fill the spool.
-fn remove_missed(folder: &Path, first: u64, missed: u64, kind: SegmentType) {
+fn remove_missed(folder: &Path, first: u64, missed: u64, form: Form) {
     for index in first.saturating_sub(missed.min(MOST_MISSED))..first {
-        discard(&folder.join(format!("seg_{index:06}.{}", suffix(kind))));
+        let path = folder.join(format!("seg_{index:06}.{}", suffix(form.kind)));
+        (1..=form.renditions).for_each(|number| discard(&sibling(&path, number)));
     }
 }
 
@@ -201,7 +248,14 @@ mod tests {
     fn found(indices: std::ops::Range<u64>) -> Vec<Found> {
         let duration = Duration::from_secs(2);
         let listed = |index| Listed { name: format!("seg_{index:06}.ts"), index, duration };
-        indices.map(|index| Found { listed: listed(index), path: PathBuf::new(), bytes: 188 }).collect()
+        indices
+            .map(|index| Found {
+                listed: listed(index),
+                path: PathBuf::new(),
+                bytes: 188,
+                is_for_viewers: true,
+            })
+            .collect()
     }
 
     /// Of the last segment: how long ago it started.
@@ -215,7 +269,7 @@ mod tests {
 
     #[test]
     fn behind_missed_segments_the_stamps_follow_the_clock_at_once() {
-        let mut tail = Tail::new(RunId::new(1, 1), Path::new(""), SegmentType::MpegTs);
+        let mut tail = Tail::new(RunId::new(1, 1), Path::new(""), SegmentType::MpegTs.into(), false);
         tail.tell(0, found(0..1));
         // The clock stands nearly still: six segments in no time are stamped from now on backwards.
         let events = tail.tell(3, found(4..6));

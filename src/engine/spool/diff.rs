@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::segment::{Rendition, sibling_name};
+
 /// A line of ffmpeg's playlist that was not seen before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -30,10 +32,11 @@ pub struct News {
 impl Diff {
     /// The segment was told of already, so somebody else is to remove it.
     pub fn has_told(&self, name: &str) -> bool {
-        index_of(name).is_some_and(|index| index < self.next_index)
+        index_of_any(name).is_some_and(|index| index < self.next_index)
     }
 
-    pub fn advance(&mut self, playlist: &str) -> News {
+    /// Before the segment `until`: what follows is not there for all renditions yet.
+    pub fn advance(&mut self, playlist: &str, until: u64) -> News {
         let mut news = News::default();
         let mut duration = None;
         for line in playlist.lines().map(str::trim) {
@@ -42,7 +45,7 @@ impl Diff {
                 duration = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok());
             } else if !line.is_empty() && !line.starts_with('#') {
                 let Some((index, duration)) = index_of(line).zip(duration.take()) else { continue };
-                if index >= self.next_index {
+                if (self.next_index..until).contains(&index) {
                     news.missed += index - self.next_index;
                     self.next_index = index + 1;
                     news.segments.push(Listed { name: line.to_owned(), index, duration });
@@ -59,6 +62,24 @@ fn index_of(name: &str) -> Option<u64> {
     matches!(suffix, "ts" | "m4s").then_some(())?;
     let index = digits.parse().ok().filter(|index| *index < MOST_INDEX)?;
     (digits == format!("{index:06}")).then_some(index)
+}
+
+/// The same of any rendition: `seg_000012_2.ts` -> 12.
+fn index_of_any(name: &str) -> Option<u64> {
+    let of_rendition = || {
+        let (stem, number_and_suffix) = name.rsplit_once('_')?;
+        let (number, suffix) = number_and_suffix.split_once('.')?;
+        let number: Rendition = number.parse().ok()?;
+        let first = format!("{stem}.{suffix}");
+        (sibling_name(&first, number) == name).then(|| index_of(&first)).flatten()
+    };
+    index_of(name).or_else(of_rendition)
+}
+
+/// The number behind the last segment that a rendition's playlist names.
+pub fn end(playlist: &str) -> u64 {
+    let named = playlist.lines().filter_map(|line| index_of_any(line.trim()));
+    named.max().map_or(0, |last| last + 1)
 }
 
 #[cfg(test)]
@@ -79,12 +100,12 @@ mod tests {
     #[test]
     fn each_segment_is_told_once_and_in_order() {
         let mut diff = Diff::default();
-        assert_eq!(indices(&diff.advance(&playlist(0..2))), [0, 1]);
+        assert_eq!(indices(&diff.advance(&playlist(0..2), u64::MAX)), [0, 1]);
         assert!(diff.has_told("seg_000001.ts"));
         assert!(diff.has_told("seg_000001.m4s"), "a run has one type");
         assert!(!diff.has_told("seg_000002.ts") && !diff.has_told("seg_000001.ts.tmp"));
-        assert_eq!(diff.advance(&playlist(0..2)), News::default());
-        let news = diff.advance(&playlist(1..4));
+        assert_eq!(diff.advance(&playlist(0..2), u64::MAX), News::default());
+        let news = diff.advance(&playlist(1..4), u64::MAX);
         assert_eq!((indices(&news), news.missed), (vec![2, 3], 0));
         assert_eq!(news.segments[0].duration, Duration::from_secs(2));
     }
@@ -92,9 +113,21 @@ mod tests {
     #[test]
     fn what_slid_away_unseen_is_counted() {
         let mut diff = Diff::default();
-        diff.advance(&playlist(0..2));
-        let news = diff.advance(&playlist(5..7));
+        diff.advance(&playlist(0..2), u64::MAX);
+        let news = diff.advance(&playlist(5..7), u64::MAX);
         assert_eq!((indices(&news), news.missed), (vec![5, 6], 3));
+    }
+
+    #[test]
+    fn what_one_rendition_lacks_is_not_there_yet() {
+        let second = |indices| playlist(indices).replace(".ts", "_2.ts");
+        assert_eq!((end(&second(0..3)), end(""), end(&playlist(0..2))), (3, 0, 2));
+        let mut diff = Diff::default();
+        assert_eq!(indices(&diff.advance(&playlist(0..3), end(&second(0..2)))), [0, 1]);
+        assert!(diff.has_told("seg_000001_2.ts") && !diff.has_told("seg_000002_2.ts"));
+        assert!(!diff.has_told("seg_000001_1.ts") && !diff.has_told("seg_000001_x.ts"));
+        let news = diff.advance(&playlist(1..4), end(&second(1..4)));
+        assert_eq!((indices(&news), news.missed), (vec![2, 3], 0));
     }
 
     #[test]
@@ -111,7 +144,7 @@ mod tests {
             "#EXTINF:2,\nseg_+00001.ts",
             "#EXTINF:2,\nseg_18446744073709551615.ts",
         ] {
-            assert_eq!(diff.advance(text), News::default(), "{text}");
+            assert_eq!(diff.advance(text, u64::MAX), News::default(), "{text}");
         }
     }
 }

@@ -6,18 +6,26 @@ use std::path::Path;
 
 use super::LOCAL_INIT;
 use crate::domain::fmp4::Header;
+use crate::domain::segment::{Rendition, sibling};
 
 /// Far above any.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// A run's init object; `None`: it is missing or cut off.
+/// A run's init object, with those of all renditions; `None`: one is missing or cut off.
 ///
 /// # Errors
 /// It could not be read: perhaps later.
-pub fn read_header(folder: &Path) -> io::Result<Option<Header>> {
-    let path = folder.join(LOCAL_INIT);
-    match fs::metadata(&path) {
-        Ok(meta) if meta.len() <= MOST_BYTES => Ok(Header::read(fs::read(&path)?)),
+pub fn read_header(folder: &Path, renditions: Rendition) -> io::Result<Option<Header>> {
+    let first = folder.join(LOCAL_INIT);
+    let Some(header) = read_one(&first)? else { return Ok(None) };
+    let others: io::Result<Option<Vec<_>>> =
+        (2..=renditions).map(|number| read_one(&sibling(&first, number))).collect();
+    Ok(others?.map(|others| header.with(others)))
+}
+
+fn read_one(path: &Path) -> io::Result<Option<Header>> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.len() <= MOST_BYTES => Ok(Header::read(fs::read(path)?)),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -91,10 +99,10 @@ mod tests {
     #[test]
     fn half_an_init_object_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(read_header(folder.path()).unwrap().is_none());
+        assert!(read_header(folder.path(), 1).unwrap().is_none());
         for half in [&b""[..], b"\0\0\0\x10ftyp"] {
             fs::write(folder.path().join(LOCAL_INIT), half).unwrap();
-            assert!(read_header(folder.path()).unwrap().is_none());
+            assert!(read_header(folder.path(), 1).unwrap().is_none());
         }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod diff;
 pub mod fragments;
+pub mod likeness;
 mod memory;
 pub mod note;
 pub mod root;

@@ -11,6 +11,7 @@ use nix::unistd::geteuid;
 
 use super::memory;
 use crate::domain::ids::{CameraId, RunId};
+use crate::domain::segment::{MOST_RENDITIONS, sibling_name};
 
 /// Locked while an agent runs the camera.
 const LOCK: &str = "lock";
@@ -168,7 +169,9 @@ impl Drop for RunFolder {
         // Segments may still wait for their upload; the last of those removes the folder (see `discard`).
         let remove = move || {
             for own in [super::LOCAL_PLAYLIST, super::LOCAL_INIT] {
-                let _ = fs::remove_file(path.join(own));
+                for number in 1..=MOST_RENDITIONS {
+                    let _ = fs::remove_file(path.join(sibling_name(own, number)));
+                }
             }
             let _ = fs::remove_dir(path);
         };

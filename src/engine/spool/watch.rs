@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::LOCAL_PLAYLIST;
 use crate::clock;
+use crate::domain::segment::{MOST_RENDITIONS, sibling_name};
 
 type Bells = Arc<Mutex<HashMap<PathBuf, Arc<Notify>>>>;
 
@@ -144,11 +145,17 @@ fn ring(bells: &Bells, event: notify::Result<Event>) {
     if !matches!(event.kind, EventKind::Modify(ModifyKind::Name(RenameMode::To))) {
         return;
     }
-    for path in event.paths.iter().filter(|path| path.file_name() == Some(OsStr::new(LOCAL_PLAYLIST))) {
+    for path in event.paths.iter().filter(|path| path.file_name().is_some_and(is_playlist)) {
         if let Some(bell) = path.parent().and_then(|folder| lock(bells).get(folder).cloned()) {
             bell.notify_one();
         }
     }
+}
+
+/// Of any rendition.
+fn is_playlist(name: &OsStr) -> bool {
+    let is = |number| name == sibling_name(LOCAL_PLAYLIST, number).as_str();
+    (1..=MOST_RENDITIONS).any(is)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -57,9 +57,9 @@ impl Bucket {
         }
         let before = self.breaches.len();
         match action {
-            Action::Put(start) => drop(self.objects.insert(start.key.clone())),
+            Action::Put(start) => self.objects.extend(start.key.renditions()),
             Action::PutInit(start) => {
-                self.objects.insert(start.key.clone());
+                self.objects.extend(start.key.renditions());
                 let first = self.inits.entry(start.key.clone()).or_insert(start.header.bytes().clone());
                 let same = first == start.header.bytes();
                 self.check(same, || format!("{} has other bytes than before", start.key));
@@ -105,28 +105,30 @@ impl Bucket {
 
     fn becomes_visible(&mut self, now: Instant, new: &MediaPlaylist) {
         self.check(new.entries.len() <= self.most.max(24), || "too many entries".into());
-        let of_type = |p: &MediaPlaylist| p.entries.last().map(|entry| entry.key.segment_type());
+        let of_form = |p: &MediaPlaylist| p.entries.last().map(|entry| entry.key.form());
         let old_target = self.visible.as_ref().map(|old| old.target_duration_s);
-        let is_same_type = self.visible.as_ref().is_none_or(|old| of_type(old) == of_type(new));
-        self.check(new.entries.iter().all(|e| Some(e.key.segment_type()) == of_type(new)), || {
-            "two types of segments in one playlist".into()
+        let is_same_form = self.visible.as_ref().is_none_or(|old| of_form(old) == of_form(new));
+        self.check(new.entries.iter().all(|e| Some(e.key.form()) == of_form(new)), || {
+            "two forms of segments in one playlist".into()
         });
         if let Some(old) = self.visible.take() {
-            let last = |p: &MediaPlaylist| p.entries.last().map(|e| e.msn);
+            let next_of =
+                |p: &MediaPlaylist| p.entries.last().map_or(p.media_sequence, |last| last.msn.0 + 1);
             self.check(new.media_sequence >= old.media_sequence, || "media sequence went back".into());
             let breaks = (old.discontinuity_sequence, new.discontinuity_sequence);
             self.check(breaks.1 >= breaks.0, || format!("discontinuity sequence went back: {breaks:?}"));
-            self.check(last(new) >= last(&old), || "live edge went back".into());
-            let next = last(&old).map_or(0, |msn| msn.0 + 1);
+            let next = next_of(&old);
+            self.check(next_of(new) >= next, || "live edge went back".into());
             self.check(new.media_sequence <= next.max(self.floor), || {
                 "segments left before any viewer could see them".into()
             });
         }
         for (i, entry) in new.entries.iter().enumerate() {
             self.check(entry.msn.0 == new.media_sequence + i as u64, || "numbers have a hole".into());
-            let stored = self.objects.contains(&entry.key);
+            let stored = entry.key.renditions().all(|key| self.objects.contains(&key));
             self.check(stored, || format!("names {} which is not stored", entry.key));
-            let has_init = entry.key.init().is_none_or(|init| self.objects.contains(&init));
+            let has = |init: ObjectKey| init.renditions().all(|key| self.objects.contains(&key));
+            let has_init = entry.key.init().is_none_or(has);
             self.check(has_init, || format!("names {} whose init object is not stored", entry.key));
             let seen = self.seen.entry(entry.key.clone()).or_insert(Seen {
                 msn: entry.msn.0,
@@ -143,7 +145,7 @@ impl Bucket {
         self.check_numbers(new);
         let is_same_plan = old_target.is_none_or(|old| old == new.target_duration_s);
         let has_room = new.entries.len() < Window::most(DEPTH);
-        let time_to_see = if has_room && is_same_plan && is_same_type { new.target_duration_s } else { 0 };
+        let time_to_see = if has_room && is_same_plan && is_same_form { new.target_duration_s } else { 0 };
         let mut early = Vec::new();
         for (key, seen) in &mut self.seen {
             if seen.left_at.is_none() && !new.entries.iter().any(|e| e.key == *key) {
@@ -160,7 +162,7 @@ impl Bucket {
     fn check_numbers(&mut self, new: &MediaPlaylist) {
         for pair in new.entries.windows(2) {
             let run = |e: &Entry| plan().layout.run_of(&e.key);
-            let index = |e: &Entry| e.key.as_str().rsplit(['_', '.']).nth(1).unwrap().parse::<u64>().unwrap();
+            let index = |e: &Entry| plan().layout.place_of(&e.key).unwrap().1;
             let continuous = run(&pair[0]) == run(&pair[1]) && index(&pair[0]) + 1 == index(&pair[1]);
             self.check(continuous || pair[1].discontinuity, || format!("a break without a mark: {pair:?}"));
             let unique = !self.seen.iter().any(|(k, s)| s.msn == pair[0].msn.0 && *k != pair[0].key);
@@ -180,7 +182,7 @@ impl Bucket {
             self.seen.get(key).filter(|seen| !is_over(seen)).map(|_| key.clone())
         };
         self.check(early.is_none(), || format!("{key} was deleted too early for {early:?}"));
-        self.objects.remove(key);
+        key.renditions().for_each(|key| _ = self.objects.remove(&key));
     }
 }
 

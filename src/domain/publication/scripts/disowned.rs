@@ -24,7 +24,7 @@ fn drain(machine: &mut Publication, now: Instant) -> Vec<Action> {
 }
 
 fn produce(machine: &mut Publication, now: Instant, run: RunId, index: u64) -> Vec<Action> {
-    let payload = Payload::File { path: index.to_string().into(), bytes: 1 };
+    let payload = Payload::File { path: index.to_string().into(), bytes: 1, renditions: 1 };
     let program_time = SystemTime::UNIX_EPOCH;
     let segment =
         Segment { run, index, duration: 2 * S, program_time, after_break: false, payload, header: None };

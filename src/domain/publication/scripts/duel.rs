@@ -9,7 +9,7 @@ use crate::domain::dice::Dice;
 use crate::domain::ids::RunId;
 use crate::domain::playlist::MediaPlaylist;
 use crate::domain::publication::{Action, Input, Plan, Publication};
-use crate::domain::segment::{Payload, Segment, SegmentType};
+use crate::domain::segment::{Form, Payload, Segment};
 use crate::domain::test_time::start;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
@@ -65,9 +65,9 @@ impl Rivals {
         Self { began: now, now, bucket, agents: [agent(), agent()], dice, latency_ms, stale: None }
     }
 
-    pub(super) fn of_types(seed: u64, latency_ms: u64, kinds: [SegmentType; 2]) -> Self {
+    pub(super) fn of_forms(seed: u64, latency_ms: u64, forms: [Form; 2]) -> Self {
         let mut rivals = Self::new(seed, latency_ms);
-        rivals.agents.iter_mut().zip(kinds).for_each(|(agent, kind)| agent.plan.segment_type = kind);
+        rivals.agents.iter_mut().zip(forms).for_each(|(agent, form)| agent.plan.form = form);
         rivals
     }
 
@@ -138,9 +138,9 @@ impl Rivals {
         }
         if agent.produce_at <= now {
             let path = format!("{}-{}", agent.run, agent.index).into();
-            let payload = Payload::File { path, bytes: 1000 };
+            let payload = Payload::File { path, bytes: 1000, renditions: agent.plan.form.renditions };
             let (run, index, program_time) = (agent.run, agent.index, SystemTime::UNIX_EPOCH);
-            let header = header_of(run, agent.plan.segment_type);
+            let header = header_of(run, agent.plan.form.kind);
             let segment =
                 Segment { run, index, duration: 2 * S, program_time, after_break: false, header, payload };
             machine.handle(now, Input::Produced(segment));

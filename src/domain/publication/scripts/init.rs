@@ -5,10 +5,10 @@ use super::duel::{MS, Rivals};
 use super::world::World;
 use super::{S, plan};
 use crate::domain::publication::{Action, Plan};
-use crate::domain::segment::SegmentType;
+use crate::domain::segment::{Form, SegmentType};
 
 fn fmp4() -> World {
-    World::of_type(vec![], SegmentType::Fmp4)
+    World::of_form(vec![], SegmentType::Fmp4.into())
 }
 
 fn live(world: &mut World, segments: u32) {
@@ -116,12 +116,14 @@ fn one_of_a_dead_run_is_swept() {
 }
 
 #[test]
-fn another_type_begins_a_new_window_and_the_numbers_go_on() {
-    for (old, new) in [(SegmentType::Fmp4, SegmentType::MpegTs), (SegmentType::MpegTs, SegmentType::Fmp4)] {
-        let mut world = World::of_type(vec![], old);
+fn another_form_begins_a_new_window_and_the_numbers_go_on() {
+    let two = Form { kind: SegmentType::MpegTs, renditions: 2 };
+    let (fmp4, ts): (Form, Form) = (SegmentType::Fmp4.into(), SegmentType::MpegTs.into());
+    for (old, new) in [(fmp4, ts), (ts, fmp4), (ts, two), (two, ts)] {
+        let mut world = World::of_form(vec![], old);
         live(&mut world, 10);
         let before = world.bucket.visible.clone().unwrap();
-        world.crash_and_follow(Plan { segment_type: new, ..plan() });
+        world.crash_and_follow(Plan { form: new, ..plan() });
         live(&mut world, 2);
         assert_eq!(world.bucket.visible.as_ref(), Some(&before), "three target durations are not there yet");
         live(&mut world, 1);
@@ -142,7 +144,31 @@ fn another_type_begins_a_new_window_and_the_numbers_go_on() {
 /// An owner that was cut off deletes what is due before it looks who publishes now.
 #[test]
 fn one_that_another_may_delete_is_not_used_again() {
-    let mut world = Rivals::of_types(8_697_467_266_958_072_756, 442, [SegmentType::Fmp4; 2]);
+    let world = gone_on_under_another_name();
+    let named = world.bucket.visible.as_ref().unwrap().entries[0].key.init().unwrap();
+    assert_ne!(named, plan().layout.init(world.agents[1].run, 1));
+}
+
+/// Nobody made a run of that name, but this machine's note knows it.
+#[test]
+fn after_a_kill_nobody_waits_for_whoever_wrote_under_the_other_name() {
+    for knows_the_name in [true, false] {
+        let mut world = gone_on_under_another_name();
+        world.kill(1);
+        if !knows_the_name {
+            world.agents[1].note = None;
+        }
+        let killed = world.now;
+        world.boot(1, true);
+        // The first segment, three calls; a silence lasts six seconds.
+        world.step(6 * S);
+        let publishes = world.agents[1].playlist_at.is_some_and(|at| at > killed);
+        assert_eq!((publishes, world.bucket.breaches.len()), (knows_the_name, 0));
+    }
+}
+
+fn gone_on_under_another_name() -> Rivals {
+    let mut world = Rivals::of_forms(8_697_467_266_958_072_756, 442, [SegmentType::Fmp4.into(); 2]);
     world.boot(0, false);
     world.boot(1, true);
     world.step(MS * 36_518);
@@ -155,6 +181,5 @@ fn one_that_another_may_delete_is_not_used_again() {
     world.forgive();
     world.step(90 * S);
     world.assert_publishes_alone(1);
-    let named = world.bucket.visible.as_ref().unwrap().entries[0].key.init().unwrap();
-    assert_ne!(named, plan().layout.init(world.agents[1].run));
+    world
 }

@@ -43,9 +43,9 @@ proptest! {
 
     #[test]
     fn numbers_never_go_back_after_a_late_read(
-        starts in starts(), fates in prop::collection::vec(fate(), 0..20), kind in kind(),
+        starts in starts(), fates in prop::collection::vec(fate(), 0..20), form in form(),
     ) {
-        let mut world = World::of_type(fates, kind);
+        let mut world = World::of_form(fates, form);
         live(&mut world, 20 * S);
         for start in starts {
             world.crash();

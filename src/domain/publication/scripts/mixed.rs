@@ -5,18 +5,18 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::world::World;
-use super::{S, fate, kind, plan};
+use super::{S, fate, form, plan};
 use crate::domain::gate::Failure;
 use crate::domain::publication::{Input, Plan, Publication};
 use crate::domain::uploads::UploadLimits;
 
 fn any_plan() -> impl Strategy<Value = Plan> {
-    (3usize..=10, 200u64..10_000, prop_oneof![Just(0u64), 0u64..10_000], kind()).prop_map(
-        |(keep, ms, interval_ms, segment_type)| {
+    (3usize..=10, 200u64..10_000, prop_oneof![Just(0u64), 0u64..10_000], form()).prop_map(
+        |(keep, ms, interval_ms, form)| {
             let segment = Duration::from_millis(ms);
             Plan {
                 depth: keep,
-                segment_type,
+                form,
                 target_duration_s: segment.as_secs_f64().ceil() as u64,
                 uploads: UploadLimits {
                     in_flight: 3.min(keep - 1),

@@ -3,6 +3,7 @@
 mod bucket;
 mod disowned;
 mod duel;
+mod ending;
 mod init;
 mod interval;
 mod late;
@@ -21,7 +22,7 @@ use crate::domain::gate::Failure;
 use crate::domain::ids::{Msn, RunId};
 use crate::domain::key::Layout;
 use crate::domain::publication::{Action, Input};
-use crate::domain::segment::SegmentType;
+use crate::domain::segment::{Form, SegmentType};
 use crate::domain::uploads::UploadLimits;
 
 use bucket::Fate;
@@ -35,7 +36,8 @@ fn plan() -> Plan {
         layout: Layout::new(&"loc".parse().unwrap(), &"cam".parse().unwrap()),
         depth: DEPTH,
         target_duration_s: 2,
-        segment_type: SegmentType::MpegTs,
+        form: SegmentType::MpegTs.into(),
+        multivariant: false,
         uploads: UploadLimits {
             in_flight: 3,
             backlog: 4,
@@ -58,8 +60,9 @@ fn fate() -> impl Strategy<Value = Fate> {
     })
 }
 
-fn kind() -> impl Strategy<Value = SegmentType> {
-    prop_oneof![Just(SegmentType::MpegTs), Just(SegmentType::Fmp4)]
+fn form() -> impl Strategy<Value = Form> {
+    let kind = prop_oneof![Just(SegmentType::MpegTs), Just(SegmentType::Fmp4)];
+    (kind, prop_oneof![3 => Just(1), 1 => 2..=3u8]).prop_map(|(kind, renditions)| Form { kind, renditions })
 }
 
 proptest! {
@@ -69,9 +72,9 @@ proptest! {
     fn no_store_breaks_the_invariants(
         fates in prop::collection::vec(fate(), 1..60),
         events in prop::collection::vec((0u8..40, 0u64..5_000), 1..60),
-        kind in kind(),
+        form in form(),
     ) {
-        let mut world = World::of_type(fates, kind);
+        let mut world = World::of_form(fates, form);
         for (event, wait_ms) in events {
             match event {
                 0 => world.new_run(),

@@ -8,16 +8,16 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::duel::{MS, Rivals};
-use super::{S, kind, plan};
+use super::{S, form, plan};
 use crate::domain::publication::Action;
-use crate::domain::segment::SegmentType;
+use crate::domain::segment::{Form, SegmentType};
 
 /// A watch, another look for the jitter, and an upload.
 const SOON: Duration = Duration::from_secs(30);
 
 /// Of each agent: the one may be of an older configuration.
-fn kinds() -> impl Strategy<Value = [SegmentType; 2]> {
-    [kind(), kind()]
+fn forms() -> impl Strategy<Value = [Form; 2]> {
+    [form(), form()]
 }
 
 proptest! {
@@ -25,9 +25,9 @@ proptest! {
 
     #[test]
     fn a_newcomer_stands_back_and_takes_over_from_the_dead(
-        seed in any::<u64>(), kinds in kinds(), latency_ms in 5u64..600, age_ms in 8_000u64..90_000, known in any::<bool>(),
+        seed in any::<u64>(), forms in forms(), latency_ms in 5u64..600, age_ms in 8_000u64..90_000, known in any::<bool>(),
     ) {
-        let mut world = Rivals::of_types(seed, latency_ms, kinds);
+        let mut world = Rivals::of_forms(seed, latency_ms, forms);
         world.boot(0, false);
         world.step(MS * age_ms as u32);
         world.boot(1, false);
@@ -47,9 +47,9 @@ proptest! {
     /// The other does not notice, as no watch is needed and the pause is shorter than its own.
     #[test]
     fn a_killed_owner_that_knows_its_runs_goes_on(
-        seed in any::<u64>(), kinds in kinds(), latency_ms in 5u64..300, pause_ms in 0u64..1_000,
+        seed in any::<u64>(), forms in forms(), latency_ms in 5u64..300, pause_ms in 0u64..1_000,
     ) {
-        let mut world = Rivals::of_types(seed, latency_ms, kinds);
+        let mut world = Rivals::of_forms(seed, latency_ms, forms);
         world.boot(0, false);
         world.step(20 * S);
         world.boot(1, false);
@@ -69,9 +69,9 @@ proptest! {
     /// moment in which the other takes over, both publish until they look.
     #[test]
     fn an_outage_of_the_owner_ends_in_one_clean_owner(
-        seed in any::<u64>(), kinds in kinds(), latency_ms in 5u64..300, outage_ms in 100u64..120_000,
+        seed in any::<u64>(), forms in forms(), latency_ms in 5u64..300, outage_ms in 100u64..120_000,
     ) {
-        let mut world = Rivals::of_types(seed, latency_ms, kinds);
+        let mut world = Rivals::of_forms(seed, latency_ms, forms);
         world.boot(0, false);
         world.step(20 * S);
         world.boot(1, false);
@@ -92,9 +92,9 @@ proptest! {
 
     #[test]
     fn two_that_start_together_are_one_soon(
-        seed in any::<u64>(), kinds in kinds(), latency_ms in 5u64..600, apart_ms in 0u64..3_000, old in any::<bool>(),
+        seed in any::<u64>(), forms in forms(), latency_ms in 5u64..600, apart_ms in 0u64..3_000, old in any::<bool>(),
     ) {
-        let mut world = Rivals::of_types(seed, latency_ms, kinds);
+        let mut world = Rivals::of_forms(seed, latency_ms, forms);
         if old {
             world.boot(0, false);
             world.step(20 * S);
@@ -116,8 +116,8 @@ proptest! {
     }
 
     #[test]
-    fn own_playlists_read_late_are_nobody_elses(seed in any::<u64>(), kinds in kinds(), latency_ms in 5u64..600, before in any::<bool>()) {
-        let mut world = Rivals::of_types(seed, latency_ms, kinds);
+    fn own_playlists_read_late_are_nobody_elses(seed in any::<u64>(), forms in forms(), latency_ms in 5u64..600, before in any::<bool>()) {
+        let mut world = Rivals::of_forms(seed, latency_ms, forms);
         world.stale = Some(vec![]);
         if before {
             // Also those of the one that was taken over from.
@@ -136,10 +136,10 @@ proptest! {
 
     #[test]
     fn whatever_happens_to_two_agents_one_publishes_in_the_end(
-        seed in any::<u64>(), kinds in kinds(), latency_ms in 5u64..1_500,
+        seed in any::<u64>(), forms in forms(), latency_ms in 5u64..1_500,
         events in prop::collection::vec((0u8..10, 0usize..2, 0u64..40_000), 1..20),
     ) {
-        let mut world = Rivals::of_types(seed, latency_ms, kinds);
+        let mut world = Rivals::of_forms(seed, latency_ms, forms);
         world.boot(0, false);
         for (event, which, wait_ms) in events {
             match event {
@@ -190,11 +190,11 @@ proptest! {
 
     #[test]
     fn agents_of_other_plans_take_over_from_each_other(
-        seed in any::<u64>(), kinds in kinds(), latency_ms in 5u64..600, depths in prop::array::uniform2(3usize..30),
+        seed in any::<u64>(), forms in forms(), latency_ms in 5u64..600, depths in prop::array::uniform2(3usize..30),
         targets in prop::array::uniform2(2u64..5),
         lives in prop::collection::vec((0usize..2, 1u64..60_000, 0u64..40_000, any::<[bool; 3]>()), 1..8),
     ) {
-        let mut world = Rivals::of_types(seed, latency_ms, kinds);
+        let mut world = Rivals::of_forms(seed, latency_ms, forms);
         world.bucket.most = 4 * 30;
         for which in 0..2 {
             let plan = &mut world.agents[which].plan;

@@ -101,7 +101,7 @@ impl Link {
         let of_mean = 1.0 + self.spread * (2.0 * self.sizes.unit() - 1.0);
         let bytes = (MEAN_BYTES as f64 * of_mean) as u64;
         let index = self.produced;
-        let payload = Payload::File { path: index.to_string().into(), bytes };
+        let payload = Payload::File { path: index.to_string().into(), bytes, renditions: 1 };
         // When it was produced, told by its stamp.
         let program_time = SystemTime::UNIX_EPOCH + SEGMENT * u32::try_from(index).unwrap();
         let segment = Segment {

@@ -10,7 +10,7 @@ use crate::domain::fmp4::Header;
 use crate::domain::ids::RunId;
 use crate::domain::playlist::MediaPlaylist;
 use crate::domain::publication::{Action, Input, Plan, Publication};
-use crate::domain::segment::{Payload, Segment, SegmentType};
+use crate::domain::segment::{Form, Payload, Segment, SegmentType};
 use crate::domain::test_time::start;
 use crate::domain::uploads::Ticket;
 
@@ -72,8 +72,8 @@ impl World {
         }
     }
 
-    pub(super) fn of_type(fates: Vec<Fate>, segment_type: SegmentType) -> Self {
-        let plan = Plan { segment_type, ..plan() };
+    pub(super) fn of_form(fates: Vec<Fate>, form: Form) -> Self {
+        let plan = Plan { form, ..plan() };
         Self { machine: Publication::new(plan.clone(), 42), plan, ..Self::new(fates) }
     }
 
@@ -94,10 +94,10 @@ impl World {
             index: self.index,
             duration,
             after_break: false,
-            header: header_of(self.run, self.plan.segment_type),
+            header: header_of(self.run, self.plan.form.kind),
             program_time: SystemTime::UNIX_EPOCH
                 + Duration::from_millis(self.clock_ms as u64 + 2000 * self.produced),
-            payload: Payload::File { path, bytes: self.bytes },
+            payload: Payload::File { path, bytes: self.bytes, renditions: self.plan.form.renditions },
         };
         self.index += 1;
         self.produced += 1;
@@ -154,7 +154,7 @@ impl World {
                 assert!(deadline.is_none_or(|at| at > self.now), "spins: {:?}", self.machine);
                 return;
             };
-            if let Action::Discard(Payload::File { path, bytes }) = &action {
+            if let Action::Discard(Payload::File { path, bytes, .. }) = &action {
                 self.held = self.held.saturating_sub(*bytes);
                 assert!(self.discarded.insert(path.clone()), "discarded twice");
                 continue;
@@ -254,7 +254,8 @@ impl World {
         assert!(self.machine.is_drained(), "{:?}", self.machine);
         assert!(self.pending.is_empty());
         let listed = self.bucket.visible.iter().flat_map(|p| &p.entries).map(|e| e.key.clone());
-        let listed: BTreeSet<_> = listed.flat_map(|key| [key.init(), Some(key)]).flatten().collect();
+        let listed = listed.flat_map(|key| [key.init(), Some(key)]).flatten();
+        let listed: BTreeSet<_> = listed.flat_map(|key| key.renditions().collect::<Vec<_>>()).collect();
         assert_eq!(self.bucket.objects, listed, "orphans, or listed but missing");
         assert_eq!((self.machine.progress().backlog, self.held), (0, 0), "segments, and bytes in the spool");
     }

@@ -100,15 +100,12 @@ impl Report {
         self.frames.is_enough()
     }
 
-    /// `None`: not even one frame came.
-    pub fn into_media(self) -> Option<Media> {
-        if !self.has_frames() {
-            return None;
-        }
-        let (width, height) = self.size?;
+    /// Without frames what its description alone says: then nothing is known of its keyframes.
+    pub fn told(self) -> Option<Media> {
         let picture = self.picture.unwrap_or_default();
+        let (width, height) = self.size.or(picture.size)?;
         let video = VideoIn {
-            codec: self.codec?,
+            codec: self.codec.or(picture.codec)?,
             profile: picture.profile,
             pixel_format: picture.pixel_format,
             width,
@@ -261,7 +258,7 @@ mod tests {
 
     /// Its media, as one line says it.
     fn told(said: &str, listed: &str) -> String {
-        report(said, listed).into_media().expect("frames").to_string()
+        report(said, listed).told().expect("frames").to_string()
     }
 
     // 1280x720 with AAC, GOP 50, joined in the middle of one; recorded with 5.1 from a camera.
@@ -275,7 +272,7 @@ mod tests {
     fn a_recorded_camera_is_read() {
         let line = "H.264 Main 1280x720 25 fps, keyframe every 2 s, 2244 kbps; audio AAC LC 16 kHz";
         assert_eq!(told(SAID, LISTED), line);
-        let media = report(SAID, LISTED).into_media().expect("frames");
+        let media = report(SAID, LISTED).told().expect("frames");
         assert_eq!(report(SAID, "").is_of(&media), Some(true));
         for (from, to) in [("1280x720", "1920x1080"), ("h264", "hevc"), ("(Main)", "(High 10)")] {
             assert_eq!(report(&SAID.replace(from, to), "").is_of(&media), Some(false), "{to}");
@@ -289,6 +286,17 @@ mod tests {
     fn a_recorded_camera_with_b_frames_is_read() {
         let line = "H.264 Main 320x240 25 fps, B-frames, keyframe every 1 s, 1255 kbps; no audio";
         assert_eq!(told(SAID_B, LISTED_B), line);
+    }
+
+    #[test]
+    fn without_a_frame_the_description_counts() {
+        assert!(!report(SAID, "").has_frames());
+        let media = report(SAID, "").told().expect("a description");
+        let line = "H.264 Main 1280x720 25 fps, no second keyframe in 0 s; audio AAC LC 16 kHz";
+        assert_eq!(media.to_string(), line);
+        assert_eq!(report(SAID, "").is_of(&media), Some(true));
+        assert_eq!(report("[info]   Stream #0:0: Video: h264, none, 90k tbn", "").told(), None, "no size");
+        assert_eq!(report("", "").told(), None);
     }
 
     #[test]

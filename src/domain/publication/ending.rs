@@ -1,0 +1,76 @@
+//! The end of a stream that nobody wants any more: players are told (EXT-X-ENDLIST), and when they have had the time to
+//! see the rest, nothing is left of it but an empty playlist, which keeps the numbers.
+
+use std::time::{Duration, Instant};
+
+use super::Publication;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It goes on.
+    No,
+    /// What was produced is still to be published.
+    Asked,
+    /// The playlist of this generation ends.
+    Said { generation: u64 },
+    /// It is stored; at this time nothing is named any more.
+    Shown { until: Instant },
+    /// Nothing is named any more; the holds run.
+    Emptied,
+}
+
+impl Publication {
+    pub(super) fn end(&mut self, now: Instant) {
+        if self.window.is_some() {
+            self.ending = Ending::Asked;
+            // What there is has to do.
+            (self.replaces_unseen, self.replaces_other_form) = (false, false);
+            self.wind_up(now);
+        }
+    }
+
+    /// One step further, if it is time.
+    pub(super) fn wind_up(&mut self, now: Instant) {
+        let Some(window) = &mut self.window else {
+            // Another agent publishes: the end is not this one's to tell.
+            self.ending = Ending::No;
+            return;
+        };
+        match self.ending {
+            Ending::Asked if self.uploads.is_idle() => {
+                window.end();
+                self.generation += 1;
+                self.changed_at = Some(now);
+                self.ending = Ending::Said { generation: self.generation };
+            }
+            Ending::Said { generation } if self.stored_generation >= generation => {
+                let listed: Duration = window.entries().map(|entry| entry.duration).sum();
+                self.ending = Ending::Shown { until: now + listed };
+            }
+            Ending::Shown { until } if until <= now => {
+                let gone = window.clear();
+                self.generation += 1;
+                self.changed_at = Some(now);
+                self.ending = Ending::Emptied;
+                self.retire(gone);
+                self.retire_inits(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// When to call [`Self::wind_up`].
+    pub(super) fn wind_up_at(&self) -> Option<Instant> {
+        if let Ending::Shown { until } = self.ending { Some(until) } else { None }
+    }
+
+    /// Nothing of the stream is left to be removed, or nobody asked for that.
+    pub(super) fn is_wound_up(&self) -> bool {
+        match self.ending {
+            Ending::No => true,
+            Ending::Asked | Ending::Said { .. } | Ending::Shown { .. } => false,
+            // It may be the last time that this camera runs: what a killed agent left goes with it.
+            Ending::Emptied => self.sweep.was_done() && self.retired.is_empty(),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A stream that nobody wants any more ends for its viewers, and leaves an empty playlist.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::world::World;
+use super::{S, fate, form};
+use crate::domain::ids::Msn;
+use crate::domain::publication::{Input, Plan};
+use crate::domain::segment::{Form, SegmentType};
+
+fn live(world: &mut World, segments: usize) {
+    for _ in 0..segments {
+        world.produce();
+        world.step(world.now + 2 * S);
+    }
+}
+
+fn end(world: &mut World) {
+    world.machine.handle(world.now, Input::End);
+    world.drain();
+}
+
+#[test]
+fn viewers_are_told_see_the_rest_and_then_nothing_is_left() {
+    for renditions in [1, 2] {
+        for kind in [SegmentType::MpegTs, SegmentType::Fmp4] {
+            let mut world = World::of_form(vec![], Form { kind, renditions });
+            live(&mut world, 10);
+            let last = world.machine.progress().live_edge.unwrap();
+            end(&mut world);
+            world.step(world.now + S);
+            let shown = world.bucket.visible.clone().unwrap();
+            assert!(shown.ended && shown.entries.len() == 3 && !world.machine.is_drained());
+            world.step(world.now + 4 * S);
+            assert_eq!(world.bucket.visible.as_ref(), Some(&shown), "viewers see the rest");
+            world.step(world.now + 2 * S);
+            let empty = world.bucket.visible.clone().unwrap();
+            assert!(empty.ended && empty.entries.is_empty());
+            assert_eq!(Msn(empty.media_sequence), last.next());
+            assert!(!world.bucket.objects.is_empty(), "they are held");
+            world.step(world.now + 20 * S);
+            assert!(world.bucket.objects.is_empty());
+            world.step(world.now + 60 * S);
+            assert!(world.machine.is_drained(), "nothing is left to be found either");
+        }
+    }
+}
+
+#[test]
+fn the_next_one_goes_on_at_once() {
+    let mut world = World::new(vec![]);
+    live(&mut world, 5);
+    end(&mut world);
+    world.step(world.now + 30 * S);
+    let ended = world.bucket.visible.clone().unwrap();
+    // On another machine, say.
+    world.reboot();
+    live(&mut world, 4);
+    let on = world.bucket.visible.clone().unwrap();
+    assert!(!on.ended && on.entries.len() == 3, "{on:?}");
+    assert!(on.media_sequence >= ended.media_sequence);
+    assert!(
+        on.discontinuity_sequence + u64::from(on.entries[0].discontinuity) > ended.discontinuity_sequence
+    );
+    world.settle();
+}
+
+#[test]
+fn one_that_published_nothing_has_nothing_to_end() {
+    let mut world = World::new(vec![]);
+    end(&mut world);
+    assert!(world.machine.is_drained() && world.bucket.visible.is_none());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    /// Also when the store is bad, or the agent is killed on the way.
+    #[test]
+    fn it_ends_whatever_the_store_does(
+        fates in prop::collection::vec(fate(), 0..40),
+        form in form(),
+        cycles in prop::collection::vec((1usize..8, 0u64..40_000, any::<bool>()), 1..6),
+    ) {
+        let mut world = World::of_form(fates, form);
+        for (segments, wait_ms, killed) in cycles {
+            live(&mut world, segments);
+            end(&mut world);
+            world.step(world.now + Duration::from_millis(wait_ms));
+            if killed {
+                world.crash();
+            } else {
+                // The same agent, wanted again: another publication with what this machine knows.
+                world.crash_and_follow(Plan { ..world.plan.clone() });
+            }
+        }
+        world.fates.clear();
+        live(&mut world, 3);
+        end(&mut world);
+        world.step(world.now + 400 * S);
+        prop_assert!(world.machine.is_drained(), "{:?}", world.machine);
+        let visible = world.bucket.visible.clone().unwrap();
+        prop_assert!(visible.ended && visible.entries.is_empty());
+        prop_assert!(world.bucket.objects.is_empty(), "{:?}", world.bucket.objects);
+    }
+}

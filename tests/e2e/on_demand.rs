@@ -1,0 +1,165 @@
+//! A camera that runs while somebody wants it.
+
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::browser::free_address;
+use crate::support::agent::Place;
+use crate::support::camera::{Camera, CameraOpts};
+use crate::support::wait::until;
+use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, bucket, folder_of, minio, my_turn, playlist_of};
+
+const CAMERA: &str = "cam_floor";
+const LOCKED: &str = "cam_locked";
+const ALWAYS: &str = "cam_always";
+const IDLE: Duration = Duration::from_secs(5);
+const VIEWERS: usize = 10;
+/// Of an ffmpeg behind the last one who wanted it: what the back office asks for.
+const GONE_WITHIN: Duration = IDLE.saturating_add(Duration::from_secs(10));
+/// Holds and a sweep: some 60 s for segments of a second; the rest is for a busy machine.
+const CLEARED_WITHIN: Duration = Duration::from_secs(240);
+const SETTINGS: &str =
+    "defaults: {settings: {segment_duration: 1, segments_to_keep: 3, start: on_demand, idle_timeout: 5}}\n";
+
+struct Office {
+    client: Client,
+    base: String,
+}
+
+impl Office {
+    async fn post(&self, call: &str, body: Value) -> (StatusCode, Value) {
+        let request = self.client.post(format!("{}/api/streams/{call}", self.base)).json(&body);
+        let answer = request.send().await.expect("the agent answers");
+        (answer.status(), answer.json().await.expect("JSON"))
+    }
+
+    async fn status(&self) -> Value {
+        let url = format!("{}/api/streams/status/{CAMERA}", self.base);
+        self.client.get(url).send().await.expect("the agent answers").json().await.expect("JSON")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_viewers_have_one_ffmpeg_and_nobody_has_none() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let camera = Camera::start(CameraOpts { gop: 25, ..CameraOpts::default() }).await;
+    let login = Some(("viewer".to_owned(), "hunter2".to_owned()));
+    let locked = Camera::start(CameraOpts { login, ..CameraOpts::default() }).await;
+    let listen = free_address();
+    let mut place = Place::new("on-demand");
+    let wrong = locked.url().replace("rtsp://", "rtsp://viewer:wrong-secret@");
+    let more = format!("http: {{listen: \"{listen}\"}}\n{SETTINGS}");
+    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url()), (LOCKED, &wrong)], &more);
+    let mut agent = place.start(&[]);
+    let office = Office { client: Client::new(), base: format!("http://{listen}") };
+    agent.log_line(&["edge-agent started"], UP_WITHIN).await;
+    assert_eq!((office.status().await["phase"].clone(), place.ffmpegs().len()), (json!("idle"), 0));
+
+    start_together(&office).await;
+    assert_eq!(place.ffmpegs().len(), 1, "all of them share it");
+    let playlist = playlist_of(&minio, CAMERA);
+    let text = fetch(&office.client, &playlist).await;
+    assert!(text.contains("#EXTINF") && !text.contains("#EXT-X-ENDLIST"), "{text}");
+    // Twice the time that it would live by itself.
+    let renew = async || {
+        assert_eq!(office.post("touch", json!({"camera_id": CAMERA})).await.0, StatusCode::OK);
+        let uptime_s = office.status().await["uptime_s"].as_f64();
+        (uptime_s >= Some(2.0 * IDLE.as_secs_f64())).then_some(())
+    };
+    until(4 * IDLE, "the renewals", renew, || "").await;
+    assert_eq!(place.ffmpegs().len(), 1, "it was wanted all the time");
+    place.no_ffmpeg_within(GONE_WITHIN).await;
+    let ended = async || fetch(&office.client, &playlist).await.contains("#EXT-X-ENDLIST").then_some(());
+    until(UP_WITHIN, "the end of the playlist", ended, || "").await;
+
+    // Wanted again while its objects are still held: it goes on.
+    start_together(&office).await;
+    assert!(!fetch(&office.client, &playlist).await.contains("#EXT-X-ENDLIST"));
+    let (code, answer) = office.post("stop", json!({"stream_id": CAMERA})).await;
+    assert_eq!((code, &answer["status"]), (StatusCode::OK, &json!("stopping")));
+    place.no_ffmpeg_within(GONE_WITHIN).await;
+    let (client, folder) = (minio.client(), folder_of(CAMERA));
+    let cleared = async || bucket::segments(&client, &folder).await.is_empty().then_some(());
+    until(CLEARED_WITHIN, "the bucket without segments", cleared, || "").await;
+    let text = fetch(&office.client, &playlist).await;
+    assert!(text.contains("#EXT-X-ENDLIST") && !text.contains("#EXTINF"), "it names nothing: {text}");
+
+    a_refusal_is_told(&office).await;
+    assert!(!agent.log().contains("wrong-secret"));
+    agent.stop(STOP_WITHIN).await;
+}
+
+async fn fetch(client: &Client, url: &str) -> String {
+    client.get(url).send().await.expect("MinIO answers").text().await.expect("text")
+}
+
+/// All at once, and each waits until it can be played.
+async fn start_together(office: &Office) {
+    let mut calls = JoinSet::new();
+    for _ in 0..VIEWERS {
+        let (client, url) = (office.client.clone(), format!("{}/api/streams/start?wait=30s", office.base));
+        calls.spawn(async move {
+            let answer =
+                client.post(url).json(&json!({"camera_id": CAMERA})).send().await.expect("an answer");
+            (answer.status(), answer.json::<Value>().await.expect("JSON"))
+        });
+    }
+    for (code, answer) in calls.join_all().await {
+        assert_eq!((code, &answer["status"]), (StatusCode::OK, &json!("running")), "{answer}");
+        let url = answer["playlist_url"].as_str().expect("a URL");
+        assert!(url.ends_with("/location_1/cam_floor/stream.m3u8"), "{url}");
+    }
+    assert_eq!(office.status().await["is_active"], json!(true));
+}
+
+async fn a_refusal_is_told(office: &Office) {
+    let (code, answer) = office.post("start?wait=20s", json!({"camera_id": LOCKED})).await;
+    let error = answer["error"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(code, StatusCode::BAD_GATEWAY, "{answer}");
+    assert!(error.contains("refused user or password (401)") && !error.contains("wrong-secret"), "{error}");
+    office.post("stop", json!({"camera_id": LOCKED})).await;
+    let (code, _) = office.post("start", json!({"camera_id": "cam_unknown"})).await;
+    assert_eq!(code, StatusCode::NOT_FOUND);
+    let (code, answer) = office.post("start?wait=soon", json!({"camera_id": CAMERA})).await;
+    assert_eq!(code, StatusCode::BAD_REQUEST, "{answer}");
+    for body in [json!({}), json!({"camera_id": CAMERA, "stream_id": CAMERA})] {
+        assert_eq!(office.post("start", body).await.0, StatusCode::BAD_REQUEST);
+    }
+    let (code, answer) = office.post("start", json!({"camera_id": CAMERA, "rtsp_url": "rtsp://x"})).await;
+    assert!(code.is_client_error() && !answer["error"].as_str().unwrap().contains("rtsp"), "{answer}");
+}
+
+/// Fetching what the box itself serves is wanting it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_fetches_a_stream_from_the_box_keeps_it_running() {
+    let _turn = my_turn().await;
+    let listen = free_address();
+    let place = Place::new("on-demand-local");
+    let store = place.path().join("store");
+    let text = format!(
+        "location: location_1\nspool: {}\nstorage: {{type: file, root: {}}}\nhttp: {{listen: \"{listen}\"}}\n{SETTINGS}\
+         cameras:\n  - {{id: {CAMERA}, rtsp_url: \"test://\"}}\n  - {{id: {ALWAYS}, rtsp_url: \"test://\", settings: {{start: always}}}}\n",
+        place.path().join("spool").display(),
+        store.display()
+    );
+    place.write_config(&text);
+    let mut agent = place.start(&[]);
+    let office = Office { client: Client::new(), base: format!("http://{listen}") };
+    agent.log_line(&["edge-agent started"], UP_WITHIN).await;
+    let url = format!("http://{listen}/streams/location_1/{CAMERA}/stream.m3u8");
+    let fetched = async || {
+        let answer = office.client.get(&url).send().await.expect("the agent answers");
+        (answer.status() == StatusCode::OK).then_some(())
+    };
+    until(UP_WITHIN, "a playlist that nobody asked for otherwise", fetched, || "").await;
+    assert_eq!(place.ffmpegs().len(), 2);
+    let (code, answer) = office.post("stop", json!({"camera_id": ALWAYS})).await;
+    assert_eq!(code, StatusCode::CONFLICT, "{answer}");
+    let one_left = async || (place.ffmpegs().len() == 1).then_some(());
+    until(GONE_WITHIN, "the end of the one that nobody fetches", one_left, || "").await;
+    agent.stop(STOP_WITHIN).await;
+}

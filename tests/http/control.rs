@@ -1,0 +1,128 @@
+//! Start, touch and stop.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use edge_agent::http::{Control, Order, Refusal, Streams};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::streams::told;
+use crate::{PATIENCE, Server, TOKEN};
+
+pub type Orders = Arc<Mutex<Vec<(String, Order)>>>;
+
+/// Of one camera that can be played at once, and one that always runs.
+pub fn of_one() -> (Control, Orders) {
+    let orders = Orders::default();
+    let kept = orders.clone();
+    let control = Control::new(move |id, order| {
+        kept.lock().unwrap().push((id.to_owned(), order));
+        match (id, order) {
+            ("cam_floor", _) => Ok(Box::pin(std::future::ready(()))),
+            ("cam_always", Order::Stop) => Err(Refusal::AlwaysRuns),
+            _ => Err(Refusal::NoStream),
+        }
+    });
+    (control, orders)
+}
+
+async fn post(server: &Server, call: &str, body: Value) -> (StatusCode, Value) {
+    let answer =
+        server.client.post(server.url(&format!("/api/streams/{call}"))).json(&body).send().await.unwrap();
+    (answer.status(), answer.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn calls_become_orders() {
+    let server = Server::start().await;
+    let (control, orders) = of_one();
+    server.site.send_modify(|site| site.control = control);
+    let camera = json!({"camera_id": "cam_floor"});
+    let expected = json!({"stream_id": "cam_floor", "status": "running", "playlist_url": null,
+        "local_url": "/streams/location_1/cam_floor/stream.m3u8"});
+    // The server takes the new site over in a moment.
+    let taken = async {
+        while orders.lock().unwrap().is_empty() {
+            assert_eq!(post(&server, "start", camera.clone()).await, (StatusCode::OK, expected.clone()));
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken).await.unwrap();
+    assert_eq!(post(&server, "start?wait=2s", camera.clone()).await, (StatusCode::OK, expected.clone()));
+    assert_eq!(post(&server, "touch", json!({"stream_id": "cam_floor"})).await, (StatusCode::OK, expected));
+    let stopped = json!({"stream_id": "cam_floor", "status": "stopping"});
+    assert_eq!(post(&server, "stop", camera).await, (StatusCode::OK, stopped));
+    server.get("/streams/location_1/cam_floor/stream.m3u8").send().await.unwrap();
+    let orders = orders.lock().unwrap().clone();
+    let [.., (_, waited), (_, touched), (_, stopped), (fetched, by_fetching)] = &orders[..] else {
+        panic!("{orders:?}")
+    };
+    let all = [*waited, *touched, *stopped, *by_fetching];
+    assert_eq!(all, [Order::Want, Order::Want, Order::Stop, Order::Want]);
+    assert_eq!(fetched, "cam_floor");
+}
+
+#[tokio::test]
+async fn what_can_not_be_done_says_why_and_not_in_the_callers_words() {
+    let server = Server::start().await;
+    for (call, body, code) in [
+        ("start", json!({"camera_id": "x-hunter2"}), StatusCode::NOT_FOUND),
+        ("touch", json!({"camera_id": "x-hunter2"}), StatusCode::NOT_FOUND),
+        ("stop", json!({"camera_id": "cam_always"}), StatusCode::CONFLICT),
+        ("start", json!({}), StatusCode::BAD_REQUEST),
+        ("start", json!({"camera_id": "a", "stream_id": "b"}), StatusCode::BAD_REQUEST),
+        (
+            "start",
+            json!({"camera_id": "cam_floor", "rtsp_link": "rtsp://u:hunter2@h"}),
+            StatusCode::BAD_REQUEST,
+        ),
+        ("start", json!({"camera_id": 7}), StatusCode::BAD_REQUEST),
+        ("start?wait=hunter2", json!({"camera_id": "cam_floor"}), StatusCode::BAD_REQUEST),
+        ("start?wait=61s", json!({"camera_id": "cam_floor"}), StatusCode::BAD_REQUEST),
+        ("start?wait=-1", json!({"camera_id": "cam_floor"}), StatusCode::BAD_REQUEST),
+    ] {
+        let (status, answer) = post(&server, call, body.clone()).await;
+        assert_eq!(status, code, "{call} {body}: {answer}");
+        let error = answer["error"].as_str().unwrap();
+        assert!(!error.is_empty() && !error.contains("hunter2"), "{error}");
+    }
+    let form = server.client.post(server.url("/api/streams/start")).body("camera_id=cam_floor");
+    let form = form.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
+    assert_eq!(form.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "other sites' pages can send forms");
+}
+
+#[tokio::test]
+async fn who_waits_learns_that_the_camera_failed() {
+    let server = Server::start().await;
+    let idle = || {
+        let last_error = Some("the camera refused user or password (401)".to_owned());
+        vec![edge_agent::http::StreamStatus { is_active: false, phase: "waiting", last_error, ..told() }]
+    };
+    server.site.send_modify(|site| site.streams = Streams::new(idle));
+    let body = json!({"camera_id": "cam_floor"});
+    let starting = async { while post(&server, "start", body.clone()).await.0 != StatusCode::ACCEPTED {} };
+    tokio::time::timeout(PATIENCE, starting).await.unwrap();
+    let answer = post(&server, "start?wait=5", body.clone()).await;
+    let expected = json!({"error": "the camera refused user or password (401)"});
+    assert_eq!(answer, (StatusCode::BAD_GATEWAY, expected));
+    // A camera that takes longer than its caller waits.
+    let never = Control::new(|_, _| Ok(Box::pin(std::future::pending())));
+    server.site.send_modify(|site| site.control = never);
+    let still =
+        async { while post(&server, "start?wait=50ms", body.clone()).await.0 != StatusCode::ACCEPTED {} };
+    tokio::time::timeout(PATIENCE, still).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_here_too() {
+    let server = Server::guarded().await;
+    let start =
+        || server.client.post(server.url("/api/streams/start")).json(&json!({"camera_id": "cam_floor"}));
+    assert_eq!(start().send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(start().bearer_auth(TOKEN).send().await.unwrap().status(), StatusCode::OK);
+    let path = format!("/api/streams/start?wait=1s&token={}", TOKEN.replace('+', "%2B"));
+    let with_query = server.client.post(server.url(&path));
+    let answer =
+        with_query.json(&json!({"camera_id": "cam_floor"})).timeout(Duration::from_secs(10)).send().await;
+    assert_eq!(answer.unwrap().status(), StatusCode::OK);
+}
