@@ -1,5 +1,6 @@
 //! The drivers under a paused clock: a scripted engine, a scripted store, real spool files.
 
+mod landing;
 mod renditions;
 mod runs;
 mod sheet;
