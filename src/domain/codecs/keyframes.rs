@@ -6,7 +6,7 @@ use super::{Picture, h264, h265};
 use crate::domain::fmp4::{Part, find, number, parts};
 
 /// Parameter sets stand at a frame's beginning.
-const MOST_OF_FRAME: usize = 8 << 10;
+const MOST_OF_FRAME: usize = 4 << 10;
 /// Far more than a segment has.
 const MOST_SAMPLES: u32 = 100_000;
 /// Of a sample's flags (ISO/IEC 14496-12, 8.8.3.1): no player can begin there.
