@@ -21,19 +21,22 @@ pub(super) enum Ending {
 
 impl Publication {
     pub(super) fn end(&mut self, now: Instant) {
-        if self.window.is_some() {
-            self.ending = Ending::Asked;
-            // What there is has to do.
-            (self.replaces_unseen, self.replaces_other_form) = (false, false);
-            self.wind_up(now);
-        }
+        self.ending = Ending::Asked;
+        self.wind_up(now);
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending != Ending::No
     }
 
     /// One step further, if it is time.
     pub(super) fn wind_up(&mut self, now: Instant) {
         let Some(window) = &mut self.window else {
-            // Another agent publishes: the end is not this one's to tell.
-            self.ending = Ending::No;
+            // Nothing was published, or another agent publishes, and the end is not this one's to tell. What waits to
+            // be published is to come first.
+            if self.standby.len() == 0 || self.ownership.is_standing_back() {
+                self.ending = Ending::No;
+            }
             return;
         };
         match self.ending {

@@ -71,6 +71,8 @@ impl Publication {
         let comes = self.uploads.backlog() > 0 || self.replaces_other_form;
         let more = self.uploads.begun() > 0 || (comes && self.may_upload());
         (self.replaces_unseen || self.replaces_other_form)
+            // Else what there is has to do.
+            && !self.is_ending()
             && self.sweep.awaits_playlist()
             && listed < least
             && more

@@ -74,6 +74,26 @@ fn one_that_published_nothing_has_nothing_to_end() {
     assert!(world.machine.is_drained() && world.bucket.visible.is_none());
 }
 
+/// Its last segment comes with the end, or its only one does.
+#[test]
+fn one_that_ends_before_it_is_known_who_publishes_ends_all_the_same() {
+    for kind in [SegmentType::MpegTs, SegmentType::Fmp4] {
+        for before in [0, 5] {
+            let mut world = World::new(vec![]);
+            live(&mut world, before);
+            // As another type, perhaps: players keep the old playlist until there is enough of the new one.
+            world.crash_and_follow(Plan { form: kind.into(), ..world.plan.clone() });
+            world.produce();
+            end(&mut world);
+            world.step(world.now + 400 * S);
+            assert!(world.machine.is_drained(), "{:?}", world.machine);
+            let visible = world.bucket.visible.clone().unwrap();
+            assert!(visible.ended && visible.entries.is_empty(), "{visible:?}");
+            assert!(world.bucket.objects.is_empty(), "{:?}", world.bucket.objects);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
@@ -87,6 +107,10 @@ proptest! {
         let mut world = World::of_form(fates, form);
         for (segments, wait_ms, killed) in cycles {
             live(&mut world, segments);
+            if segments % 2 == 0 {
+                // It comes with the end.
+                world.produce();
+            }
             end(&mut world);
             world.step(world.now + Duration::from_millis(wait_ms));
             if killed {
