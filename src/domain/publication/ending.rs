@@ -52,6 +52,8 @@ impl Publication {
             }
             Ending::Shown { until } if until <= now => {
                 let gone = window.clear();
+                // The lease may not be over, but whoever wants the stream elsewhere need not wait for this.
+                self.ownership.leaves();
                 self.generation += 1;
                 self.changed_at = Some(now);
                 self.ending = Ending::Emptied;

@@ -47,6 +47,26 @@ impl Publication {
         self.last_name.filter(|_| may_come).map(|run| self.plan.layout.init(run, self.plan.form.renditions))
     }
 
+    /// When something is to be removed that may be another agent's, so that a look has to come before. One that ended its
+    /// stream has no other reason to look.
+    pub(super) fn cleans_at(&self) -> Option<Instant> {
+        let delete = self.retired.deadline().filter(|_| self.ending == Ending::Emptied);
+        [self.sweep.deadline(), delete].into_iter().flatten().min()
+    }
+
+    pub(super) fn delete_at(&self) -> Option<Instant> {
+        let may = self.window.is_some() && (self.ending != Ending::Emptied || self.ownership.may_sweep());
+        self.retired.deadline().filter(|_| may)
+    }
+
+    pub(super) fn start_deletion(&mut self, now: Instant) -> Option<Vec<ObjectKey>> {
+        self.delete_at().filter(|at| *at <= now)?;
+        if self.ending == Ending::Emptied {
+            self.ownership.take_sweep();
+        }
+        self.retired.start(now)
+    }
+
     pub(super) fn deleted(&mut self, now: Instant) {
         self.retired.deleted();
         if self.retired.take_forgotten() > 0 && self.window.is_some() {

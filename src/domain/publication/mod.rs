@@ -278,7 +278,7 @@ impl Publication {
         if let Some(payload) = self.discards.pop_front() {
             return Some(Action::Discard(payload));
         }
-        if self.ownership.start(now, self.playlist_at(), self.sweep.deadline()) {
+        if self.ownership.start(now, self.playlist_at(), self.cleans_at()) {
             return Some(Action::ReadRemote);
         }
         // The playlist first: what is stored should be seen before more is stored.
@@ -305,9 +305,7 @@ impl Publication {
         {
             return Some(Action::Put(start));
         }
-        if self.window.is_some()
-            && let Some(keys) = self.retired.start(now)
-        {
+        if let Some(keys) = self.start_deletion(now) {
             return Some(Action::Delete(keys));
         }
         (self.ownership.may_sweep() && self.sweep.start(now) && self.ownership.take_sweep())
@@ -359,14 +357,16 @@ impl Publication {
     /// When to poll again if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
         let (playlist, sweep) = (self.playlist_at(), self.sweep.deadline());
-        let read = self.ownership.read_at(playlist, sweep);
+        let read = self.ownership.read_at(playlist, self.cleans_at());
         let playlist = playlist.and_then(|at| self.ownership.put_at(at));
         let upload = if self.may_upload() { self.uploads.deadline() } else { None };
         let init = self.window.as_ref().and_then(|_| self.uploads.init_deadline());
         let late = self.uploads.look_at();
-        let delete = self.window.as_ref().and_then(|_| self.retired.deadline());
         let sweep = sweep.filter(|_| self.ownership.may_sweep());
-        [read, playlist, upload, init, late, delete, sweep, self.wind_up_at()].into_iter().flatten().min()
+        [read, playlist, upload, init, late, self.delete_at(), sweep, self.wind_up_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// All that was produced is stored and listed: an agent that stops may go. Holds that still run are the

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::floor::Floor;
-use super::sight::{Mark, at_least, duration, last_msn, mark, next_msn};
+use super::sight::{Mark, Verdict, at_least, duration, last_msn, mark, next_msn, without_ended};
 use super::times::Times;
 use super::types::Remote;
 use crate::domain::dice::Dice;
@@ -82,19 +82,6 @@ struct Reading {
     lapsed: bool,
 }
 
-/// What a read means for the publication.
-#[derive(Debug, PartialEq)]
-pub(super) enum Verdict {
-    /// As before.
-    Nothing,
-    /// Publish from now on, and go on from this. A playlist that is as long as `named` may be what viewers see.
-    TakeOver { remote: Remote, named: Duration },
-    /// Somebody else published too, and has to stand back: go on from what viewers may have seen of it.
-    Reclaim(MediaPlaylist),
-    /// Publish nothing any more.
-    StandBack,
-}
-
 #[derive(Debug)]
 pub(super) struct Ownership {
     layout: Layout,
@@ -106,6 +93,8 @@ pub(super) struct Ownership {
     look_gate: Gate,
     own_runs: VecDeque<RunId>,
     pub(super) floor: Floor,
+    /// The stream ends here: whoever else publishes it may.
+    is_leaving: bool,
     rival: Option<RunId>,
     conflicts: u64,
     dice: Dice,
@@ -124,6 +113,7 @@ impl Ownership {
             look_gate,
             own_runs,
             floor: Floor::default(),
+            is_leaving: false,
             rival: None,
             conflicts: 0,
             dice,
@@ -165,6 +155,14 @@ impl Ownership {
     /// How often another one was found to publish beside this one.
     pub(super) fn conflicts(&self) -> u64 {
         self.conflicts
+    }
+
+    /// The next playlist comes behind a look, and another one that is met goes on.
+    pub(super) fn leaves(&mut self) {
+        self.is_leaving = true;
+        if let State::Owning(title) = &mut self.state {
+            title.lapsed = true;
+        }
     }
 
     /// Viewers see a playlist whose PUT began `at`.
@@ -294,10 +292,13 @@ impl Ownership {
     fn take_over(&mut self, now: Instant, remote: Remote) -> Verdict {
         let named = duration(&remote);
         let seen = if let Remote::Found(playlist) = &remote { Some(playlist.clone()) } else { None };
-        let remote = self.floor.lift(remote);
+        let mut remote = self.floor.lift(remote);
         if let Some(playlist) = &seen {
             let is_ours = self.made_by_us(playlist);
             self.floor.read(playlist, is_ours);
+            // Its maker may be about to name nothing any more.
+            let may_clear = !is_ours && !playlist.entries.is_empty();
+            remote = if may_clear { without_ended(remote) } else { remote };
         }
         let taken_over = match &remote {
             Remote::Found(playlist) => last_msn(playlist),
@@ -367,7 +368,12 @@ impl Ownership {
         let (rival, again_at) = (self.rival, now + self.times.early);
         let State::Owning(title) = &mut self.state else { return Verdict::Nothing };
         title.conflicts += 1;
-        if lapsed || title.was_silent || newest >= rival || title.conflicts >= MOST_CONFLICTS {
+        if lapsed
+            || self.is_leaving
+            || title.was_silent
+            || newest >= rival
+            || title.conflicts >= MOST_CONFLICTS
+        {
             // After a lapse it may be dead again; else it was alive a moment ago.
             self.watch(now, playlist, !lapsed);
             return Verdict::StandBack;

@@ -7,6 +7,19 @@ use crate::domain::ids::Msn;
 use crate::domain::key::ObjectKey;
 use crate::domain::playlist::MediaPlaylist;
 
+/// What a read means for the publication.
+#[derive(Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// As before.
+    Nothing,
+    /// Publish from now on, and go on from this. A playlist that is as long as `named` may be what viewers see.
+    TakeOver { remote: Remote, named: Duration },
+    /// Somebody else published too, and has to stand back: go on from what viewers may have seen of it.
+    Reclaim(MediaPlaylist),
+    /// Publish nothing any more.
+    StandBack,
+}
+
 /// What tells whether a playlist moved.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Mark {
@@ -63,5 +76,15 @@ pub(super) fn at_least(remote: Remote, furthest: MediaPlaylist) -> Remote {
             next: next.max(last),
             discontinuity_sequence: discontinuity_sequence.max(last_breaks),
         },
+    }
+}
+
+/// Nothing but the numbers is left of a playlist that has ended.
+pub(super) fn without_ended(remote: Remote) -> Remote {
+    match remote {
+        Remote::Found(playlist) if playlist.ended && !playlist.entries.is_empty() => {
+            Remote::Damaged { next: next_msn(&playlist), discontinuity_sequence: breaks(&playlist) }
+        }
+        other => other,
     }
 }

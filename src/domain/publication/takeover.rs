@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::ownership::Verdict;
-use super::sight::{breaks, next_msn};
+use super::sight::{Verdict, breaks, next_msn};
 use super::types::Remote;
 use super::{LATE_LANDING, Publication};
 use crate::domain::ids::Msn;
@@ -17,7 +16,7 @@ use crate::domain::window::{NewEntry, Window};
 impl Publication {
     pub(super) fn remote(&mut self, now: Instant, remote: Remote) {
         let newest = self.last_name;
-        let sweep_is_due = self.sweep.deadline().is_some_and(|at| at <= now);
+        let sweep_is_due = self.cleans_at().is_some_and(|at| at <= now);
         match self.ownership.read(now, remote, newest, sweep_is_due) {
             Verdict::Nothing => {}
             Verdict::TakeOver { remote, named } => self.take_over(now, remote, named),

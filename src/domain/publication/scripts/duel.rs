@@ -97,6 +97,14 @@ impl Rivals {
         }
     }
 
+    /// Nobody wants it from this one any more.
+    pub(super) fn end(&mut self, which: usize) {
+        let agent = &mut self.agents[which];
+        agent.produce_at = self.now + 100_000 * S;
+        agent.machine.iter_mut().for_each(|machine| machine.handle(self.now, Input::End));
+        self.drain(which);
+    }
+
     pub(super) fn step(&mut self, time: Duration) {
         let until = self.now + time;
         while let Some((at, which)) = (0..2).filter_map(|i| Some((self.next_event(i)?, i))).min() {

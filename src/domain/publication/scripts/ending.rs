@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::duel::{MS, Rivals};
 use super::world::World;
 use super::{S, fate, form};
 use crate::domain::ids::Msn;
@@ -90,6 +91,33 @@ fn one_that_ends_before_it_is_known_who_publishes_ends_all_the_same() {
             let visible = world.bucket.visible.clone().unwrap();
             assert!(visible.ended && visible.entries.is_empty(), "{visible:?}");
             assert!(world.bucket.objects.is_empty(), "{:?}", world.bucket.objects);
+        }
+    }
+}
+
+/// Another agent on the same camera, which somebody wants there.
+#[test]
+fn one_that_ends_leaves_a_stream_alone_that_goes_on_elsewhere() {
+    // While it ends, and where a sweep meets what is not named yet.
+    for (latency_ms, waits) in [(50, 0..24), (600, 90..104)] {
+        // With a target duration of a second all that it lists is over within its lease.
+        for (target_duration_s, live_s) in [(2, 4), (1, 60)] {
+            for (kind, wait) in
+                waits.clone().flat_map(|wait| [(SegmentType::MpegTs, wait), (SegmentType::Fmp4, wait)])
+            {
+                let mut world = Rivals::of_forms(1, latency_ms, [kind.into(); 2]);
+                world.agents.iter_mut().for_each(|agent| agent.plan.target_duration_s = target_duration_s);
+                world.boot(0, false);
+                world.step(live_s * S);
+                world.end(0);
+                world.step(wait * 500 * MS);
+                world.boot(1, false);
+                world.step(400 * S);
+                let is_drained = world.agents[0].machine.as_ref().unwrap().is_drained();
+                let found = (&world.bucket.breaches, is_drained);
+                assert_eq!(found, (&vec![], true), "{kind:?}, {latency_ms} ms, {live_s} s, {wait}");
+                world.assert_publishes_alone(1);
+            }
         }
     }
 }
