@@ -296,7 +296,7 @@ impl Run<'_> {
             task.spawn(self.supervise().in_current_span());
             match task.join_next().await {
                 // What the camera sends is known now, or is another thing: choose again.
-                Some(Ok(End::Outgrown)) => continue,
+                Some(Ok(End::Outgrown)) if !self.ends.stop.is_cancelled() => continue,
                 Some(Err(error)) if error.is_panic() => {}
                 _ => return,
             }

@@ -88,16 +88,20 @@ impl Publisher {
         self.calls.clone()
     }
 
-    /// Publishes what comes until the channel closes and all is stored and listed, or `abort` fires. If `over` fired
-    /// before the channel closed, the stream ends for its viewers, and nothing of it is left.
+    /// Publishes what comes until the channel closes and all is stored and listed, or `abort` fires. If `over` fires
+    /// before that, the stream ends for its viewers, and nothing of it is left.
     pub async fn publish(
         mut self,
         mut inbox: mpsc::Receiver<Input>,
         over: CancellationToken,
         abort: CancellationToken,
     ) {
-        let mut open = true;
+        let (mut open, mut ended) = (true, false);
         loop {
+            if !open && !ended && over.is_cancelled() {
+                ended = true;
+                self.publication.handle(clock::now(), Input::End);
+            }
             self.start_tasks();
             self.tell();
             if !open && self.publication.is_drained() {
@@ -113,13 +117,9 @@ impl Publisher {
                 },
                 news = inbox.recv(), if open => match news {
                     Some(news) => self.publication.handle(clock::now(), news),
-                    None => {
-                        open = false;
-                        if over.is_cancelled() {
-                            self.publication.handle(clock::now(), Input::End);
-                        }
-                    }
+                    None => open = false,
                 },
+                () = over.cancelled(), if !open && !ended => {}
                 () = renewed(&mut self.renewals) => {
                     self.publication.handle(clock::now(), Input::StoreRenewed);
                 }

@@ -42,6 +42,7 @@ struct Scene {
     engine: ScriptedEngine,
     sender: StatusSender,
     status: watch::Receiver<CameraStatus>,
+    over: CancellationToken,
     stop: CancellationToken,
     abort: CancellationToken,
     tasks: JoinSet<()>,
@@ -75,20 +76,20 @@ impl Scene {
         let spool = tempfile::tempdir().unwrap();
         let mut engine = ScriptedEngine::new(spool.path().to_owned(), acts);
         let (sender, status) = watch::channel(CameraStatus::new("cam".parse().unwrap(), clock::now()));
-        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
+        let [over, stop, abort] = [(); 3].map(|()| CancellationToken::new());
         let sender = Arc::new(sender);
         let mut plan = default_plan();
         change(&mut engine, &mut plan);
-        let tasks = supervise(&engine, plan, used, &sender, (&stop, &abort));
-        Self { store, engine, sender, status, stop, abort, tasks, spool }
+        let tasks = supervise(&engine, plan, used, &sender, [&over, &stop, &abort]);
+        Self { store, engine, sender, status, over, stop, abort, tasks, spool }
     }
 
     /// Another supervisor on the same status, as after a panic.
     fn over(scene: Self) -> Self {
         let Self { store, engine, sender, status, spool, .. } = scene;
-        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
-        let tasks = supervise(&engine, default_plan(), store.clone(), &sender, (&stop, &abort));
-        Self { store, engine, sender, status, stop, abort, tasks, spool }
+        let [over, stop, abort] = [(); 3].map(|()| CancellationToken::new());
+        let tasks = supervise(&engine, default_plan(), store.clone(), &sender, [&over, &stop, &abort]);
+        Self { store, engine, sender, status, over, stop, abort, tasks, spool }
     }
 
     fn playlist(&self) -> Option<MediaPlaylist> {
@@ -122,14 +123,15 @@ fn supervise(
     plan: Plan,
     store: Arc<dyn ObjectStore>,
     status: &StatusSender,
-    (stop, abort): (&CancellationToken, &CancellationToken),
+    ends: [&CancellationToken; 3],
 ) -> JoinSet<()> {
     let settings = Settings::default();
     let patience = Patience::for_segments_of(settings.segment_duration);
     let supervisor = Supervisor::new(Box::new(engine.clone()), patience, status.clone(), 7);
     let supervisor = supervisor.with_snapshots(studio(engine)).with_sheet(posting(engine));
     let mut tasks = JoinSet::new();
-    let (stop, abort) = (stop.clone(), abort.clone());
+    let [over, stop, abort] = ends.map(Clone::clone);
+    let supervisor = supervisor.over_with(over);
     let end = if engine.outgrown { End::Outgrown } else { End::Stopped };
     tasks.spawn(async move { assert_eq!(supervisor.run(plan, store, stop, abort).await, end) });
     tasks

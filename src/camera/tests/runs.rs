@@ -48,6 +48,22 @@ async fn a_run_that_failed_is_told_also_where_the_camera_is_looked_at_again() {
     assert!(scene.status.borrow().last_exit.is_none());
 }
 
+/// The camera became another one, the storage is away, and then the last viewer leaves.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_nobody_wants_ends_also_where_its_run_is_over_already() {
+    let act = Act::Lives(5, Cause::Disconnected);
+    let mut scene = Scene::planned([act], Arc::default(), |engine, _| engine.outgrown = true);
+    pass(9 * S).await;
+    scene.store.on_call(|_| Outcome::refused(unavailable()));
+    pass(10 * S).await;
+    scene.over.cancel();
+    scene.stop.cancel();
+    scene.store.on_call(|_| Outcome::ok());
+    scene.ends().await;
+    let playlist = scene.playlist().unwrap();
+    assert!(playlist.ended && playlist.entries.is_empty(), "{playlist:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_camera_whose_clock_jumped_is_back_at_once() {
     let scene = Scene::new([Act::Unfit(20, Cause::ClockJumped), Act::Live]);
