@@ -15,6 +15,13 @@ impl Demand {
         self.until = self.until.max(Some(now + believed));
     }
 
+    /// Whoever waits for it still does, unless it was stopped meanwhile.
+    pub fn prolong(&mut self, now: Instant, believed: Duration) {
+        if self.is_wanted(now) {
+            self.renew(now, believed);
+        }
+    }
+
     /// Nobody wants it, whatever was said before.
     pub fn drop_all(&mut self) {
         self.until = None;
