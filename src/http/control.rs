@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 
 use super::answer::{NOT_STORED, Trouble, body_of, error};
 use super::streams::{NO_STREAM, StreamStatus, Streams};
+use crate::domain::class::ObjectClass;
 
 /// What is asked of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub enum Refusal {
     AlwaysRuns,
 }
 
-/// Comes when the stream can be played, or its camera has failed.
+/// Comes when the stream can be played, or its camera has failed. Whoever waits for it wants the stream meanwhile.
 pub type Settled = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 type Do = dyn Fn(&str, Order) -> Result<Settled, Refusal> + Send + Sync;
@@ -79,12 +80,16 @@ pub(super) fn router(control: Control, streams: Streams) -> OpenApiRouter {
     router.with_state(Desk { control, streams })
 }
 
-/// Who fetches a stream's objects wants it.
+/// Who fetches a stream's playlists or segments wants it. A preflight does not: it needs no token.
 pub(super) fn wanted_by_fetching(files: Router, control: Control) -> Router {
     let want = move |request: Request, next: Next| {
         // `/{location}/{camera}/{object}`: the guard has let it pass, and what is no camera's is refused below.
-        let camera = request.uri().path().rsplit('/').nth(1);
-        let _ = camera.map(|camera| control.order(camera, Order::Want).map(drop));
+        let mut names = request.uri().path().rsplit('/');
+        let class = names.next().and_then(ObjectClass::of_name);
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if reads && class.is_some_and(ObjectClass::is_of_the_stream) {
+            let _ = names.next().map(|camera| control.order(camera, Order::Want).map(drop));
+        }
         next.run(request)
     };
     files.layer(middleware::from_fn(want))

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use edge_agent::http::{Control, Order, Refusal, Streams};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::streams::told;
@@ -60,6 +60,38 @@ async fn calls_become_orders() {
     let all = [*waited, *touched, *stopped, *by_fetching];
     assert_eq!(all, [Order::Want, Order::Want, Order::Stop, Order::Want]);
     assert_eq!(fetched, "cam_floor");
+}
+
+/// A preflight needs no token, and a wallboard of pictures is nobody who watches.
+#[tokio::test]
+async fn only_who_may_fetch_and_fetches_the_stream_wants_it() {
+    let server = Server::guarded().await;
+    let (control, orders) = of_one();
+    server.site.send_modify(|site| site.control = control);
+    let path = |name: &str| server.url(&format!("/streams/location_1/cam_floor/{name}"));
+    let taken = async {
+        while orders.lock().unwrap().is_empty() {
+            server.client.get(path("stream.m3u8")).bearer_auth(TOKEN).send().await.unwrap();
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken).await.unwrap();
+    orders.lock().unwrap().clear();
+    server.client.request(Method::OPTIONS, path("stream.m3u8")).send().await.unwrap();
+    server.client.get(path("stream.m3u8")).send().await.unwrap();
+    for (method, name) in [
+        (Method::OPTIONS, "stream.m3u8"),
+        (Method::POST, "stream.m3u8"),
+        (Method::GET, "snapshot.jpg"),
+        (Method::GET, "status.json"),
+        (Method::GET, "nothing"),
+    ] {
+        server.client.request(method, path(name)).bearer_auth(TOKEN).send().await.unwrap();
+    }
+    assert_eq!(*orders.lock().unwrap(), []);
+    for name in ["multivariant.m3u8", "segment_1_000001.ts", "segment_1_000001.m4s", "init_1.mp4"] {
+        server.client.get(path(name)).bearer_auth(TOKEN).send().await.unwrap();
+    }
+    assert_eq!(orders.lock().unwrap().len(), 4);
 }
 
 #[tokio::test]
