@@ -297,8 +297,7 @@ impl Ownership {
             let is_ours = self.made_by_us(playlist);
             self.floor.read(playlist, is_ours);
             // Its maker may be about to name nothing any more.
-            let may_clear = !is_ours && !playlist.entries.is_empty();
-            remote = if may_clear { without_ended(remote) } else { remote };
+            remote = if is_ours { remote } else { without_ended(remote, playlist) };
         }
         let taken_over = match &remote {
             Remote::Found(playlist) => last_msn(playlist),
@@ -319,15 +318,11 @@ impl Ownership {
         Verdict::TakeOver { remote, named }
     }
 
-    fn silence(&self, playlist: &MediaPlaylist) -> Duration {
-        self.times.silence.max(Times::new(playlist.target_duration_s.min(60), Duration::ZERO).silence)
-    }
-
     fn watch(&mut self, now: Instant, playlist: MediaPlaylist, standing_back: bool) -> Verdict {
         self.rival = self.newest_run(&playlist);
         // Two that wait for the same silence must not end it in the same moment.
         let jitter = 1.0 + 0.25 * self.dice.unit();
-        let look_at = now + self.silence(&playlist).mul_f64(jitter);
+        let look_at = now + self.times.silence_of(&playlist).mul_f64(jitter);
         let (seen, furthest) = (Mark::of(&playlist), playlist);
         self.state = State::Watching(Watch { seen, furthest, look_at, standing_back });
         Verdict::Nothing
@@ -348,7 +343,7 @@ impl Ownership {
             watch.furthest = playlist;
         }
         let furthest = watch.furthest.clone();
-        let (pause, jitter) = (self.silence(&furthest), 1.0 + 0.5 * self.dice.unit());
+        let (pause, jitter) = (self.times.silence_of(&furthest), 1.0 + 0.5 * self.dice.unit());
         self.rival = self.newest_run(&furthest);
         if let State::Watching(watch) = &mut self.state {
             watch.look_at = now + pause.mul_f64(jitter);

@@ -79,10 +79,10 @@ pub(super) fn at_least(remote: Remote, furthest: MediaPlaylist) -> Remote {
     }
 }
 
-/// Nothing but the numbers is left of a playlist that has ended.
-pub(super) fn without_ended(remote: Remote) -> Remote {
+/// Nothing but the numbers is left of `remote` where a playlist that has ended was `seen`.
+pub(super) fn without_ended(remote: Remote, seen: &MediaPlaylist) -> Remote {
     match remote {
-        Remote::Found(playlist) if playlist.ended && !playlist.entries.is_empty() => {
+        Remote::Found(playlist) if seen.ended && !seen.entries.is_empty() => {
             Remote::Damaged { next: next_msn(&playlist), discontinuity_sequence: breaks(&playlist) }
         }
         other => other,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::playlist::MediaPlaylist;
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     /// A playlist that does not move for this long has no owner. Longer than any owner's pause, and than a lease.
@@ -20,6 +22,11 @@ impl Times {
             lease: third * 2,
             early: Duration::from_secs(target_duration_s.max(1)) / 4,
         }
+    }
+
+    /// Of whoever made this playlist, by a plan of their own.
+    pub(super) fn silence_of(&self, playlist: &MediaPlaylist) -> Duration {
+        self.silence.max(Self::new(playlist.target_duration_s.min(60), Duration::ZERO).silence)
     }
 
     /// What a watch takes at most while the store answers.
