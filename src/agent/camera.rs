@@ -68,6 +68,14 @@ struct Wanted {
     retired: bool,
 }
 
+impl Wanted {
+    /// Nobody has to want it for that.
+    fn is_always(&self) -> bool {
+        let start = self.assignment.as_ref().map(|assignment| assignment.camera.settings.start);
+        start == Some(Start::Always)
+    }
+}
+
 /// The agent's end of a camera's task.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -166,33 +174,28 @@ impl Keeper {
 
     /// Waits until somebody wants the stream, if it runs on demand. `false`: it is not to run any more.
     async fn is_wanted(&self, assignment: &Assignment) -> bool {
-        if assignment.camera.settings.start == Start::Always {
-            return true;
-        }
-        let mut demand = self.demand.subscribe();
         tokio::select! {
             biased;
             () = self.around.stop.cancelled() => false,
             () = self.superseded(assignment) => false,
-            // The sender is `self`'s: it does not go away.
-            found = demand.wait_for(|demand| demand.is_wanted(clock::now())) => found.is_ok(),
+            () = self.becomes(true) => true,
         }
     }
 
-    /// Comes when nobody wants the stream any more.
-    async fn unwanted(&self, assignment: &Assignment) {
-        if assignment.camera.settings.start == Start::Always {
-            std::future::pending().await
-        }
-        let mut demand = self.demand.subscribe();
+    /// Comes when the stream is wanted, or when it is not any more. Both may change with the configuration alone.
+    async fn becomes(&self, is_wanted: bool) {
+        let (mut demand, mut wanted) = (self.demand.subscribe(), self.wanted.subscribe());
         loop {
-            let now = *demand.borrow_and_update();
-            if !now.is_wanted(clock::now()) {
+            let is_always = wanted.borrow_and_update().is_always();
+            let demanded = *demand.borrow_and_update();
+            if (is_always || demanded.is_wanted(clock::now())) == is_wanted {
                 return;
             }
+            // The senders are `self`'s: they do not go away.
             tokio::select! {
-                () = clock::sleep_until(now.deadline()) => {}
+                () = clock::sleep_until(demanded.deadline()), if !is_always && !is_wanted => {}
                 _ = demand.changed() => {}
+                _ = wanted.changed() => {}
             }
         }
     }
@@ -210,9 +213,10 @@ impl Keeper {
         tokio::pin!(runs);
         let settings = &assignment.camera.settings;
         tokio::select! {
+            biased;
             () = &mut runs => return,
             () = self.superseded(assignment) => {}
-            () = self.unwanted(assignment) => return self.wind_up(assignment, runs, ends).await,
+            () = self.becomes(false) => return self.wind_up(assignment, runs, ends).await,
             never = encoder.tend(|encoder| self.around.trials.again(encoder, settings)) => match never {},
         }
         let mut wanted = self.wanted.subscribe();
@@ -236,6 +240,10 @@ impl Keeper {
         mut runs: Pin<&mut (impl Future<Output = ()> + Send)>,
         ends: Ends<'_>,
     ) {
+        if self.around.stop.is_cancelled() {
+            // The agent ends, and gives it the time to publish what there is.
+            return runs.await;
+        }
         tracing::info!("nobody wants this stream any more: it ends");
         ends.over.cancel();
         ends.stop.cancel();

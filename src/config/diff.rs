@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::model::{Camera, S3Credentials, StoreConfig};
+use super::model::{Camera, S3Credentials, Settings, StoreConfig};
 use crate::domain::ids::CameraId;
 
 /// Cameras by what happens to them, each in the order of its file.
@@ -30,9 +30,10 @@ pub fn camera_changes(old: &[Camera], new: &[&Camera], moved: bool) -> CameraCha
     changes
 }
 
-/// A new name is for the web page alone.
+/// A new name is for the web page alone; when it runs is nothing to the stream while it does.
 pub fn same_stream(a: &Camera, b: &Camera) -> bool {
-    a.source == b.source && a.settings == b.settings
+    let Settings { start, idle_timeout, .. } = a.settings;
+    a.source == b.source && a.settings == Settings { start, idle_timeout, ..b.settings.clone() }
 }
 
 /// Both write to the same bucket or folder, perhaps with other credentials.
@@ -77,7 +78,7 @@ fn same_credentials(a: &S3Credentials, b: &S3Credentials) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::{LIVE_STREAM, Settings};
+    use crate::config::model::{LIVE_STREAM, Start};
     use proptest::prelude::*;
 
     fn camera(id: &str, url: &str) -> Camera {
@@ -105,6 +106,7 @@ mod tests {
         ];
         let mut b = camera("b", "test://");
         b.name = "another".into();
+        (b.settings.start, b.settings.idle_timeout) = (Start::OnDemand, std::time::Duration::from_secs(7));
         let mut d = camera("d", "test://");
         d.settings.target_fps = 10;
         let (c, e) = (camera("c", "rtsp://h/2"), camera("e", "test://"));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -161,5 +162,17 @@ async fn who_fetches_a_stream_from_the_box_keeps_it_running() {
     assert_eq!(code, StatusCode::CONFLICT, "{answer}");
     let one_left = async || (place.ffmpegs().len() == 1).then_some(());
     until(GONE_WITHIN, "the end of the one that nobody fetches", one_left, || "").await;
+
+    // When a camera runs may change while it does: it ends as any other, and comes back.
+    place.write_config(&text.replace("start: always", "start: on_demand"));
+    agent.signal(Signal::SIGHUP);
+    let playlist = store.join("location_1").join(ALWAYS).join("stream.m3u8");
+    let is_ended = || std::fs::read_to_string(&playlist).is_ok_and(|text| text.contains("#EXT-X-ENDLIST"));
+    let ended = async || (is_ended() && place.ffmpegs().is_empty()).then_some(());
+    until(GONE_WITHIN, "the end of the one that does not always run any more", ended, || "").await;
+    place.write_config(&text);
+    agent.signal(Signal::SIGHUP);
+    let back = async || (!is_ended() && place.ffmpegs().len() == 1).then_some(());
+    until(UP_WITHIN, "the one that always runs again", back, || "").await;
     agent.stop(STOP_WITHIN).await;
 }
