@@ -83,7 +83,13 @@ async fn another_picture_in_a_session_ends_a_copied_run() {
 
 #[tokio::test]
 async fn also_where_players_know_the_picture_from_the_init_object() {
-    for (more, gop) in [("", 50), ("", 15), ("--codec=h265", 50)] {
-        what_is_of_another_picture_is_not_shown(SegmentType::Fmp4, more, gop).await;
+    for gop in [50, 15] {
+        what_is_of_another_picture_is_not_shown(SegmentType::Fmp4, "", gop).await;
+    }
+    let ffmpeg = detect(other_ffmpeg().as_deref()).await.expect("install ffmpeg: apt-get install ffmpeg");
+    let major = ffmpeg.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    // 7.1 leaves parameter sets in samples of `hvc1`; 9.0 takes them out, and then nothing tells: docs/configuration.md.
+    if major < Some(8) {
+        what_is_of_another_picture_is_not_shown(SegmentType::Fmp4, "--codec=h265", 50).await;
     }
 }
