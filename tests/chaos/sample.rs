@@ -64,10 +64,13 @@ fn size(folder: &Path) -> u64 {
         .sum()
 }
 
-/// The median of a figure over the minute that ends at `until`.
+/// A minute's figures depend on whether a fault lies in it.
+const A_WHILE: Duration = Duration::from_secs(300);
+
+/// The median of a figure over the while that ends at `until`.
 fn median(samples: &[Sample], until: Duration, figure: fn(&Sample) -> u64) -> u64 {
-    let minute = |sample: &&Sample| sample.at <= until && sample.at + Duration::from_secs(60) > until;
-    let mut values: Vec<u64> = samples.iter().filter(minute).map(figure).collect();
+    let recent = |sample: &&Sample| sample.at <= until && sample.at + A_WHILE > until;
+    let mut values: Vec<u64> = samples.iter().filter(recent).map(figure).collect();
     values.sort_unstable();
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
