@@ -106,7 +106,7 @@ impl Server {
     /// The same with more lines of its head, each with its line break.
     async fn raw_with(&self, request_line: &str, lines: &str) -> String {
         let mut stream = TcpStream::connect(self.addr).await.unwrap();
-        let head = format!("{request_line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n");
+        let head = format!("{request_line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{lines}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();

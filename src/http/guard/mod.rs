@@ -1,6 +1,7 @@
 //! Who may: each request passes here before any route sees it. What is not open needs the token.
 
 mod credentials;
+mod host;
 
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ enum Verdict {
     Signed(String),
     Refused(Refusal),
     Invalid(Invalid),
+    /// By another name than this machine's own, where nobody has to show a token.
+    Misnamed,
 }
 
 /// No token, or not a good one.
@@ -92,7 +95,8 @@ async fn watch(State(guard): State<Guard>, mut request: Request, next: Next) -> 
             }
             return unauthorized(&refusal, of_streams);
         }
-        Verdict::Invalid(why) => return forbidden(why),
+        Verdict::Invalid(why) => return forbidden(why.to_string()),
+        Verdict::Misnamed => return forbidden(MISNAMED),
         Verdict::Open | Verdict::Token => None,
         Verdict::Session(until_s) => {
             session = until_s < now_s + SESSION_S / 2;
@@ -137,6 +141,7 @@ impl Guard {
                     Err(invalid) => Verdict::Invalid(invalid),
                 }
             }
+            _ if is_open && !host::is_this_machines(request) => Verdict::Misnamed,
             _ if is_open => Verdict::Open,
             Shown::Token(token) if tokens.admit(token) => Verdict::Token,
             Shown::TokenInAddress(token) if tokens.admit(&token) => Verdict::TokenInAddress,
@@ -166,8 +171,11 @@ fn unauthorized(refusal: &Refusal, of_streams: bool) -> Response {
     if of_streams { for_players(answer) } else { answer }
 }
 
-fn forbidden(why: Invalid) -> Response {
-    for_players(error(StatusCode::FORBIDDEN, why.to_string()))
+const MISNAMED: &str = "without a token this server answers to localhost and 127.0.0.1 only: open it by such a name, \
+    or set http.token";
+
+fn forbidden(why: impl Into<String>) -> Response {
+    for_players(error(StatusCode::FORBIDDEN, why))
 }
 
 /// So that one on another site sees why.
