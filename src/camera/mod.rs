@@ -6,6 +6,7 @@
 
 mod calls;
 mod looks;
+pub mod metered;
 mod poster;
 pub mod publisher;
 mod rivalry;

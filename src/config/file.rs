@@ -58,6 +58,7 @@ fn list(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
         location,
         store: storage.store,
         min_playlist_interval: storage.min_playlist_interval,
+        request_prices: storage.request_prices,
         http: None,
         spool: None,
         spool_limit: None,
@@ -84,8 +85,19 @@ fn full(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Config> {
         }
     };
     let (location, storage) = (location?, storage?);
-    let Storage { store, min_playlist_interval } = storage;
-    Some(Config { location, store, min_playlist_interval, http, spool, spool_limit, ffmpeg, cameras, others })
+    let Storage { store, min_playlist_interval, request_prices } = storage;
+    Some(Config {
+        location,
+        store,
+        min_playlist_interval,
+        request_prices,
+        http,
+        spool,
+        spool_limit,
+        ffmpeg,
+        cameras,
+        others,
+    })
 }
 
 fn location(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Location> {

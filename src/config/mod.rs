@@ -22,6 +22,7 @@ mod http;
 mod load;
 pub mod model;
 mod node;
+mod prices;
 mod read;
 mod renditions;
 mod secret;

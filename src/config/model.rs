@@ -11,6 +11,7 @@ use crate::domain::choice::{Quality, Rendition, Wish};
 use crate::domain::encoder;
 use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
+use crate::domain::prices::Prices;
 use crate::domain::quota;
 use crate::domain::segment::SegmentType;
 use crate::domain::source::Source;
@@ -22,6 +23,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Between the starts of two playlist PUTs: some stores limit the writes to one key.
     pub min_playlist_interval: Duration,
+    /// What the storage charges for requests; `None`: nobody knows.
+    pub request_prices: Option<Prices>,
     pub http: Option<HttpConfig>,
     /// Where runs write their segments; `None`: a tmpfs if there is one (see `engine::spool`).
     pub spool: Option<PathBuf>,
@@ -126,6 +129,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// Between two still pictures; `None`: none are made.
     pub snapshot_interval: Option<Duration>,
+    /// Between two `status.json` while nothing changes; `None`: it is written at changes alone.
+    pub status_interval: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -148,6 +153,7 @@ impl Default for Settings {
             start: Start::Always,
             idle_timeout: Duration::from_secs(30),
             snapshot_interval: None,
+            status_interval: Some(Duration::from_secs(60)),
         }
     }
 }

@@ -27,6 +27,7 @@ pub(super) const KEYS: &[&str] = &[
     "nice",
     "health_check_interval",
     "snapshot_interval",
+    "status_interval",
     "start",
     "idle_timeout",
 ];
@@ -48,6 +49,9 @@ const LOOK_MIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(300);
 const SNAPSHOT_MIN: Duration = Duration::from_secs(1);
 const SNAPSHOT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// More often it would be a tenth of the bill, and tell no more than the playlist.
+const STATUS_MIN: Duration = Duration::from_secs(10);
+const STATUS_MAX: Duration = Duration::from_secs(3600);
 
 const IDLE_MIN: Duration = Duration::from_secs(5);
 const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -83,6 +87,8 @@ pub(super) struct Said {
     idle: Option<Duration>,
     /// `Some(None)`: none, whatever the defaults say.
     snapshot: Option<Option<Duration>>,
+    /// The same.
+    status: Option<Option<Duration>>,
 }
 
 impl Said {
@@ -118,6 +124,7 @@ impl Said {
             start: self.start.unwrap_or(built_in.start),
             idle_timeout: self.idle.unwrap_or(built_in.idle_timeout),
             snapshot_interval: self.snapshot.unwrap_or(built_in.snapshot_interval),
+            status_interval: self.status.unwrap_or(built_in.status_interval),
         }
     }
 
@@ -153,6 +160,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
     let snapshot = reader.duration_or_off(&section, "snapshot_interval", SNAPSHOT_MIN..=SNAPSHOT_MAX);
+    let status = reader.duration_or_off(&section, "status_interval", STATUS_MIN..=STATUS_MAX);
     let start = reader.word(&section, "start", &STARTS);
     let idle = reader.duration(&section, "idle_timeout", IDLE_MIN..=IDLE_MAX);
     let faults_before = reader.faults.len();
@@ -179,6 +187,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         start: value(&start).or(base.start),
         idle: value(&idle).or(base.idle),
         snapshot: snapshot.or(base.snapshot),
+        status: status.or(base.status),
     };
     if let Some(spot) = renditions.map(|field| field.spot).filter(|_| said.has_renditions()) {
         let passthrough = said.passthrough == Some(true);

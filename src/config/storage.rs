@@ -8,8 +8,10 @@ use url::Url;
 
 use super::check::{absolute_path, region, s3_bucket, supabase_bucket, supabase_url, web_url};
 use super::model::{FileConfig, S3Config, S3Credentials, StoreConfig, SupabaseConfig};
+use super::prices;
 use super::read::{Reader, Section};
 use super::suggest::nearest;
+use crate::domain::prices::Prices;
 
 pub(super) const S3_KEYS: &[&str] = &[
     "type",
@@ -18,6 +20,7 @@ pub(super) const S3_KEYS: &[&str] = &[
     "region",
     "public_base_url",
     "min_playlist_interval",
+    "request_prices",
     "access_key_id",
     "secret_access_key",
     "secret_access_key_file",
@@ -25,7 +28,7 @@ pub(super) const S3_KEYS: &[&str] = &[
     "session_token_file",
 ];
 pub(super) const SUPABASE_KEYS: &[&str] =
-    &["type", "url", "bucket", "key", "key_file", "public_base_url", "min_playlist_interval"];
+    &["type", "url", "bucket", "key", "key_file", "public_base_url", "min_playlist_interval", "request_prices"];
 pub(super) const FILE_KEYS: &[&str] = &["type", "root", "public_base_url", "min_playlist_interval"];
 const TYPES: [&str; 3] = ["s3", "supabase", "file"];
 
@@ -36,6 +39,19 @@ pub(super) const SUPABASE_BUCKET: &str = "streams";
 pub(super) struct Storage {
     pub store: StoreConfig,
     pub min_playlist_interval: Duration,
+    /// `None`: nobody knows them.
+    pub request_prices: Option<Prices>,
+}
+
+impl Storage {
+    /// With what is usual there for what nobody said.
+    pub fn new(store: StoreConfig, interval: Option<Duration>, request_prices: Option<Prices>) -> Self {
+        Self {
+            min_playlist_interval: interval.unwrap_or_else(|| usual_playlist_interval(&store)),
+            request_prices: request_prices.or_else(|| prices::usual(&store)),
+            store,
+        }
+    }
 }
 
 /// Longer, and no player could follow.
@@ -44,7 +60,7 @@ pub(super) const PLAYLIST_INTERVALS: RangeInclusive<Duration> = Duration::ZERO..
 const ONE_A_SECOND: Duration = Duration::from_millis(1100);
 
 /// Cloudflare R2 and Google take one write a second for one key, and answer more with 429.
-pub(super) fn usual_playlist_interval(store: &StoreConfig) -> Duration {
+fn usual_playlist_interval(store: &StoreConfig) -> Duration {
     let StoreConfig::S3(S3Config { endpoint: Some(endpoint), .. }) = store else { return Duration::ZERO };
     let host = endpoint.host_str().unwrap_or_default();
     let limited = host.ends_with(".r2.cloudflarestorage.com") || host == "storage.googleapis.com";
@@ -55,9 +71,9 @@ pub(super) fn usual_playlist_interval(store: &StoreConfig) -> Duration {
 pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Storage> {
     reader.require(section, "type", "use s3, supabase or file");
     let interval = reader.duration(section, "min_playlist_interval", PLAYLIST_INTERVALS);
+    let prices = prices::read(reader, section);
     let store = store(reader, section)?;
-    let usual = usual_playlist_interval(&store);
-    Some(Storage { store, min_playlist_interval: interval.map_or(usual, |interval| interval.value) })
+    Some(Storage::new(store, interval.map(|interval| interval.value), prices))
 }
 
 fn store(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<StoreConfig> {
