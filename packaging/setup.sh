@@ -93,6 +93,7 @@ needed_to_test() {
     need "GStreamer's libav plugin" gstreamer1.0-libav has_element avenc_aac
     need "systemd-analyze" systemd have systemd-analyze
     need "faketime" faketime have faketime
+    need "promtool" prometheus have promtool
     need "unshare, nsenter, prlimit and setpriv" util-linux have_limits
     # Ubuntu's package is a snap in disguise; see install_browser.
     is_ubuntu || need "Chromium" chromium find_chromium

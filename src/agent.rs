@@ -19,6 +19,7 @@ mod access;
 mod camera;
 mod control;
 mod credentials;
+mod figures;
 mod ready;
 mod reload;
 mod streams;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::camera::metered::Stopwatch;
 use crate::camera::status::CameraStatus;
 use crate::clock;
 use crate::config::StorageSource;
@@ -53,6 +55,7 @@ use access::access;
 pub use access::random_key;
 use camera::{Slot, Surroundings};
 use credentials::SharedStore;
+use figures::Figures;
 pub use reload::Prepared;
 use streams::Urls;
 
@@ -113,6 +116,7 @@ impl Agent {
         let around = Surroundings {
             trials: Arc::new(Trials::new(workshop.clone())),
             workshop,
+            stopwatch: Stopwatch::default(),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         };
@@ -168,9 +172,10 @@ impl Agent {
         if let Some(addr) = self.http_addr {
             let site = site(&self.config, &self.cameras, addr);
             let access = self.config.http.as_ref().map(|http| access(http, &self.own_key));
-            let (streams, control, ready) = (self.streams(), self.control(), self.ready.clone());
+            let (streams, figures) = (self.streams(), self.figures());
+            let (control, ready) = (self.control(), self.ready.clone());
             let access = access.unwrap_or_default();
-            self.site.send_replace(Site { streams, control, ready, access, ..site });
+            self.site.send_replace(Site { streams, figures, control, ready, access, ..site });
         }
     }
 
@@ -195,15 +200,29 @@ impl Agent {
             let is_local = matches!(self.config.store, StoreConfig::File(_));
             let local = is_local.then(|| format!("{STREAMS_PATH}/{}", entry(&layout, camera)));
             let urls = Urls { playlist: url(entry(&layout, camera)), local, snapshot };
-            Some((slot.status.clone(), camera.name.clone(), urls))
+            Some((slot.status.clone(), slot.figures.clone(), camera.name.clone(), urls))
         };
+        let prices = self.config.request_prices;
         let told: Vec<_> = self.cameras.iter().filter_map(tell).collect();
         Streams::new(move || {
             let now = clock::now();
-            let tell = |(status, name, urls): &(watch::Receiver<CameraStatus>, String, Urls)| {
-                streams::stream_status(&status.borrow(), name, urls.clone(), now)
-            };
+            let tell =
+                |(status, figures, name, urls): &(watch::Receiver<CameraStatus>, Figures, String, Urls)| {
+                    let stream = streams::stream_status(&status.borrow(), name, urls.clone(), now);
+                    figures.complete(stream, prices, now)
+                };
             told.iter().map(tell).collect()
+        })
+    }
+
+    /// The same for its metrics.
+    fn figures(&self) -> http::Figures {
+        let told: Vec<_> = self.slots.iter().map(|slot| (slot.id.clone(), slot.figures.clone())).collect();
+        let stopwatch = self.around.stopwatch.clone();
+        http::Figures::new(move || http::Counted {
+            cameras: told.iter().map(|(id, figures)| figures.told(id.as_str())).collect(),
+            latencies: figures::latencies(&stopwatch),
+            process: figures::process(),
         })
     }
 

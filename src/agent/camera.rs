@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::DRAIN_GRACE;
+use super::figures::Figures;
+use crate::camera::metered::{MeteredStore, Stopwatch};
 use crate::camera::sheet::{Posting, Sheet};
 use crate::camera::snapshots::Studio;
 use crate::camera::status::{CameraStatus, StatusSender};
@@ -84,6 +86,7 @@ pub(super) struct Slot {
     name: Arc<watch::Sender<String>>,
     demand: Arc<watch::Sender<Demand>>,
     pub(super) status: watch::Receiver<CameraStatus>,
+    pub(super) figures: Figures,
 }
 
 impl Slot {
@@ -117,6 +120,7 @@ impl Slot {
 pub(super) struct Surroundings {
     pub(super) workshop: Arc<Workshop>,
     pub(super) trials: Arc<Trials>,
+    pub(super) stopwatch: Stopwatch,
     pub(super) stop: CancellationToken,
     pub(super) abort: CancellationToken,
 }
@@ -124,7 +128,8 @@ pub(super) struct Surroundings {
 /// Starts a camera's task in `tasks`.
 pub(super) fn spawn(tasks: &mut JoinSet<()>, around: &Surroundings, assignment: Arc<Assignment>) -> Slot {
     let id = assignment.camera.id.clone();
-    let (status, receiver) = watch::channel(CameraStatus::new(id.clone(), clock::now()));
+    let (status, receiver) = watch::channel(CameraStatus::at_first(&assignment.camera, clock::now()));
+    let figures = Figures::new(around.stopwatch.clone());
     let name = Arc::new(watch::Sender::new(assignment.camera.name.clone()));
     let wanted = Arc::new(watch::Sender::new(Wanted { assignment: Some(assignment), retired: false }));
     let demand = Arc::new(watch::Sender::new(Demand::default()));
@@ -134,10 +139,11 @@ pub(super) fn spawn(tasks: &mut JoinSet<()>, around: &Surroundings, assignment: 
         demand: demand.clone(),
         around: around.clone(),
         status: Arc::new(status),
+        figures: figures.clone(),
     };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
-    Slot { id, wanted, name, demand, status: receiver }
+    Slot { id, wanted, name, demand, status: receiver, figures }
 }
 
 struct Keeper {
@@ -146,12 +152,13 @@ struct Keeper {
     demand: Arc<watch::Sender<Demand>>,
     around: Surroundings,
     status: StatusSender,
+    figures: Figures,
 }
 
 impl Keeper {
     async fn keep(self) {
         while let Some(assignment) = self.next() {
-            self.status.send_replace(CameraStatus::new(assignment.camera.id.clone(), clock::now()));
+            self.status.send_replace(CameraStatus::at_first(&assignment.camera, clock::now()));
             if self.is_wanted(&assignment).await {
                 self.run(&assignment).await;
             }
@@ -342,8 +349,9 @@ impl Run<'_> {
         let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting)).with_variants(board);
         let min_playlist_interval = *min_playlist_interval;
         let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
+        let store = Arc::new(MeteredStore::new(store.clone(), self.keeper.figures.meter.clone()));
         let Ends { over, stop, abort } = self.ends;
-        supervisor.over_with(over.clone()).run(plan, store.clone(), stop.clone(), abort.clone())
+        supervisor.over_with(over.clone()).run(plan, store, stop.clone(), abort.clone())
     }
 
     /// With the encoder that its settings ask for, if that works here.
@@ -371,10 +379,13 @@ impl Run<'_> {
 
     fn engine(&self) -> FfmpegEngine {
         let engine = self.bare_engine().encoding_with(self.encoder.clone());
+        let engine = engine.counted_in(self.keeper.figures.ffmpeg.clone());
         let mode = engine.mode();
         // A camera that changes all the time must not fill the log.
-        if mode.is_some() && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
-            tracing::info!(mode, "mode chosen");
+        if let Some(mode) = &mode
+            && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD
+        {
+            tracing::info!(mode = mode.in_words, "mode chosen");
         }
         self.keeper.status.send_modify(|status| status.mode = mode);
         engine

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -10,12 +10,14 @@ use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::snapshots::Desk;
+use super::status::StatusSender;
 use super::variants::Board;
 use crate::clock;
 use crate::domain::class::ObjectClass;
 use crate::domain::gate::Failure;
 use crate::domain::ids::Msn;
 use crate::domain::key::{Layout, ObjectKey};
+use crate::domain::measured::Measure;
 use crate::domain::playlist::{MediaPlaylist, parse, render, scrape_sequences};
 use crate::domain::publication::{Action, Input, Remote};
 use crate::domain::segment::Rendition;
@@ -83,6 +85,9 @@ pub(super) struct Calls {
     pub(super) desk: Option<Desk>,
     /// The same, if there is a multivariant playlist.
     pub(super) board: Option<Board>,
+    /// The first rendition's are measured.
+    pub(super) measure: Arc<Mutex<Measure>>,
+    pub(super) status: StatusSender,
 }
 
 impl Calls {
@@ -178,6 +183,11 @@ impl Calls {
             let init = start.header.as_ref().map_or(&[][..], |header| header.rendition(number).bytes());
             if let Some(desk) = self.desk.as_ref().filter(|_| number == 1) {
                 desk.show(place, init, body);
+            }
+            if number == 1 {
+                let mut measure = self.measure.lock().unwrap_or_else(PoisonError::into_inner);
+                let measured = measure.segment(place.0, init, body, start.duration);
+                self.status.send_modify(|status| status.measured = Some(measured));
             }
             if let Some(board) = &self.board {
                 board.show(place.0, number, init, body, start.duration);

@@ -57,6 +57,8 @@ impl Publisher {
             renditions: plan.form.renditions,
             desk: None,
             board: None,
+            measure: Arc::default(),
+            status: status.clone(),
         };
         Self {
             publication: Publication::new(plan, seed),

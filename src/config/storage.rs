@@ -27,8 +27,16 @@ pub(super) const S3_KEYS: &[&str] = &[
     "session_token",
     "session_token_file",
 ];
-pub(super) const SUPABASE_KEYS: &[&str] =
-    &["type", "url", "bucket", "key", "key_file", "public_base_url", "min_playlist_interval", "request_prices"];
+pub(super) const SUPABASE_KEYS: &[&str] = &[
+    "type",
+    "url",
+    "bucket",
+    "key",
+    "key_file",
+    "public_base_url",
+    "min_playlist_interval",
+    "request_prices",
+];
 pub(super) const FILE_KEYS: &[&str] = &["type", "root", "public_base_url", "min_playlist_interval"];
 const TYPES: [&str; 3] = ["s3", "supabase", "file"];
 

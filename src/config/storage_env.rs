@@ -10,9 +10,7 @@ use url::Url;
 use super::check::{self, absolute_path, region, s3_bucket, supabase_bucket, supabase_url, web_url};
 use super::model::{FileConfig, S3Config, S3Credentials, StoreConfig, SupabaseConfig};
 use super::read::{Reader, Spot};
-use super::storage::{
-    PLAYLIST_INTERVALS, PUBLISHABLE, SUPABASE_BUCKET, Storage, is_publishable,
-};
+use super::storage::{PLAYLIST_INTERVALS, PUBLISHABLE, SUPABASE_BUCKET, Storage, is_publishable};
 use super::suggest::nearest;
 use crate::domain::ids::Location;
 

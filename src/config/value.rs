@@ -174,12 +174,7 @@ impl Reader<'_> {
     }
 
     /// With or without decimals.
-    pub fn number(
-        &mut self,
-        section: &Section<'_>,
-        key: &str,
-        range: RangeInclusive<f64>,
-    ) -> Option<f64> {
+    pub fn number(&mut self, section: &Section<'_>, key: &str, range: RangeInclusive<f64>) -> Option<f64> {
         let wanted = format!("a number, {} to {}", range.start(), range.end());
         let field = section.get(key)?;
         let scalar = self.scalar(&field, &wanted)?;

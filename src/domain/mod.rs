@@ -24,6 +24,7 @@ pub mod ids;
 pub mod key;
 pub mod lanes;
 pub mod lifecycle;
+pub mod measured;
 pub mod media;
 pub mod pace;
 pub mod pauses;

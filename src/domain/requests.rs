@@ -164,7 +164,8 @@ impl Requests {
     /// All that were made: those that never were have no entry.
     pub fn counts(&self) -> impl Iterator<Item = (Operation, Outcome, u64)> {
         let of = |operation: Operation| {
-            Outcome::ALL.map(|outcome| (operation, outcome, self.counts[operation as usize][outcome as usize]))
+            Outcome::ALL
+                .map(|outcome| (operation, outcome, self.counts[operation as usize][outcome as usize]))
         };
         Operation::ALL.into_iter().flat_map(of).filter(|(_, _, count)| *count > 0)
     }
@@ -176,9 +177,11 @@ impl Requests {
         (span >= PART).then_some(())?;
         let parts = || self.recent.iter().filter(|(began, _)| before(*began) < OF_LATE);
         // Where the part before the oldest one has just been left out, the time since is what the others are of.
-        let oldest = parts().next().map(|(began, _)| before(*began)).filter(|oldest| *oldest + 2 * PART > span);
+        let oldest =
+            parts().next().map(|(began, _)| before(*began)).filter(|oldest| *oldest + 2 * PART > span);
         let seconds = oldest.unwrap_or(span).max(PART).as_secs_f64();
-        let [writes, reads] = parts().fold([0; 2], |[writes, reads], (_, part)| [writes + part[0], reads + part[1]]);
+        let [writes, reads] =
+            parts().fold([0; 2], |[writes, reads], (_, part)| [writes + part[0], reads + part[1]]);
         Some(Rate { writes: writes as f64 / seconds, reads: reads as f64 / seconds })
     }
 }
@@ -268,7 +271,10 @@ mod tests {
                 assert_eq!(requests.rate(now), None, "a first burst is no rate");
             } else {
                 let rate = requests.rate(now).unwrap();
-                assert!((rate.writes - 1.0).abs() < 0.02 && (rate.reads - 0.1).abs() < 0.02, "{second}: {rate:?}");
+                assert!(
+                    (rate.writes - 1.0).abs() < 0.02 && (rate.reads - 0.1).abs() < 0.02,
+                    "{second}: {rate:?}"
+                );
             }
             requests.count(now, Operation::PutSegment, Outcome::Ok);
             requests.count(now, Operation::Delete, Outcome::Ok);

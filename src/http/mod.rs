@@ -6,6 +6,7 @@
 mod answer;
 mod beneath;
 mod control;
+mod figures;
 mod files;
 mod guard;
 mod health;
@@ -19,6 +20,7 @@ mod site;
 mod streams;
 
 pub use control::{Control, Order, Refusal, Settled};
+pub use figures::{CameraFigures, Counted, Figures, LatencyFigures, ProcessFigures, RequestFigures};
 pub use guard::Access;
 pub use health::Ready;
 pub use limits::Limits;

@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 
 use super::answer::NOT_STORED;
 use super::control::{self, Control};
+use super::figures::Figures;
 use super::guard::{Access, guarded};
 use super::health::{self, Ready};
 use super::limits::{Clients, limited};
@@ -34,6 +35,7 @@ pub struct Site {
     /// The `file` store's folder; `None` when the streams lie elsewhere.
     pub files: Option<FilesAt>,
     pub streams: Streams,
+    pub figures: Figures,
     pub control: Control,
     pub access: Access,
     pub ready: Ready,
@@ -84,7 +86,7 @@ pub(super) fn router(site: Site, around: &Around) -> Router {
     let document = Document::default();
     let mut routes = OpenApiRouter::new()
         .merge(health::router(site.streams.clone(), site.ready))
-        .merge(metrics::router(site.streams.clone()))
+        .merge(metrics::router(site.streams.clone(), site.figures))
         .merge(control::router(site.control.clone(), site.streams.clone()))
         .merge(streams::router(site.streams))
         .merge(sign::router(desk))

@@ -28,8 +28,22 @@ pub struct StreamStatus {
     pub phase: &'static str,
     /// `ok`, `idle`, `starting`, `degraded` or `down`.
     pub verdict: &'static str,
-    /// What is done with the camera's streams: copied, or encoded anew, and why; `null` until that is known.
-    pub mode: Option<String>,
+    /// The preset of the settings, if there is one.
+    pub quality: Option<&'static str>,
+    /// Of the video, in kbps as in the settings; the preset's where it is encoded.
+    pub max_bitrate: Option<u32>,
+    /// `copy` or `transcode`; `null` until that is known.
+    pub mode: Option<&'static str>,
+    /// `software`, `vaapi` and the like; `null` for a copy.
+    pub encoder: Option<&'static str>,
+    /// The same in words, and why.
+    pub mode_reason: Option<String>,
+    /// Of what was published last, measured: `1280x720`. `null` while nothing is; with renditions, the first one's.
+    pub resolution: Option<String>,
+    /// Frames per second, measured.
+    pub fps: Option<f64>,
+    /// Measured over the last 20 s, with sound and packaging.
+    pub bitrate_kbps: Option<u32>,
     /// Why it is degraded or down.
     pub reason: Option<String>,
     /// Live without a break for so long.
@@ -46,6 +60,10 @@ pub struct StreamStatus {
     pub segments_given_up: u64,
     pub segments_missed: u64,
     pub bytes_published: u64,
+    /// To the storage, in the last ten minutes; those that no storage charges for are not counted.
+    pub requests_per_s: Option<f64>,
+    /// What these cost in 30 days, if they go on; `null` where the prices are not known.
+    pub request_cost_per_month_usd: Option<f64>,
     /// Segments that wait for their upload.
     pub backlog: usize,
     /// `null` while the uplink carries the stream.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use edge_agent::domain::access::Tokens;
 use edge_agent::domain::signature::SigningKeys;
-use edge_agent::http::{self, Access, CameraLink, FilesAt, Limits, Ready, Site, Streams};
+use edge_agent::http::{self, Access, CameraLink, Figures, FilesAt, Limits, Ready, Site, Streams};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -74,6 +74,7 @@ impl Server {
             }],
             files: Some(FilesAt { root: root.path().to_owned() }),
             streams: Streams::new(|| vec![streams::told()]),
+            figures: Figures::new(health::counted),
             control: control::of_one().0,
             access,
             ready: Ready::default(),

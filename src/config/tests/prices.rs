@@ -13,9 +13,7 @@ fn known_storages_have_their_prices_and_the_file_comes_before() {
         (format!("{s3}  endpoint: https://0123.r2.cloudflarestorage.com\n"), Some(CLOUDFLARE)),
         (format!("{s3}  endpoint: http://127.0.0.1:9000\n"), None),
         (
-            format!(
-                "{s3}  endpoint: http://127.0.0.1:9000\n  request_prices: {{write: 2.5, read: 0}}\n"
-            ),
+            format!("{s3}  endpoint: http://127.0.0.1:9000\n  request_prices: {{write: 2.5, read: 0}}\n"),
             Some(own),
         ),
         (format!("{s3}  request_prices: {{write: 2.5, read: 0}}\n"), Some(own)),
@@ -33,5 +31,8 @@ fn status_json_has_an_interval_or_none() {
         good(&text, &Stub::supabase()).config.cameras.remove(0).settings.status_interval
     };
     let seconds = |seconds| Some(std::time::Duration::from_secs(seconds));
-    assert_eq!([of(""), of("status_interval: 10s"), of("status_interval: off")], [seconds(60), seconds(10), None]);
+    assert_eq!(
+        [of(""), of("status_interval: 10s"), of("status_interval: off")],
+        [seconds(60), seconds(10), None]
+    );
 }

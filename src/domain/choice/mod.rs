@@ -11,6 +11,7 @@ mod tests;
 
 use std::time::Duration;
 
+use super::encoder::Encoder;
 use super::media::{AudioCodec, AudioIn, Media};
 use super::segment;
 
@@ -129,6 +130,22 @@ pub struct Choice {
     pub target_duration_s: u64,
     /// For people: `copying: H.264 High 1920x1080, keyframe interval 2 s`.
     pub why: String,
+}
+
+/// What is done with a camera's video, and with what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mode {
+    /// `None`: it is copied.
+    pub encoder: Option<Encoder>,
+    /// See [`Choice::mode`].
+    pub in_words: String,
+}
+
+impl Mode {
+    /// `copy` or `transcode`: the same in every version.
+    pub fn word(&self) -> &'static str {
+        if self.encoder.is_none() { "copy" } else { "transcode" }
+    }
 }
 
 /// How [`Choice::why`] begins where the video is encoded.

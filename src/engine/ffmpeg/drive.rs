@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 use super::process::Lines;
 use super::stderr::{Fitness, LastWords};
 use super::tail::{FULL_BYTES, News, Tail, free_bytes, is_read_only, on_disk};
+use super::usage::Sampler;
 use super::{Acquaintance, Workshop};
 use crate::clock;
 use crate::domain::lifecycle::Cause;
@@ -52,7 +53,7 @@ pub(super) struct FfmpegRun {
 impl FfmpegRun {
     pub(super) fn start(
         tail: Tail,
-        mut child: Child,
+        (mut child, usage): (Child, Sampler),
         folder: RunFolder,
         bell: Bell,
         workshop: Arc<Workshop>,
@@ -66,6 +67,7 @@ impl FfmpegRun {
             started: clock::now(),
             stdin: child.stdin.take(),
             child,
+            usage,
             stderr,
             words: LastWords::default(),
             fitness,
@@ -110,6 +112,7 @@ impl Run for FfmpegRun {
 struct Driver {
     started: Instant,
     child: Child,
+    usage: Sampler,
     /// Not left in `child`: waiting for it would close this.
     stdin: Option<ChildStdin>,
     stderr: Lines<ChildStderr>,
@@ -173,7 +176,10 @@ impl Driver {
                 Some(how) = halts.recv() => self.halt(how).await,
                 () = clock::sleep_until(self.sound_judged_at) => self.judge_sound().await,
                 () = bell.ring() => self.look().await,
-                _ = tick.tick() => self.look().await,
+                _ = tick.tick() => {
+                    self.usage.look(clock::now());
+                    self.look().await;
+                }
                 _ = watch_again.tick(), if !bell.is_watched() => {
                     if bell.watch_again() {
                         tick = ticks(&bell);
@@ -230,6 +236,7 @@ impl Driver {
     async fn halt(&mut self, how: Halt) {
         self.is_renewed |= how == Halt::Ask && !self.halted && !self.is_unfit;
         self.halted = true;
+        self.usage.look_again(clock::now());
         match how {
             Halt::Ask => {
                 if let Some(stdin) = &mut self.stdin {

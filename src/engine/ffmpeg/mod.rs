@@ -12,6 +12,7 @@ pub mod stderr;
 mod still;
 mod tail;
 mod trials;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -25,7 +26,7 @@ use super::spool::root::{CameraSpool, RunFolder, SpoolError};
 use super::spool::watch::SpoolWatch;
 use super::{Engine, EngineError, Exit, Run, StreamSpec};
 use crate::clock;
-use crate::domain::choice::{Choice, VideoOut, decide};
+use crate::domain::choice::{Choice, Mode, VideoOut, decide};
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
 use crate::domain::media::Media;
@@ -41,6 +42,8 @@ use stderr::Fitness;
 pub use still::FfmpegStills;
 use tail::Tail;
 pub use trials::Trials;
+pub use usage::FfmpegUse;
+use usage::Sampler;
 
 /// What all cameras' engines share.
 #[derive(Debug)]
@@ -77,6 +80,7 @@ pub struct FfmpegEngine {
     /// Claimed at the first run: a camera whose spool is taken must not keep the others from starting.
     spool: Arc<Mutex<Option<CameraSpool>>>,
     note: Note,
+    usage: FfmpegUse,
 }
 
 impl FfmpegEngine {
@@ -89,6 +93,12 @@ impl FfmpegEngine {
     #[must_use]
     pub fn encoding_with(self, encoder: EncoderUse) -> Self {
         Self { encoder, ..self }
+    }
+
+    /// Adds what its runs take to that.
+    #[must_use]
+    pub fn counted_in(self, usage: FfmpegUse) -> Self {
+        Self { usage, ..self }
     }
 
     /// Where it matters what the camera sends: looks, if that is not known, and is outgrown then; else streams, and is
@@ -106,7 +116,8 @@ impl FfmpegEngine {
         let choice = if is_muted { choice.without_sound() } else { choice };
         let (spool, note) = (Arc::default(), Note::default());
         let encoder = EncoderUse::software();
-        Self { workshop, spec, sight, encoder, acquaintance, media, choice, is_muted, spool, note }
+        let usage = FfmpegUse::default();
+        Self { workshop, spec, sight, encoder, acquaintance, media, choice, is_muted, spool, note, usage }
     }
 
     /// `None`: it has to look first.
@@ -167,6 +178,8 @@ impl Engine for FfmpegEngine {
         let fitness = Fitness::new(&self.choice, self.media.as_ref());
         let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
         let tail = Tail::new(run, folder.path(), form, fitness.is_of_copy());
+        let usage = Sampler::new(self.usage.clone(), process.id(), clock::now());
+        let process = (process, usage);
         Ok(Box::new(drive::FfmpegRun::start(tail, process, folder, bell, workshop, fitness, acquaintance)))
     }
 
@@ -193,8 +206,9 @@ impl Engine for FfmpegEngine {
         self.encoder.renewal().await;
     }
 
-    fn mode(&self) -> Option<String> {
-        self.chosen().map(|choice| choice.mode(&self.encoder.in_words()))
+    fn mode(&self) -> Option<Mode> {
+        let in_words = self.chosen()?.mode(&self.encoder.in_words());
+        Some(Mode { encoder: self.encodes().then(|| self.encoder.current()), in_words })
     }
 
     fn note(&self) -> Note {
