@@ -332,7 +332,7 @@ impl Run<'_> {
         let Assignment { location, camera, store, min_playlist_interval } = self.assignment;
         let Camera { id, settings, .. } = camera;
         let engine = self.engine();
-        let choice = engine.choice().clone();
+        let (choice, is_known) = (engine.choice().clone(), engine.chosen().is_some());
         let share = self.keeper.around.workshop.spool_share.load(Ordering::Relaxed);
         let look_every = settings.health_check_interval;
         let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
@@ -341,8 +341,8 @@ impl Run<'_> {
             stills: Arc::new(FfmpegStills::new(self.keeper.around.workshop.clone(), settings.nice)),
         });
         let supervisor = Supervisor::new(Box::new(engine), patience, self.keeper.status.clone(), seed());
-        let posting =
-            Posting { sheet: Sheet::new(id, settings, &choice), name: self.keeper.name.subscribe() };
+        let (sheet, name) = (Sheet::new(id, settings, &choice), self.keeper.name.subscribe());
+        let posting = Posting { sheet, is_known, name };
         let board = settings
             .is_multivariant()
             .then(|| Board::new(choice.renditions(), choice.frames_per_s().map(f64::from)));

@@ -33,7 +33,7 @@ pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: 
         camera_id: status.id.to_string(),
         name: name.to_owned(),
         is_active,
-        phase: phase(status.phase),
+        phase: status.phase.word(),
         verdict: status.verdict.word(),
         quality: status.asked.quality.map(Quality::name),
         max_bitrate: status.asked.limit_kbps(is_copied),
@@ -93,16 +93,6 @@ fn last_error(status: &CameraStatus) -> Option<String> {
     match of_it.and_then(|exit| exit.last_words.last()) {
         Some(said) => Some(format!("{cause}; it said: {said}")),
         None => Some(cause.to_owned()),
-    }
-}
-
-fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Idle => "idle",
-        Phase::Starting { .. } => "starting",
-        Phase::Live { .. } => "live",
-        Phase::Stopping { .. } => "stopping",
-        Phase::BackingOff { .. } => "waiting",
     }
 }
 

@@ -203,6 +203,19 @@ impl Calls {
         self.within(self.store.put(&self.layout.sheet(), sheet, ObjectClass::Sheet)).await
     }
 
+    /// As it lies there, if there is one, and its target duration.
+    pub(super) async fn look_at_playlist(&self) -> Result<(Option<Bytes>, Duration), StoreError> {
+        match self.within(self.store.get(&self.layout.playlist())).await {
+            Ok(bytes) => {
+                let playlist = parse(&String::from_utf8_lossy(&bytes), &self.layout);
+                let target_s = playlist.map_or(self.target_duration_s, |playlist| playlist.target_duration_s);
+                Ok((Some(bytes), Duration::from_secs(target_s)))
+            }
+            Err(StoreError::NotFound) => Ok((None, Duration::ZERO)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The first rendition's comes first: what is read back at the next start is behind none of the others.
     async fn put_playlist(&self, playlist: &MediaPlaylist) -> Result<(), StoreError> {
         let put = |number| {

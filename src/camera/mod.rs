@@ -9,6 +9,7 @@ mod looks;
 pub mod metered;
 mod poster;
 pub mod publisher;
+mod reporter;
 mod rivalry;
 pub mod sheet;
 pub mod snapshots;

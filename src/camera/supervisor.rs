@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 use super::looks::Looks;
 use super::poster::keep_posted;
 use super::publisher::Publisher;
+use super::reporter::{LastWord, LastWordSender, finish, keep_told};
 use super::sheet::Posting;
 use super::snapshots::{Studio, take_snapshots};
 use super::status::{LastExit, StatusSender};
@@ -166,7 +167,10 @@ impl Supervisor {
             Publisher::new(plan, store, self.engine.note(), self.status.clone(), self.dice.roll());
         let studio = self.studio.take();
         let snapshots = take_snapshots(studio, &mut publisher, self.status.clone(), self.dice.roll());
-        let sheet = keep_posted(self.posting.take(), &publisher, &self.status, self.dice.roll());
+        let last_word = LastWordSender::default();
+        let seed = self.dice.roll();
+        let told = keep_told(self.posting.take(), &publisher, &self.status, &last_word, seed);
+        tokio::pin!(told);
         self.board.iter().for_each(|board| publisher.posts(board.clone()));
         let variants = keep_posted(self.board.take(), &publisher, &self.status, self.dice.roll());
         // The publisher never waits for the store before it takes the next segment: this does not fill up.
@@ -183,16 +187,21 @@ impl Supervisor {
                 return End::Stopped;
             }
             never = snapshots => match never {},
-            never = sheet => match never {},
+            // Not before the last word.
+            () = &mut told => return End::Stopped,
             never = variants => match never {},
             end = self.supervise(segments, &stop) => end,
         };
+        let word = match end {
+            End::Outgrown => None,
+            End::Stopped if self.over.is_cancelled() => Some(LastWord::Ended),
+            End::Stopped => Some(LastWord::Stopped),
+        };
         tokio::select! {
             biased;
-            () = abort.cancelled() => return End::Stopped,
-            Some(ended) = publishing.join_next() => resume_panic(ended),
+            () = abort.cancelled() => End::Stopped,
+            () = finish(publishing, told, &last_word, word) => end,
         }
-        end
     }
 
     /// Until the camera is stopped; then the segment channel closes behind it.
@@ -373,7 +382,7 @@ fn never_started(error: &EngineError) -> Exit {
     Exit { code: None, signal: None, ran_for: Duration::ZERO, cause, last_words: vec![error.to_string()] }
 }
 
-fn resume_panic(ended: Result<(), tokio::task::JoinError>) {
+pub(super) fn resume_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {

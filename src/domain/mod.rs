@@ -10,6 +10,7 @@
 pub mod access;
 pub mod backoff;
 pub mod bandwidth;
+pub mod bulletin;
 pub mod choice;
 pub mod class;
 pub mod codecs;
