@@ -12,6 +12,7 @@ mod commands;
 mod credentials;
 mod encoders;
 mod faults;
+mod figures;
 mod fmp4;
 mod main_job;
 mod on_demand;
