@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test owns its tasks and may panic")]
 
 mod control;
+mod dashboards;
 mod files;
 mod files_races;
 mod guard;
