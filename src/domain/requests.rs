@@ -122,6 +122,20 @@ impl Rate {
     pub fn all(&self) -> f64 {
         self.writes + self.reads
     }
+
+    /// Of a stream while all goes well: each segment and playlist once, and what lies beside them, so far apart.
+    pub fn planned(
+        segment: Duration,
+        renditions: u8,
+        min_playlist_interval: Duration,
+        beside: [Option<Duration>; 2],
+    ) -> Self {
+        let each = |interval: Duration| 1.0 / interval.max(Duration::from_millis(1)).as_secs_f64();
+        let of_stream = each(segment) + each(segment.max(min_playlist_interval));
+        // A picture is one of a segment.
+        let of_others: f64 = beside.into_iter().flatten().map(|interval| each(interval.max(segment))).sum();
+        Self { writes: f64::from(renditions) * of_stream + of_others, reads: 0.0 }
+    }
 }
 
 /// What a rate is of.

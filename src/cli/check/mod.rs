@@ -1,5 +1,6 @@
 //! `edge-agent check`: is everything there that a stream needs? Each fail comes with its mend.
 
+mod costs;
 mod encoders;
 mod storage;
 
@@ -73,7 +74,7 @@ pub(super) async fn check(args: CheckArgs) -> Outcome {
     } else {
         storage::check(&config, &cameras, &mut report).await;
         if let Some(ffmpeg) = ffmpeg {
-            check_cameras(&cameras, ffmpeg, root, &mut report).await?;
+            check_cameras(&config, &cameras, ffmpeg, root, &mut report).await?;
         }
     }
     match report.failed {
@@ -155,6 +156,7 @@ fn check_spool(config: &Config, root: &Path, cameras: &[&Camera], report: &mut R
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn check_cameras(
+    config: &Config,
     cameras: &[&Camera],
     capabilities: Capabilities,
     spool_root: PathBuf,
@@ -170,7 +172,10 @@ async fn check_cameras(
     for camera in cameras {
         let what = format!("camera {}", camera.id);
         match probe(&workshop, &camera.source, PATIENCE).await {
-            Ok(media) => report.pass(&what, format!("{}: {media}", camera.source)),
+            Ok(media) => {
+                report.pass(&what, format!("{}: {media}", camera.source));
+                costs::tell(config, camera, &media, report);
+            }
             Err(error) => report.fail(&what, format!("{}: {error}", camera.source), mend(&error)),
         }
     }
