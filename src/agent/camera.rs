@@ -26,10 +26,11 @@ use crate::domain::backoff::Backoff;
 use crate::domain::demand::Demand;
 use crate::domain::encoder::{Encoder, Policy};
 use crate::domain::ids::{CameraId, Location};
-use crate::domain::lifecycle::Patience;
+use crate::domain::lifecycle::{Patience, Phase};
 use crate::domain::publication::Plan;
 use crate::engine::ffmpeg::encoders::Finding;
 use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, FfmpegStills, Trials, Workshop};
+use crate::engine::spool::shares::Share;
 use crate::engine::{Engine as _, StreamSpec};
 use crate::store::renewing::RenewingStore;
 
@@ -41,6 +42,8 @@ const MOST_TOLD: u32 = 3;
 const BEAT: Duration = Duration::from_secs(5);
 /// A hold and a sweep take a minute or two.
 const WIND_UP_GRACE: Duration = Duration::from_secs(600);
+/// Until a stream without room in the spool asks again.
+const ROOM_EVERY: Duration = Duration::from_secs(5);
 const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// One stream and where it goes.
@@ -152,8 +155,10 @@ impl Keeper {
     async fn keep(self) {
         while let Some(assignment) = self.next() {
             self.status.send_replace(CameraStatus::new(assignment.camera.id.clone(), clock::now()));
-            if self.is_wanted(&assignment).await {
-                self.run(&assignment).await;
+            if self.is_wanted(&assignment).await
+                && let Some(share) = self.share(&assignment).await
+            {
+                self.run(&assignment, &share).await;
             }
             if self.around.stop.is_cancelled() || self.around.abort.is_cancelled() {
                 return;
@@ -182,6 +187,33 @@ impl Keeper {
         }
     }
 
+    /// What it may take of the spool, as soon as there is room. `None`: it is not to run any more.
+    async fn share(&self, assignment: &Assignment) -> Option<Share> {
+        let (shares, settings) = (&self.around.workshop.spool_share, &assignment.camera.settings);
+        let mut told = false;
+        loop {
+            if settings.start == Start::Always {
+                return Some(shares.always());
+            }
+            if let Some(share) = shares.on_demand(settings.least_share()) {
+                return Some(share);
+            }
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(
+                    "other streams have all of spool_limit: this one waits for room; raise spool_limit"
+                );
+            }
+            self.status.send_modify(|status| status.waits_for_room(clock::now(), ROOM_EVERY));
+            tokio::select! {
+                biased;
+                () = self.around.stop.cancelled() => return None,
+                () = self.superseded(assignment) => return None,
+                () = self.becomes(false) => return None,
+                () = tokio::time::sleep(ROOM_EVERY) => {}
+            }
+        }
+    }
+
     /// Comes when the stream is wanted, or when it is not any more. Both may change with the configuration alone.
     async fn becomes(&self, is_wanted: bool) {
         let (mut demand, mut wanted) = (self.demand.subscribe(), self.wanted.subscribe());
@@ -201,14 +233,14 @@ impl Keeper {
     }
 
     /// Until the agent stops or something else is wanted, and then to its orderly end.
-    async fn run(&self, assignment: &Arc<Assignment>) {
+    async fn run(&self, assignment: &Arc<Assignment>, share: &Share) {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
         let (acquaintance, told) = (Acquaintance::default(), AtomicU32::new(0));
         let encoder = EncoderUse::software();
         let used = encoder.clone();
         let over = CancellationToken::new();
         let ends = Ends { over: &over, stop: &stop, abort: &abort };
-        let run = Run { assignment, keeper: self, acquaintance, encoder: used, told, ends };
+        let run = Run { assignment, keeper: self, acquaintance, encoder: used, share, told, ends };
         let runs = run.supervised();
         tokio::pin!(runs);
         let settings = &assignment.camera.settings;
@@ -216,7 +248,7 @@ impl Keeper {
             biased;
             () = &mut runs => return,
             () = self.superseded(assignment) => {}
-            () = self.becomes(false) => return self.wind_up(assignment, runs, ends).await,
+            () = self.becomes(false) => return self.wind_up(assignment, share, runs, ends).await,
             never = encoder.tend(|encoder| self.around.trials.again(encoder, settings)) => match never {},
         }
         let mut wanted = self.wanted.subscribe();
@@ -237,6 +269,7 @@ impl Keeper {
     async fn wind_up(
         &self,
         assignment: &Assignment,
+        share: &Share,
         mut runs: Pin<&mut (impl Future<Output = ()> + Send)>,
         ends: Ends<'_>,
     ) {
@@ -247,8 +280,16 @@ impl Keeper {
         tracing::info!("nobody wants this stream any more: it ends");
         ends.over.cancel();
         ends.stop.cancel();
+        let give_back = async {
+            let mut status = self.status.subscribe();
+            let is_empty = |now: &CameraStatus| now.phase == Phase::Idle && now.progress.backlog == 0;
+            let _ = status.wait_for(is_empty).await;
+            share.give_back();
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             () = &mut runs => return,
+            () = give_back => {}
             _ = self.is_wanted(assignment) => {}
             () = tokio::time::sleep(WIND_UP_GRACE) => {
                 tracing::warn!("not all that the stream left in the storage could be removed: the next run sweeps it");
@@ -274,6 +315,7 @@ struct Run<'a> {
     /// What this stream's camera was found to send.
     acquaintance: Acquaintance,
     encoder: EncoderUse,
+    share: &'a Share,
     /// How often the log was told what was chosen.
     told: AtomicU32,
     ends: Ends<'a>,
@@ -326,7 +368,7 @@ impl Run<'_> {
         let Camera { id, settings, .. } = camera;
         let engine = self.engine();
         let choice = engine.choice().clone();
-        let share = self.keeper.around.workshop.spool_share.load(Ordering::Relaxed);
+        let share = self.share.bytes();
         let look_every = settings.health_check_interval;
         let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
         let studio = settings.snapshot_interval.map(|interval| Studio {
@@ -366,7 +408,7 @@ impl Run<'_> {
         let Camera { id, source, settings, .. } = &self.assignment.camera;
         let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
         let workshop = self.keeper.around.workshop.clone();
-        FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone())
+        FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()).within(self.share.clone())
     }
 
     fn engine(&self) -> FfmpegEngine {
