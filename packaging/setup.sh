@@ -30,6 +30,9 @@ has_ffmpeg() { have ffprobe && have ffmpeg && [[ $(ffmpeg -hide_banner -encoders
 has_node() { have node && node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)'; }
 has_libc_headers() { printf '#include <stdlib.h>\n' | cc -E - >/dev/null 2>&1; }
 
+# Debian has it in /usr/sbin, which is not in everybody's PATH.
+has_nginx() { [[ $(PATH="$PATH:/usr/sbin" nginx -V 2>&1) == *http_auth_request_module* ]]; }
+
 have_limits() { have unshare && have nsenter && have prlimit && have setpriv; }
 
 has_element() {
@@ -93,6 +96,7 @@ needed_to_test() {
     need "GStreamer's libav plugin" gstreamer1.0-libav has_element avenc_aac
     need "systemd-analyze" systemd have systemd-analyze
     need "faketime" faketime have faketime
+    need "nginx with auth_request" nginx has_nginx
     need "unshare, nsenter, prlimit and setpriv" util-linux have_limits
     # Ubuntu's package is a snap in disguise; see install_browser.
     is_ubuntu || need "Chromium" chromium find_chromium
