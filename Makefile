@@ -87,4 +87,4 @@ setup-test:
 
 clean: ## build results and installed npm packages
 	cargo clean
-	rm -rf player/dist player/node_modules tests/browser/node_modules artifacts fuzz/target fuzz/corpus fuzz/artifacts
+	rm -rf player/dist player/node_modules tests/browser/node_modules tests/schemathesis/.venv artifacts fuzz/target fuzz/corpus fuzz/artifacts
