@@ -153,12 +153,17 @@ struct Keeper {
 
 impl Keeper {
     async fn keep(self) {
+        let mut known: Option<(Arc<Assignment>, Acquaintance)> = None;
         while let Some(assignment) = self.next() {
             self.status.send_replace(CameraStatus::new(assignment.camera.id.clone(), clock::now()));
             if self.is_wanted(&assignment).await
                 && let Some(share) = self.share(&assignment).await
             {
-                self.run(&assignment, &share).await;
+                // A stream that is wanted again begins without a look.
+                let before = known.take().filter(|(before, _)| before.is_stream_of(&assignment));
+                let acquaintance = before.map(|(_, acquaintance)| acquaintance).unwrap_or_default();
+                self.run(&assignment, &share, &acquaintance).await;
+                known = Some((assignment, acquaintance));
             }
             if self.around.stop.is_cancelled() || self.around.abort.is_cancelled() {
                 return;
@@ -233,14 +238,18 @@ impl Keeper {
     }
 
     /// Until the agent stops or something else is wanted, and then to its orderly end.
-    async fn run(&self, assignment: &Arc<Assignment>, share: &Share) {
+    async fn run(&self, assignment: &Arc<Assignment>, share: &Share, acquaintance: &Acquaintance) {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
-        let (acquaintance, told) = (Acquaintance::default(), AtomicU32::new(0));
+        let (acquaintance, told) = (acquaintance.clone(), AtomicU32::new(0));
         let encoder = EncoderUse::software();
         let used = encoder.clone();
         let over = CancellationToken::new();
         let ends = Ends { over: &over, stop: &stop, abort: &abort };
         let run = Run { assignment, keeper: self, acquaintance, encoder: used, share, told, ends };
+        if run.bare_engine().encodes() {
+            // Perhaps somebody has set the camera better meanwhile.
+            run.acquaintance.doubt(clock::now());
+        }
         let runs = run.supervised();
         tokio::pin!(runs);
         let settings = &assignment.camera.settings;
