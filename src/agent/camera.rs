@@ -3,6 +3,8 @@
 //! What is wanted is a level, not a queue of orders: however often it changes while a camera is ending, the newest
 //! is what starts next. A camera's runs follow each other (its spool is locked), cameras do not wait for each other.
 
+mod room;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,7 +28,7 @@ use crate::domain::backoff::Backoff;
 use crate::domain::demand::Demand;
 use crate::domain::encoder::{Encoder, Policy};
 use crate::domain::ids::{CameraId, Location};
-use crate::domain::lifecycle::{Patience, Phase};
+use crate::domain::lifecycle::Patience;
 use crate::domain::publication::Plan;
 use crate::engine::ffmpeg::encoders::Finding;
 use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, FfmpegStills, Trials, Workshop};
@@ -40,10 +42,6 @@ const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Du
 const MOST_TOLD: u32 = 3;
 /// Waiting for trials of encoders is not hanging (see `Agent::is_alive`).
 const BEAT: Duration = Duration::from_secs(5);
-/// A hold and a sweep take a minute or two.
-const WIND_UP_GRACE: Duration = Duration::from_secs(600);
-/// Until a stream without room in the spool asks again.
-const ROOM_EVERY: Duration = Duration::from_secs(5);
 const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// One stream and where it goes.
@@ -192,33 +190,6 @@ impl Keeper {
         }
     }
 
-    /// What it may take of the spool, as soon as there is room. `None`: it is not to run any more.
-    async fn share(&self, assignment: &Assignment) -> Option<Share> {
-        let (shares, settings) = (&self.around.workshop.spool_share, &assignment.camera.settings);
-        let mut told = false;
-        loop {
-            if settings.start == Start::Always {
-                return Some(shares.always());
-            }
-            if let Some(share) = shares.on_demand(settings.least_share()) {
-                return Some(share);
-            }
-            if !std::mem::replace(&mut told, true) {
-                tracing::warn!(
-                    "other streams have all of spool_limit: this one waits for room; raise spool_limit"
-                );
-            }
-            self.status.send_modify(|status| status.waits_for_room(clock::now(), ROOM_EVERY));
-            tokio::select! {
-                biased;
-                () = self.around.stop.cancelled() => return None,
-                () = self.superseded(assignment) => return None,
-                () = self.becomes(false) => return None,
-                () = tokio::time::sleep(ROOM_EVERY) => {}
-            }
-        }
-    }
-
     /// Comes when the stream is wanted, or when it is not any more. Both may change with the configuration alone.
     async fn becomes(&self, is_wanted: bool) {
         let (mut demand, mut wanted) = (self.demand.subscribe(), self.wanted.subscribe());
@@ -272,40 +243,6 @@ impl Keeper {
                 runs.await;
             }
         }
-    }
-
-    /// The stream ends for its viewers, and nothing of it is left; that is cut short when somebody wants it again.
-    async fn wind_up(
-        &self,
-        assignment: &Assignment,
-        share: &Share,
-        mut runs: Pin<&mut (impl Future<Output = ()> + Send)>,
-        ends: Ends<'_>,
-    ) {
-        if self.around.stop.is_cancelled() {
-            // The agent ends, and gives it the time to publish what there is.
-            return runs.await;
-        }
-        tracing::info!("nobody wants this stream any more: it ends");
-        ends.over.cancel();
-        ends.stop.cancel();
-        let give_back = async {
-            let mut status = self.status.subscribe();
-            let is_empty = |now: &CameraStatus| now.phase == Phase::Idle && now.progress.backlog == 0;
-            let _ = status.wait_for(is_empty).await;
-            share.give_back();
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            () = &mut runs => return,
-            () = give_back => {}
-            _ = self.is_wanted(assignment) => {}
-            () = tokio::time::sleep(WIND_UP_GRACE) => {
-                tracing::warn!("not all that the stream left in the storage could be removed: the next run sweeps it");
-            }
-        }
-        ends.abort.cancel();
-        runs.await;
     }
 
     async fn superseded(&self, assignment: &Assignment) {
