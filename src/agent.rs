@@ -24,6 +24,7 @@ mod ready;
 mod reload;
 mod streams;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,13 +40,14 @@ use crate::camera::metered::Stopwatch;
 use crate::camera::status::CameraStatus;
 use crate::clock;
 use crate::config::StorageSource;
-use crate::config::model::{Camera, Config, StoreConfig};
+use crate::config::model::{Camera, Config, Start, StoreConfig};
 use crate::domain::health;
 use crate::domain::key::{Layout, ObjectKey};
 use crate::domain::lifecycle::Phase;
-use crate::domain::quota;
+use crate::domain::quota::{self, Division};
 use crate::engine::ffmpeg::{Trials, Workshop, capabilities};
 use crate::engine::spool::root::{default_root, file_system_bytes};
+use crate::engine::spool::shares::SpoolShares;
 use crate::engine::spool::watch::SpoolWatch;
 use crate::http::{self, CameraLink, Control, FilesAt, Ready, STREAMS_PATH, Site, Streams};
 use crate::store;
@@ -105,13 +107,13 @@ impl Agent {
         let store = store::open(&config.store).await.context("the storage can't be set up")?;
         let store = SharedStore::new(store, config.store.clone());
         let spool_root = config.spool.clone().unwrap_or_else(default_root);
-        let spool_share = spool_share(config, &spool_root, cameras.iter().copied());
+        let division = division(config, &spool_root, cameras.iter().copied());
         let workshop = Arc::new(Workshop {
             capabilities,
             spawner: Spawner::start().context("no thread for child processes")?,
             watch: SpoolWatch::new(),
             spool_root,
-            spool_share: spool_share.into(),
+            spool_share: SpoolShares::of(division),
         });
         let around = Surroundings {
             trials: Arc::new(Trials::new(workshop.clone())),
@@ -203,16 +205,19 @@ impl Agent {
             Some((slot.status.clone(), slot.figures.clone(), camera.name.clone(), urls))
         };
         let prices = self.config.request_prices;
-        let told: Vec<_> = self.cameras.iter().filter_map(tell).collect();
-        Streams::new(move || {
-            let now = clock::now();
-            let tell =
-                |(status, figures, name, urls): &(watch::Receiver<CameraStatus>, Figures, String, Urls)| {
-                    let stream = streams::stream_status(&status.borrow(), name, urls.clone(), now);
-                    figures.complete(stream, prices, now)
-                };
-            told.iter().map(tell).collect()
-        })
+        let told: Arc<[_]> = self.cameras.iter().filter_map(tell).collect();
+        let places = told.iter().enumerate();
+        let places: HashMap<_, _> =
+            places.map(|(at, (status, ..))| (status.borrow().id.to_string(), at)).collect();
+        let now =
+            move |(status, figures, name, urls): &(watch::Receiver<CameraStatus>, Figures, String, Urls)| {
+                let now = clock::now();
+                let stream = streams::stream_status(&status.borrow(), name, urls.clone(), now);
+                figures.complete(stream, prices, now)
+            };
+        let all = told.clone();
+        Streams::new(move || all.iter().map(now).collect())
+            .with_one(move |id| Some(now(&told[*places.get(id)?])))
     }
 
     /// The same for its metrics.
@@ -263,17 +268,23 @@ async fn drain(tasks: &mut JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
 }
 
-/// What each camera's spool may take; warns of cameras for which that is too little.
-fn spool_share<'a>(config: &Config, root: &Path, cameras: impl ExactSizeIterator<Item = &'a Camera>) -> u64 {
-    let share = quota::share(spool_limit(config, root), cameras.len());
-    for Camera { id, settings, .. } in cameras {
-        let least = settings.least_share();
-        if share < least {
-            let (share_mb, least_mb) = (in_mb(share), in_mb(least));
-            tracing::warn!(camera = %id, share_mb, least_mb, "this camera's share of spool_limit is small: raise it");
-        }
+/// How the spool is divided; warns once of cameras that get too little of it.
+fn division<'a>(config: &Config, root: &Path, cameras: impl Iterator<Item = &'a Camera>) -> Division {
+    let cameras: Vec<_> = cameras.collect();
+    let division = division_of(spool_limit(config, root), &cameras);
+    let share = division.share();
+    let small: Vec<_> = cameras.iter().filter(|camera| share < camera.settings.least_share()).collect();
+    if let Some(camera) = small.iter().max_by_key(|camera| camera.settings.least_share()) {
+        let (share_mb, least_mb) = (in_mb(share), in_mb(camera.settings.least_share()));
+        let (camera, cameras) = (&camera.id, small.len());
+        tracing::warn!(%camera, cameras, share_mb, least_mb, "a camera's share of spool_limit is small: raise it");
     }
-    share
+    division
+}
+
+pub fn division_of(limit: u64, cameras: &[&Camera]) -> Division {
+    let always = cameras.iter().filter(|camera| camera.settings.start == Start::Always).count();
+    Division { limit, always, on_demand: cameras.len() - always }
 }
 
 /// What all spools may take together.

@@ -3,7 +3,8 @@
 //! What is wanted is a level, not a queue of orders: however often it changes while a camera is ending, the newest
 //! is what starts next. A camera's runs follow each other (its spool is locked), cameras do not wait for each other.
 
-use std::pin::Pin;
+mod room;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -32,6 +33,7 @@ use crate::domain::lifecycle::Patience;
 use crate::domain::publication::Plan;
 use crate::engine::ffmpeg::encoders::Finding;
 use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, FfmpegStills, Trials, Workshop};
+use crate::engine::spool::shares::Share;
 use crate::engine::{Engine as _, StreamSpec};
 use crate::store::renewing::RenewingStore;
 
@@ -41,8 +43,6 @@ const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Du
 const MOST_TOLD: u32 = 3;
 /// Waiting for trials of encoders is not hanging (see `Agent::is_alive`).
 const BEAT: Duration = Duration::from_secs(5);
-/// A hold and a sweep take a minute or two.
-const WIND_UP_GRACE: Duration = Duration::from_secs(600);
 const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// One stream and where it goes.
@@ -157,10 +157,17 @@ struct Keeper {
 
 impl Keeper {
     async fn keep(self) {
+        let mut known: Option<(Arc<Assignment>, Acquaintance)> = None;
         while let Some(assignment) = self.next() {
             self.status.send_replace(CameraStatus::at_first(&assignment.camera, clock::now()));
-            if self.is_wanted(&assignment).await {
-                self.run(&assignment).await;
+            if self.is_wanted(&assignment).await
+                && let Some(share) = self.share(&assignment).await
+            {
+                // A stream that is wanted again begins without a look.
+                let before = known.take().filter(|(before, _)| before.is_stream_of(&assignment));
+                let acquaintance = before.map(|(_, acquaintance)| acquaintance).unwrap_or_default();
+                self.run(&assignment, &share, &acquaintance).await;
+                known = Some((assignment, acquaintance));
             }
             if self.around.stop.is_cancelled() || self.around.abort.is_cancelled() {
                 return;
@@ -208,14 +215,18 @@ impl Keeper {
     }
 
     /// Until the agent stops or something else is wanted, and then to its orderly end.
-    async fn run(&self, assignment: &Arc<Assignment>) {
+    async fn run(&self, assignment: &Arc<Assignment>, share: &Share, acquaintance: &Acquaintance) {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
-        let (acquaintance, told) = (Acquaintance::default(), AtomicU32::new(0));
+        let (acquaintance, told) = (acquaintance.clone(), AtomicU32::new(0));
         let encoder = EncoderUse::software();
         let used = encoder.clone();
         let over = CancellationToken::new();
         let ends = Ends { over: &over, stop: &stop, abort: &abort };
-        let run = Run { assignment, keeper: self, acquaintance, encoder: used, told, ends };
+        let run = Run { assignment, keeper: self, acquaintance, encoder: used, share, told, ends };
+        if run.bare_engine().encodes() {
+            // Perhaps somebody has set the camera better meanwhile.
+            run.acquaintance.doubt(clock::now());
+        }
         let runs = run.supervised();
         tokio::pin!(runs);
         let settings = &assignment.camera.settings;
@@ -223,7 +234,7 @@ impl Keeper {
             biased;
             () = &mut runs => return,
             () = self.superseded(assignment) => {}
-            () = self.becomes(false) => return self.wind_up(assignment, runs, ends).await,
+            () = self.becomes(false) => return self.wind_up(assignment, share, runs, ends).await,
             never = encoder.tend(|encoder| self.around.trials.again(encoder, settings)) => match never {},
         }
         let mut wanted = self.wanted.subscribe();
@@ -238,31 +249,6 @@ impl Keeper {
                 runs.await;
             }
         }
-    }
-
-    /// The stream ends for its viewers, and nothing of it is left; that is cut short when somebody wants it again.
-    async fn wind_up(
-        &self,
-        assignment: &Assignment,
-        mut runs: Pin<&mut (impl Future<Output = ()> + Send)>,
-        ends: Ends<'_>,
-    ) {
-        if self.around.stop.is_cancelled() {
-            // The agent ends, and gives it the time to publish what there is.
-            return runs.await;
-        }
-        tracing::info!("nobody wants this stream any more: it ends");
-        ends.over.cancel();
-        ends.stop.cancel();
-        tokio::select! {
-            () = &mut runs => return,
-            _ = self.is_wanted(assignment) => {}
-            () = tokio::time::sleep(WIND_UP_GRACE) => {
-                tracing::warn!("not all that the stream left in the storage could be removed: the next run sweeps it");
-            }
-        }
-        ends.abort.cancel();
-        runs.await;
     }
 
     async fn superseded(&self, assignment: &Assignment) {
@@ -281,6 +267,7 @@ struct Run<'a> {
     /// What this stream's camera was found to send.
     acquaintance: Acquaintance,
     encoder: EncoderUse,
+    share: &'a Share,
     /// How often the log was told what was chosen.
     told: AtomicU32,
     ends: Ends<'a>,
@@ -333,7 +320,7 @@ impl Run<'_> {
         let Camera { id, settings, .. } = camera;
         let engine = self.engine();
         let (choice, is_known) = (engine.choice().clone(), engine.chosen().is_some());
-        let share = self.keeper.around.workshop.spool_share.load(Ordering::Relaxed);
+        let share = self.share.bytes();
         let look_every = settings.health_check_interval;
         let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
         let studio = settings.snapshot_interval.map(|interval| Studio {
@@ -374,7 +361,7 @@ impl Run<'_> {
         let Camera { id, source, settings, .. } = &self.assignment.camera;
         let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
         let workshop = self.keeper.around.workshop.clone();
-        FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone())
+        FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()).within(self.share.clone())
     }
 
     fn engine(&self) -> FfmpegEngine {

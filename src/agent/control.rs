@@ -1,5 +1,6 @@
 //! Orders of the web server's callers: they reach a camera's task as a demand, and nothing else.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,36 +17,34 @@ use crate::http::{Control, Order, Refusal, Settled};
 struct Stream {
     demand: Arc<watch::Sender<Demand>>,
     status: watch::Receiver<CameraStatus>,
-    camera: Camera,
+    start: Start,
+    idle_timeout: Duration,
 }
 
 /// Of the cameras that run now, or may.
 pub(super) fn control<'a>(cameras: impl Iterator<Item = (&'a Camera, &'a Slot)>) -> Control {
-    let stream = |(camera, slot): (&Camera, &Slot)| Stream {
+    let stream = |camera: &Camera, slot: &Slot| Stream {
         demand: slot.demand(),
         status: slot.status.clone(),
-        camera: camera.clone(),
+        start: camera.settings.start,
+        idle_timeout: camera.settings.idle_timeout,
     };
-    let streams: Vec<_> = cameras.map(stream).collect();
-    Control::new(move |id, order| {
-        let stream =
-            streams.iter().find(|stream| stream.camera.id.as_str() == id).ok_or(Refusal::NoStream)?;
-        stream.carry_out(order)
-    })
+    let streams: HashMap<_, _> =
+        cameras.map(|(camera, slot)| (camera.id.to_string(), stream(camera, slot))).collect();
+    Control::new(move |id, order| streams.get(id).ok_or(Refusal::NoStream)?.carry_out(order))
 }
 
 impl Stream {
     fn carry_out(&self, order: Order) -> Result<Settled, Refusal> {
-        let settings = &self.camera.settings;
         match order {
             Order::Want => {
                 let now = clock::now();
-                self.demand.send_modify(|demand| demand.renew(now, settings.idle_timeout));
+                self.demand.send_modify(|demand| demand.renew(now, self.idle_timeout));
             }
-            Order::Stop if settings.start == Start::Always => return Err(Refusal::AlwaysRuns),
+            Order::Stop if self.start == Start::Always => return Err(Refusal::AlwaysRuns),
             Order::Stop => self.demand.send_modify(Demand::drop_all),
         }
-        Ok(Box::pin(settled(self.status.clone(), self.demand.clone(), settings.idle_timeout)))
+        Ok(Box::pin(settled(self.status.clone(), self.demand.clone(), self.idle_timeout)))
     }
 }
 

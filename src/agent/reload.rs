@@ -1,13 +1,12 @@
 //! A new configuration for a running agent: prepared aside, then taken over in one step, or not at all.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 
 use super::camera::Assignment;
 use super::credentials::SharedStore;
-use super::{Agent, access, camera, spool_share};
+use super::{Agent, access, camera, division};
 use crate::config::model::{Camera, Config};
 use crate::config::{CameraChanges, Loaded, camera_changes, same_access, same_place};
 use crate::store::{self, ObjectStore};
@@ -70,8 +69,8 @@ impl Agent {
         self.config = Config { http, spool, ffmpeg, ..config };
         self.cameras = cameras;
         let workshop = &self.around.workshop;
-        let share = spool_share(&self.config, &workshop.spool_root, self.cameras.iter());
-        workshop.spool_share.store(share, Ordering::Relaxed);
+        let division = division(&self.config, &workshop.spool_root, self.cameras.iter());
+        workshop.spool_share.divide(division);
         self.around.trials.forget_failures();
         self.assign();
         self.show();

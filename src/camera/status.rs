@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::config::model::{Camera, Settings};
 use crate::domain::choice::{Mode, Quality};
-use crate::domain::health::Verdict;
+use crate::domain::health::{Reason, Verdict};
 use crate::domain::ids::{CameraId, RunId};
 use crate::domain::lifecycle::{Cause, Phase};
 use crate::domain::measured::Measured;
@@ -108,6 +108,16 @@ impl CameraStatus {
             snapshots_failed: 0,
             beat: now,
         }
+    }
+}
+
+impl CameraStatus {
+    /// The stream is wanted, and other ones have all of the spool.
+    pub fn waits_for_room(&mut self, now: Instant, again: Duration) {
+        self.phase = Phase::BackingOff { until: now + again };
+        self.verdict = Verdict::Down(Reason::Run(Cause::SpoolLimit));
+        self.last_trouble = Some(Cause::SpoolLimit);
+        self.beat = now;
     }
 }
 

@@ -17,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{NOT_STORED, Trouble, body_of, error};
+use super::limits::{Clients, again_after};
 use super::streams::{NO_STREAM, StreamStatus, Streams};
 use crate::domain::class::ObjectClass;
 
@@ -73,11 +74,12 @@ impl fmt::Debug for Control {
 struct Desk {
     control: Control,
     streams: Streams,
+    clients: Arc<Clients>,
 }
 
-pub(super) fn router(control: Control, streams: Streams) -> OpenApiRouter {
+pub(super) fn router(control: Control, streams: Streams, clients: Arc<Clients>) -> OpenApiRouter {
     let router = OpenApiRouter::new().routes(routes!(start)).routes(routes!(touch)).routes(routes!(stop));
-    router.with_state(Desk { control, streams })
+    router.with_state(Desk { control, streams, clients })
 }
 
 /// Who fetches a stream's playlists or segments wants it. A preflight does not: it needs no token.
@@ -132,6 +134,9 @@ struct Stopped {
     status: &'static str,
 }
 
+/// Until somebody who waits has his answer.
+const AGAIN: Duration = Duration::from_secs(1);
+const NO_PLACE: &str = "too many callers wait for a stream already; ask without wait, or again later";
 /// Longer than any camera takes that comes at all.
 const MOST_WAIT: Duration = Duration::from_secs(60);
 
@@ -141,7 +146,9 @@ const MOST_WAIT: Duration = Duration::from_secs(60);
     (status = 200, description = "It can be played", body = Started),
     (status = 202, description = "It starts", body = Started),
     (status = 404, description = "There is none of this id", body = Trouble),
-    (status = 502, description = "The camera has failed while the caller waited, and why", body = Trouble)))]
+    (status = 502, description = "The camera has failed while the caller waited, and why", body = Trouble),
+    (status = 503, description = "Too many wait already, and nothing was done: again after `Retry-After` seconds, or \
+        without `wait`", body = Trouble)))]
 async fn start(
     State(desk): State<Desk>,
     patience: Result<Query<Patience>, QueryRejection>,
@@ -155,6 +162,11 @@ async fn start(
         Ok(id) => id,
         Err(refusal) => return refusal,
     };
+    // Before the order: what was refused was not done.
+    let place = wait.and_then(|_| desk.clients.may_wait());
+    if wait.is_some() && place.is_none() {
+        return again_after(AGAIN, error(StatusCode::SERVICE_UNAVAILABLE, NO_PLACE));
+    }
     let settled = match desk.control.order(&id, Order::Want) {
         Ok(settled) => settled,
         Err(refusal) => return refused(refusal),

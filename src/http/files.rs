@@ -143,7 +143,7 @@ fn not_found() -> Response {
 /// The class of the object that this path names; `None` for what no object key can be.
 ///
 /// Keys have nothing that needs percent-encoding, so a `%` is either a detour or an attack.
-fn class_of(path: &str) -> Option<ObjectClass> {
+pub(super) fn class_of(path: &str) -> Option<ObjectClass> {
     let key = path.strip_prefix('/').unwrap_or(path);
     let plain = |name: &str| {
         !name.is_empty()

@@ -4,6 +4,7 @@
 //! `domain::{access, class, playlist, rate, signature}`.
 
 mod answer;
+mod auth;
 mod beneath;
 mod control;
 mod figures;

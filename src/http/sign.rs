@@ -34,7 +34,7 @@ struct Wish {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Span {
-    Seconds(u64),
+    Seconds(f64),
     Text(String),
 }
 
@@ -108,7 +108,7 @@ impl Wish {
     fn lasts(&self, most: Duration) -> Result<Duration, String> {
         let lasts = match &self.expires_in {
             None => return Ok(USUAL.min(most)),
-            Some(Span::Seconds(seconds)) => Some(Duration::from_secs(*seconds)),
+            Some(Span::Seconds(seconds)) => Duration::try_from_secs_f64(*seconds).ok(),
             Some(Span::Text(text)) => humantime::parse_duration(text).ok(),
         };
         let range = Duration::from_secs(1)..=most;

@@ -23,7 +23,7 @@ use super::limits::{Clients, limited};
 use super::openapi::Document;
 use super::sign::{self, Desk};
 use super::streams::{self, Streams};
-use super::{files, metrics, page};
+use super::{auth, files, metrics, page};
 
 /// Where [`Site::files`] appear: key `location_1/cam/stream.m3u8` is at `/streams/location_1/cam/stream.m3u8`.
 pub const STREAMS_PATH: &str = "/streams";
@@ -87,9 +87,10 @@ pub(super) fn router(site: Site, around: &Around) -> Router {
     let mut routes = OpenApiRouter::new()
         .merge(health::router(site.streams.clone(), site.ready))
         .merge(metrics::router(site.streams.clone(), site.figures))
-        .merge(control::router(site.control.clone(), site.streams.clone()))
+        .merge(control::router(site.control.clone(), site.streams.clone(), around.clients.clone()))
         .merge(streams::router(site.streams))
         .merge(sign::router(desk))
+        .merge(auth::router())
         .routes(routes!(listed).with_state(cameras))
         .merge(document.router())
         .merge(page::router());

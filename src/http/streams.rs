@@ -94,21 +94,36 @@ pub struct UplinkStatus {
     pub short_percent: u32,
 }
 
-/// Gives the state of all streams as it is now.
+type All = dyn Fn() -> Vec<StreamStatus> + Send + Sync;
+type One = dyn Fn(&str) -> Option<StreamStatus> + Send + Sync;
+
+/// Gives the state of all streams as it is now, or of one by its id.
 #[derive(Clone)]
-pub struct Streams(Arc<dyn Fn() -> Vec<StreamStatus> + Send + Sync>);
+pub struct Streams {
+    all: Arc<All>,
+    one: Arc<One>,
+}
 
 impl Streams {
     pub fn new(now: impl Fn() -> Vec<StreamStatus> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        let all: Arc<All> = Arc::new(now);
+        let of_all = all.clone();
+        let one = move |id: &str| of_all().into_iter().find(|stream| stream.stream_id == id);
+        Self { all, one: Arc::new(one) }
+    }
+
+    /// The same, where one is found without asking all.
+    #[must_use]
+    pub fn with_one(self, one: impl Fn(&str) -> Option<StreamStatus> + Send + Sync + 'static) -> Self {
+        Self { one: Arc::new(one), ..self }
     }
 
     pub(super) fn now(&self) -> Vec<StreamStatus> {
-        (self.0)()
+        (self.all)()
     }
 
     pub(super) fn one(&self, id: &str) -> Option<StreamStatus> {
-        self.now().into_iter().find(|stream| stream.stream_id == id)
+        (self.one)(id)
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use edge_agent::http::{Control, Order, Refusal, Streams};
+use edge_agent::http::{Control, Limits, Order, Refusal, Streams};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::streams::told;
-use crate::{PATIENCE, Server, TOKEN};
+use crate::{PATIENCE, Server, TOKEN, header};
 
 pub type Orders = Arc<Mutex<Vec<(String, Order)>>>;
 
@@ -157,4 +158,58 @@ async fn a_token_is_asked_for_here_too() {
     let answer =
         with_query.json(&json!({"camera_id": "cam_floor"})).timeout(Duration::from_secs(10)).send().await;
     assert_eq!(answer.unwrap().status(), StatusCode::OK);
+}
+
+/// Each holds a connection: they must not take those of the viewers.
+#[tokio::test]
+async fn only_so_many_wait_at_once_and_nothing_is_done_for_the_others() {
+    let limits = Limits { waits: 2, ..Limits::default() };
+    let server = Server::with(limits, Duration::from_secs(5)).await;
+    let (control, orders) = of_nobody();
+    server.site.send_modify(|site| site.control = control);
+    let camera = json!({"camera_id": "cam_floor"});
+    let mut waiting = JoinSet::new();
+    let wanted = |orders: &Orders| orders.lock().unwrap().len();
+    while wanted(&orders) < 2 {
+        let request = server.client.post(server.url("/api/streams/start?wait=20s")).json(&camera);
+        waiting.spawn(request.send());
+        let taken = async {
+            let before = wanted(&orders);
+            while wanted(&orders) == before && waiting.try_join_next().is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, taken).await.unwrap();
+    }
+    let answer =
+        server.client.post(server.url("/api/streams/start?wait=20s")).json(&camera).send().await.unwrap();
+    assert_eq!((answer.status(), header(&answer, "retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    assert_eq!(wanted(&orders), 2, "it was not started");
+    assert_eq!(post(&server, "start", camera.clone()).await.0, StatusCode::OK, "who does not wait is served");
+    // Whoever goes away makes room, also over a reload.
+    server.site.send_modify(|_| ());
+    waiting.shutdown().await;
+    let room = async {
+        loop {
+            let orders_before = wanted(&orders);
+            let request = server.client.post(server.url("/api/streams/start?wait=1s")).json(&camera);
+            let status = request.send().await.unwrap().status();
+            if status != StatusCode::SERVICE_UNAVAILABLE {
+                assert!(wanted(&orders) > orders_before);
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, room).await.unwrap();
+}
+
+/// Of a camera that does not come.
+fn of_nobody() -> (Control, Orders) {
+    let orders = Orders::default();
+    let kept = orders.clone();
+    let control = Control::new(move |id, order| {
+        kept.lock().unwrap().push((id.to_owned(), order));
+        Ok(Box::pin(std::future::pending()))
+    });
+    (control, orders)
 }

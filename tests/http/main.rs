@@ -1,6 +1,7 @@
 //! The built-in web server, over real sockets.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test owns its tasks and may panic")]
 
+mod auth;
 mod control;
 mod dashboards;
 mod files;
@@ -9,6 +10,7 @@ mod guard;
 mod health;
 mod hostile;
 mod life;
+mod nginx;
 mod openapi;
 mod page;
 mod sign;

@@ -11,11 +11,10 @@ use std::time::Duration;
 use nix::sys::statvfs::statvfs;
 
 use super::{CheckArgs, Failure, Outcome, load, say};
-use crate::agent::{in_mb, spool_limit};
+use crate::agent::{division_of, in_mb, spool_limit};
 use crate::config;
 use crate::config::model::{Camera, Config};
 use crate::domain::lifecycle::Cause;
-use crate::domain::quota;
 use crate::engine::ffmpeg::Workshop;
 use crate::engine::ffmpeg::capabilities::{self, Capabilities};
 use crate::engine::ffmpeg::probe::{ProbeError, probe};
@@ -116,14 +115,16 @@ fn check_spool(config: &Config, root: &Path, cameras: &[&Camera], report: &mut R
         statvfs(root).map_or(0, |fs| fs.blocks_available() as u64 * fs.fragment_size() as u64 / 1_000_000);
     let kind = if is_tmpfs(root) { "in memory" } else { "on disk" };
     let limit = spool_limit(config, root);
-    let share = quota::share(limit, cameras.len());
+    let division = division_of(limit, cameras);
+    let share = division.share();
     let how = format!(
         "{} ({kind}, {free_mb} MB free; limit {} MB, {} MB per camera)",
         root.display(),
         in_mb(limit),
         in_mb(share)
     );
-    let count = cameras.len() as u64;
+    // Those that run at once.
+    let count = (limit / share.max(1)).min(cameras.len() as u64);
     let (usual_mb, most_mb) = (SPOOL_USUAL_MB * count, (SPOOL_MOST_MB * count).min(limit / 1_000_000));
     let least = |camera: &&Camera| {
         let settings = &camera.settings;

@@ -8,6 +8,7 @@ pub mod likeness;
 mod memory;
 pub mod note;
 pub mod root;
+pub mod shares;
 pub mod watch;
 
 use crate::domain::segment::SegmentType;

@@ -12,6 +12,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 
 use super::answer::{error, is_uncached};
+use super::auth::asked_about;
 use super::health;
 use super::limits::client_of;
 use super::site::{Around, STREAMS_PATH};
@@ -83,7 +84,8 @@ struct Refusal {
 
 async fn watch(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     let now_s = clock::wall_ms() / 1000;
-    let verdict = guard.judge(&request, now_s);
+    let asked = asked_about(&request);
+    let verdict = guard.judge(asked.as_ref().unwrap_or(&request), now_s);
     let path = request.uri().path();
     let (is_page, of_streams) = (path == "/", path.starts_with(STREAMS_PATH));
     let is_tls = request.headers().get("x-forwarded-proto").is_some_and(|proto| proto == "https");

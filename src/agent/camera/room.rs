@@ -1,0 +1,82 @@
+//! A stream on demand before it begins and when it ends: its room in the spool, and what it leaves behind.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::{Assignment, Ends, Keeper};
+use crate::camera::status::CameraStatus;
+use crate::clock;
+use crate::config::model::Start;
+use crate::domain::lifecycle::Phase;
+use crate::engine::spool::shares::Share;
+
+/// Until a stream without room asks again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// A hold and a sweep take a minute or two.
+const WIND_UP_GRACE: Duration = Duration::from_secs(600);
+
+impl Keeper {
+    /// What it may take of the spool, as soon as there is room. `None`: it is not to run any more.
+    pub(super) async fn share(&self, assignment: &Assignment) -> Option<Share> {
+        let (shares, settings) = (&self.around.workshop.spool_share, &assignment.camera.settings);
+        let mut told = false;
+        loop {
+            if settings.start == Start::Always {
+                return Some(shares.always());
+            }
+            if let Some(share) = shares.on_demand(settings.least_share()) {
+                return Some(share);
+            }
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(
+                    "other streams have all of spool_limit: this one waits for room; raise spool_limit"
+                );
+            }
+            self.status.send_modify(|status| status.waits_for_room(clock::now(), AGAIN));
+            tokio::select! {
+                biased;
+                () = self.around.stop.cancelled() => return None,
+                () = self.superseded(assignment) => return None,
+                () = self.becomes(false) => return None,
+                () = tokio::time::sleep(AGAIN) => {}
+            }
+        }
+    }
+
+    /// The stream ends for its viewers, and nothing of it is left; that is cut short when somebody wants it again.
+    pub(super) async fn wind_up(
+        &self,
+        assignment: &Assignment,
+        share: &Share,
+        mut runs: Pin<&mut (impl Future<Output = ()> + Send)>,
+        ends: Ends<'_>,
+    ) {
+        if self.around.stop.is_cancelled() {
+            // The agent ends, and gives it the time to publish what there is.
+            return runs.await;
+        }
+        tracing::info!("nobody wants this stream any more: it ends");
+        ends.over.cancel();
+        ends.stop.cancel();
+        tokio::select! {
+            () = &mut runs => return,
+            never = self.give_back(share) => match never {},
+            _ = self.is_wanted(assignment) => {}
+            () = tokio::time::sleep(WIND_UP_GRACE) => {
+                tracing::warn!("not all that the stream left in the storage could be removed: the next run sweeps it");
+            }
+        }
+        ends.abort.cancel();
+        runs.await;
+    }
+
+    /// While the stream's end is still held in the storage, others may have its room.
+    async fn give_back(&self, share: &Share) -> Infallible {
+        let is_empty = |now: &CameraStatus| now.phase == Phase::Idle && now.progress.backlog == 0;
+        let _ = self.status.subscribe().wait_for(is_empty).await;
+        share.give_back();
+        pending().await
+    }
+}
