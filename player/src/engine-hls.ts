@@ -127,8 +127,11 @@ export class HlsJsEngine implements Engine {
     if (!error.fatal) return;
     if (UNFIT.includes(error.details)) this.isUnfit = true;
     // It is lost: what comes after it need not be.
-    if (error.details === ErrorDetails.FRAG_LOAD_ERROR && error.frag && status) error.frag.gap = true;
-    this.recover(error.type);
+    if (error.details === ErrorDetails.FRAG_LOAD_ERROR && error.frag && status) {
+      error.frag.gap = true;
+      this.backoff.reset();
+      this.restartLater(0);
+    } else this.recover(error.type);
   }
 
   private recover(type: ErrorTypes): void {
@@ -138,8 +141,12 @@ export class HlsJsEngine implements Engine {
       this.hls.recoverMediaError();
       return;
     }
+    this.restartLater(this.backoff.next());
+  }
+
+  private restartLater(delayMs: number): void {
     clearTimeout(this.retryTimer);
-    this.retryTimer = setTimeout(() => this.restartLoading(), this.backoff.next());
+    this.retryTimer = setTimeout(() => this.restartLoading(), delayMs);
   }
 
   private restartLoading(): void {

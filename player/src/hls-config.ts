@@ -1,8 +1,9 @@
 // How hls.js plays a live stream out of plain object storage. Pure.
 import type { HlsConfig, LoaderConfig, RetryConfig } from 'hls.js/light';
 
-/** A fragment that is missing for longer is lost: playback goes on behind it. */
 const FRAGMENT_TRIES = 5;
+/** Whoever lists a fragment has stored it. One that is missing for longer than this is lost: playback goes on behind it. */
+const MISSING_TRIES = 3;
 /** Stays ahead of what the longest usual segments need (sheet.ts): three of 6 s, and one that comes. */
 const MAX_BUFFER_S = 30;
 
@@ -16,6 +17,18 @@ function retry(tries: number, retryDelayMs: number, maxRetryDelayMs: number): Re
     retryDelayMs,
     maxRetryDelayMs,
     shouldRetry: (_config, retryCount) => retryCount < tries,
+  };
+}
+
+function isMissing(status: number | undefined): boolean {
+  return status !== undefined && status >= 400 && status < 500;
+}
+
+function fragmentRetry(): RetryConfig {
+  return {
+    ...retry(FRAGMENT_TRIES, 200, 2000),
+    shouldRetry: (_config, retryCount, _isTimeout, answer) =>
+      retryCount < (isMissing(answer?.code) ? MISSING_TRIES : FRAGMENT_TRIES),
   };
 }
 
@@ -36,6 +49,7 @@ export function hlsConfig(
   fresh: (url: string) => string,
   sent: (request: XMLHttpRequest) => void,
 ): Partial<HlsConfig> {
+  const fragments = loadPolicy(FRAGMENT_TRIES, 10_000, 60_000).default;
   return {
     ...(workerPath ? { workerPath } : {}),
     // Where to begin; the agent's word on the stream takes its place (sheet.ts). From there on live-edge.ts leads:
@@ -53,7 +67,7 @@ export function hlsConfig(
     maxBufferSize: 30_000_000,
     manifestLoadPolicy: loadPolicy(Number.POSITIVE_INFINITY, 10_000, 20_000),
     playlistLoadPolicy: loadPolicy(Number.POSITIVE_INFINITY, 10_000, 20_000),
-    fragLoadPolicy: loadPolicy(FRAGMENT_TRIES, 10_000, 60_000),
+    fragLoadPolicy: { default: { ...fragments, errorRetry: fragmentRetry() } },
     xhrSetup: (xhr, url) => {
       sent(xhr);
       const address = fresh(url);

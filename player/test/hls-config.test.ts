@@ -25,8 +25,11 @@ test('a playlist that is not there yet is asked for again, for ever', () => {
 
 test('a missing segment is asked for again, then given up', () => {
   assert.ok(retries('fragLoadPolicy', 400, 0));
-  assert.ok(retries('fragLoadPolicy', 404, 4));
-  assert.ok(!retries('fragLoadPolicy', 404, 5));
+  assert.ok(retries('fragLoadPolicy', 404, 2));
+  assert.ok(!retries('fragLoadPolicy', 404, 3));
+  // A store in trouble is another matter.
+  assert.ok(retries('fragLoadPolicy', 503, 4));
+  assert.ok(!retries('fragLoadPolicy', 503, 5));
 });
 
 test('each request is counted, and another address is asked for where it has to be', () => {
