@@ -1,8 +1,10 @@
 // hls.js: playlists and segments over HTTP into a MediaSource.
 import Hls, { ErrorDetails, ErrorTypes, Events, type HlsListeners, type LevelDetails } from 'hls.js/light';
+import { Cadence } from './cadence.ts';
 import { clockSkewMs } from './clock.ts';
 import { type Engine, RETRY_FIRST_MS, RETRY_MAX_MS, type Source } from './engine.ts';
 import { hlsConfig } from './hls-config.ts';
+import { cadencedLoader, type LoaderBase } from './playlist-loader.ts';
 import { Backoff } from './recovery.ts';
 import type { Sheet } from './sheet.ts';
 
@@ -39,7 +41,12 @@ export class HlsJsEngine implements Engine {
     private readonly video: HTMLVideoElement,
     private readonly source: Source,
   ) {
-    this.hls = new Hls(hlsConfig(source.workerPath, source.fresh, (request) => this.count(request)));
+    this.hls = new Hls({
+      ...hlsConfig(source.workerPath, source.fresh, (request) => this.count(request)),
+      pLoader: cadencedLoader(Hls.DefaultConfig.loader as LoaderBase, new Cadence(), (beganMs) =>
+        this.handsOn(beganMs),
+      ),
+    });
     this.listen();
     this.hls.loadSource(source.url);
     this.hls.attachMedia(video);
@@ -109,6 +116,12 @@ export class HlsJsEngine implements Engine {
       this.lastError = null;
       this.backoff.reset();
     });
+  }
+
+  /** hls.js counts from there when to ask again, as it takes it over into the next playlist's details. */
+  private handsOn(beganMs: number): void {
+    const details = this.hls.latestLevelDetails;
+    if (details) details.requestScheduled = beganMs;
   }
 
   /** hls.js tries again by itself and tells of the last failure only. */

@@ -40,8 +40,11 @@ const GAIN = 0.3;
 const QUIET_BEFORE_SINKING_MS = 15_000;
 /** How fast the floor forgets, in seconds per second. */
 const SINKS = 0.005;
-/** Jitter that was seen counts for so long. */
-const JITTER_SEGMENTS = 30;
+/** Jitter that was seen counts for so long: a segment in five that is late is among them. */
+const JITTER_SEGMENTS = 10;
+const JITTER_LEAST_MS = 15_000;
+/** While the player still looks for the right moment to ask, arrivals tell of that, not of jitter. */
+const SEARCHING_SEGMENTS = 6;
 /** Looks this far apart (a hidden page, a machine asleep) have not seen when segments came. */
 const BLIND_MS = 1000;
 const BETWEEN_SEEKS_MS = 3000;
@@ -51,6 +54,7 @@ const AT_HOLE_MS = 150;
 interface Peak {
   atMs: number;
   lag: number;
+  isJitter: boolean;
 }
 
 export class LiveEdge {
@@ -59,6 +63,7 @@ export class LiveEdge {
   private peaks: Peak[] = [];
   private last: { nowMs: number; end: number } | null = null;
   private grewAtMs = 0;
+  private arrivals = 0;
   private base = 0;
   private jitter = 0;
   private stalledAtMs = Number.NEGATIVE_INFINITY;
@@ -138,10 +143,13 @@ export class LiveEdge {
     }
     if (end < last.end + 0.01) return;
     // The first ones come in a row; they say nothing of the cadence.
-    if (nowMs - this.grewAtMs > 300 * this.pace.segmentS)
-      this.peaks.push({ atMs: nowMs, lag: nowMs / 1000 - last.end });
+    if (nowMs - this.grewAtMs > 300 * this.pace.segmentS) {
+      this.arrivals += 1;
+      const isJitter = this.arrivals > SEARCHING_SEGMENTS;
+      this.peaks.push({ atMs: nowMs, lag: nowMs / 1000 - last.end, isJitter });
+    }
     this.grewAtMs = nowMs;
-    const since = nowMs - JITTER_SEGMENTS * 1000 * this.pace.segmentS;
+    const since = nowMs - Math.max(JITTER_LEAST_MS, JITTER_SEGMENTS * 1000 * this.pace.segmentS);
     while (this.peaks[0] && this.peaks[0].atMs < since) this.peaks.shift();
   }
 
@@ -157,7 +165,7 @@ export class LiveEdge {
 
   /** Jitter lifts the floor at once; both parts of it sink slowly. */
   private settle(nowMs: number): void {
-    const lags = this.peaks.map(({ lag }) => lag);
+    const lags = this.peaks.filter(({ isJitter }) => isJitter).map(({ lag }) => lag);
     const newest = Math.max(...lags.slice(-2));
     // Later than that was an outage.
     const spreads = lags.map((lag) => lag - newest).filter((spread) => spread < greatest(this.pace));

@@ -52,7 +52,7 @@ class Tile {
     player.src = this.camera.playlistUrl;
     player.findAgain = options.findAgain;
     // The tile's link is its one way in for the keyboard.
-    player.video.tabIndex = -1;
+    player.tabIndex = -1;
     this.player = player;
     this.view.replaceChildren(player);
   }

@@ -288,7 +288,19 @@ async function mounted({ page }) {
   await isLive(page);
 }
 
+/** Not by itself: whoever runs this reads the line and takes the camera away. */
+async function gone({ page, shot }) {
+  await isLive(page);
+  console.log('gone: now');
+  await until(page, 90, 'offline', ({ state }) => state === 'offline');
+  const { label, reopened } = await stats(page);
+  expect(/^offline since \d\d:\d\d$/.test(label), `it says since when: ${label}`);
+  expect(reopened === 0, 'nothing is opened anew while the playlist says that there is nothing');
+  await shot('gone');
+}
+
 const STEPS = { live, keyboard, reader, phone, away, moved, mounted, lost, behind, offline };
+const ON_DEMAND = { gone };
 
 async function run(wanted, profile) {
   const context = await launch(profile, { width: 1280, height: 800 });
@@ -299,8 +311,10 @@ async function run(wanted, profile) {
     const heard = listen(page);
     const shot = (name) => page.screenshot({ path: join(wanted.shots, `player-${name}.png`) });
     await page.goto(wanted.page, { waitUntil: 'domcontentloaded' });
-    for (const [name, step] of Object.entries(STEPS)) {
-      if (wanted.only.length && !wanted.only.includes(name)) continue;
+    const steps = wanted.only.length
+      ? Object.entries({ ...STEPS, ...ON_DEMAND }).filter(([name]) => wanted.only.includes(name))
+      : Object.entries(STEPS);
+    for (const [name, step] of steps) {
       const from = performance.now();
       try {
         await step({ page, shot });

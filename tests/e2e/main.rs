@@ -17,6 +17,7 @@ mod fmp4;
 mod main_job;
 mod on_demand;
 mod ownership;
+mod player;
 mod reload;
 mod renditions;
 mod restarts;
