@@ -33,6 +33,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       'controls',
       'poster',
       'label',
+      'quiet',
       'stats',
       'thresholds',
     ];
@@ -77,6 +78,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
         this.reopen();
       } else if (name === 'thresholds') this.limits = parseThresholds(after);
       else if (name === 'stats') this.showPanel();
+      else if (name === 'quiet') this.face.quiet = after !== null;
       else this.dressVideo(name);
     }
 

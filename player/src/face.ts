@@ -70,7 +70,7 @@ export class Face {
     const covered = ['waiting', 'reconnecting', 'offline'].includes(stats.state);
     if (covered) this.cover(stats.state, stats.label, stats.reason ?? '');
     else this.veil.hidden = true;
-    this.goLive.hidden = stats.state !== 'behind' && stats.state !== 'paused';
+    this.goLive.hidden = !['behind', 'paused', 'ended'].includes(stats.state);
     if (!this.panel.hidden) this.fill(stats);
     this.smooth(stats);
   }
@@ -80,6 +80,12 @@ export class Face {
     this.panel.hidden = !isOpen;
     this.toggle.hidden = !mayToggle;
     this.toggle.setAttribute('aria-expanded', String(isOpen));
+  }
+
+  /** Of many players on a page, not each should speak. */
+  set quiet(isQuiet: boolean) {
+    if (isQuiet) this.announcer.removeAttribute('role');
+    else this.announcer.setAttribute('role', 'status');
   }
 
   private cover(state: string, text: string, hint: string): void {

@@ -82,8 +82,10 @@ export class Player {
     return this.chain.length > 0;
   }
 
+  /** Of a stream that ended: perhaps it goes on. */
   goLive(): void {
-    this.toLive();
+    if (this.status.kind === 'ended') this.start();
+    else this.toLive();
     this.play();
   }
 
@@ -111,8 +113,14 @@ export class Player {
       jumps: this.jumps,
       reopened: this.reopened,
       lastError: engine?.lastError ?? null,
-      reason: this.sheet?.reason ?? null,
+      reason: this.isMoving(performance.now()) ? null : this.reason(),
     });
+  }
+
+  /** In the agent's words, as of the last time that the picture stood still. */
+  private reason(): string | null {
+    const { reason = null, phase = null } = this.sheet ?? {};
+    return reason ?? (phase === 'stopped' ? 'the agent was stopped' : null);
   }
 
   report(limits: Thresholds): Report {

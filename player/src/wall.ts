@@ -46,7 +46,7 @@ class Tile {
   play(options: Options): void {
     if (this.player) return;
     const player = document.createElement('edge-player') as EdgePlayer;
-    for (const name of ['muted', 'autoplay']) player.setAttribute(name, '');
+    for (const name of ['muted', 'autoplay', 'quiet']) player.setAttribute(name, '');
     player.setAttribute('stats', 'none');
     player.setAttribute('label', `Live video of ${this.camera.name}`);
     player.src = this.camera.playlistUrl;

@@ -288,6 +288,49 @@ async function mounted({ page }) {
   await isLive(page);
 }
 
+/** A page of another origin, as docs/player.md has it, with two players and somebody who listens. */
+async function elsewhere({ page }) {
+  const { playlistUrl } = await isLive(page);
+  const script = new URL('assets/edge-player.js', page.url()).href;
+  const element = `<edge-player src="${playlistUrl}" muted autoplay></edge-player>`;
+  const body = `<!doctype html><script type="module" src="${script}"></script>${element}${element}`;
+  const address = 'http://localhost:9/';
+  const other = await page.context().newPage();
+  try {
+    await other.route(address, (route) => route.fulfill({ contentType: 'text/html', body }));
+    await other.addInitScript(() => {
+      window.told = {};
+      for (const name of ['edge-state', 'edge-latency', 'edge-report']) {
+        addEventListener(name, ({ detail }) => {
+          window.told[name] = detail;
+        });
+      }
+    });
+    await other.goto(address);
+    await other.waitForFunction(
+      () => [...document.querySelectorAll('edge-player')].every(({ state }) => state === 'live'),
+      null,
+      { timeout: LIVE_WITHIN_S * 1000 },
+    );
+    const told = await other.evaluate(() => window.told);
+    expect(told['edge-state']?.label, `a state: ${JSON.stringify(told)}`);
+    expect(told['edge-latency']?.latency > 0, `a latency: ${JSON.stringify(told)}`);
+    expect(told['edge-report']?.requests > 0, `a report: ${JSON.stringify(told)}`);
+    // Another threshold is another alert, and told at once.
+    const report = await other.evaluate(
+      () =>
+        new Promise((resolve) => {
+          const player = document.querySelector('edge-player');
+          player.onreport = resolve;
+          player.setAttribute('thresholds', 'start=0.001');
+        }),
+    );
+    expect(report.alerts.includes('start') && report.firstPicture > 0, JSON.stringify(report));
+  } finally {
+    await other.close();
+  }
+}
+
 /** Not by itself: whoever runs this reads the line and takes the camera away. */
 async function gone({ page, shot }) {
   await isLive(page);
@@ -299,7 +342,7 @@ async function gone({ page, shot }) {
   await shot('gone');
 }
 
-const STEPS = { live, keyboard, reader, phone, away, moved, mounted, lost, behind, offline };
+const STEPS = { live, keyboard, reader, phone, away, moved, mounted, lost, elsewhere, behind, offline };
 const ON_DEMAND = { gone };
 
 async function run(wanted, profile) {

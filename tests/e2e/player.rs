@@ -63,7 +63,7 @@ async fn the_wall_shows_pictures_and_a_bounded_number_of_streams() {
     let (mut agent, page) = start(&place, &cameras, settings).await;
     for number in WITH_STILLS {
         let still = place.path().join(format!("bucket/location_1/cam_{number}/snapshot.jpg"));
-        until(UP_WITHIN, "a still picture", async || still.is_file().then_some(()), || place.log()).await;
+        until(UP_WITHIN, "a still picture", async || still.is_file().then_some(()), || agent.log()).await;
     }
     let page = format!("{page}?playing=3");
     let (all, with_stills) = (CAMERAS.to_string(), WITH_STILLS.len().to_string());
@@ -86,7 +86,7 @@ async fn start(place: &Place, cameras: &str, settings: &str) -> (Agent, String) 
     let ids = cameras.lines().filter_map(|line| line.split("id: ").nth(1)?.split(',').next());
     for id in ids {
         let playlist = folder.join(format!("bucket/location_1/{id}/stream.m3u8"));
-        until(UP_WITHIN, "a playlist", async || playlist.is_file().then_some(()), || place.log()).await;
+        until(UP_WITHIN, "a playlist", async || playlist.is_file().then_some(()), || agent.log()).await;
     }
     (agent, format!("http://{listen}/"))
 }
