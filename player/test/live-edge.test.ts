@@ -73,6 +73,7 @@ function play(world: World): Outcome {
       outcome.stalls += 1;
       live.stalled(now * 1000);
     }
+    outcome.latencies.push(now - currentTime);
     if (!steered) continue;
     const move = live.look({
       nowMs: now * 1000,
@@ -86,7 +87,6 @@ function play(world: World): Outcome {
       currentTime = move.seek.to;
       outcome.seeks += 1;
     }
-    outcome.latencies.push(now - currentTime);
     outcome.rates.push(rate);
   }
   outcome.floor = live.floorS;
@@ -123,6 +123,14 @@ for (const [segmentS, most] of [
     assert.ok(seen.rates.every((rate) => rate >= 0.97 && rate <= 1.25));
   });
 }
+
+test('without it the delay stays where playback began', () => {
+  for (const segmentS of [1, 2]) {
+    const left = settled(play({ segmentS, seconds: 120, steered: false }).latencies);
+    const led = settled(play({ segmentS, seconds: 120 }).latencies);
+    assert.ok(left.median - led.median > 0.2 * segmentS, `${left.median} ${led.median}`);
+  }
+});
 
 test('a path with jitter lifts the floor before it stalls for long', () => {
   for (const seed of [1, 2, 3, 4, 5]) {
