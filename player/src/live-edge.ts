@@ -232,12 +232,13 @@ export function farBehind({ segmentS }: Pace): number {
   return Math.max(3, 2 * segmentS);
 }
 
+/** Longer segments are for those who want it calm. */
 function usual({ segmentS }: Pace): number {
-  return 0.15 + 0.1 * segmentS;
+  return 0.15 + 0.25 * segmentS;
 }
 
 function least({ segmentS }: Pace): number {
-  return 0.08 + 0.05 * segmentS;
+  return 0.08 + 0.15 * segmentS;
 }
 
 function greatest({ segmentS }: Pace): number {

@@ -217,7 +217,8 @@ async function away({ page }) {
   await hide(true);
   await sleep(7000);
   await hide(false);
-  await until(page, 4, 'live at once', ({ state, latency, playbackRate }) => {
+  // Tempo alone would take half a minute.
+  await until(page, 8, 'live at once', ({ state, latency, playbackRate }) => {
     return state === 'live' && latency < before.latency + 2.5 && playbackRate < 1.26;
   });
 }
