@@ -87,7 +87,8 @@ export class LiveEdge {
 
   /** What is to lie ahead when it is least. */
   get floorS(): number {
-    return this.pace.reserveS + this.base + this.jitter;
+    const unknown = this.arrivals > SEARCHING_SEGMENTS ? 0 : this.pace.segmentS / 4;
+    return this.pace.reserveS + this.base + this.jitter + unknown;
   }
 
   /** Seconds that playback is farther behind than it should be; `null`: not known yet. */
