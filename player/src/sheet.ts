@@ -37,7 +37,7 @@ export function parseSheet(json: unknown): Sheet | null {
     cacheBusting: player.cache_busting === true,
     phase: text(sheet.phase),
     reason: text(sheet.reason),
-    lastSegmentMs: time(sheet.last_segment_at ?? sheet.last_segment_time),
+    lastSegmentMs: time(sheet.last_segment_at),
   };
 }
 
