@@ -19,6 +19,7 @@ mod main_job;
 mod on_demand;
 mod openapi;
 mod ownership;
+mod player;
 mod reload;
 mod renditions;
 mod restarts;
