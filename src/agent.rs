@@ -16,16 +16,19 @@
 //! drains. After [`DRAIN_GRACE`], or on a second signal, `abort` ends what is left.
 
 mod access;
+mod assignment;
 mod camera;
 mod control;
 mod credentials;
 mod figures;
 mod ready;
 mod reload;
+mod site;
 mod streams;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,25 +42,27 @@ use crate::camera::metered::Stopwatch;
 use crate::camera::status::CameraStatus;
 use crate::clock;
 use crate::config::StorageSource;
-use crate::config::model::{Camera, Config, StoreConfig};
+use crate::config::model::{Camera, Config};
 use crate::domain::health;
-use crate::domain::key::{Layout, ObjectKey};
+use crate::domain::key::Layout;
 use crate::domain::lifecycle::Phase;
-use crate::domain::quota;
+use crate::domain::quota::{self, Parts};
 use crate::engine::ffmpeg::{Trials, Workshop, capabilities};
+use crate::engine::spool::origin::tidy;
 use crate::engine::spool::root::{default_root, file_system_bytes};
 use crate::engine::spool::watch::SpoolWatch;
-use crate::http::{self, CameraLink, Control, FilesAt, Ready, STREAMS_PATH, Site, Streams};
+use crate::http::{self, Control, Ready, Site};
 use crate::store;
 use crate::sys::child::Spawner;
 
 use access::access;
 pub use access::random_key;
+use assignment::OriginStore;
+pub use assignment::has_origin;
 use camera::{Slot, Surroundings};
 use credentials::SharedStore;
-use figures::Figures;
 pub use reload::Prepared;
-use streams::Urls;
+pub use site::playlist_url;
 
 /// For the last segments to be published. Below systemd's TimeoutStopSec.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(20);
@@ -105,18 +110,21 @@ impl Agent {
         let store = store::open(&config.store).await.context("the storage can't be set up")?;
         let store = SharedStore::new(store, config.store.clone());
         let spool_root = config.spool.clone().unwrap_or_else(default_root);
-        let spool_share = spool_share(config, &spool_root, cameras.iter().copied());
+        let parts = spool_parts(config, &spool_root, cameras.iter().copied());
+        tidy_origins(config, spool_root.clone()).await;
+        let origin = Arc::new(OriginStore::new(spool_root.clone(), parts.origin));
         let workshop = Arc::new(Workshop {
             capabilities,
             spawner: Spawner::start().context("no thread for child processes")?,
             watch: SpoolWatch::new(),
             spool_root,
-            spool_share: spool_share.into(),
+            spool_share: parts.runs.into(),
         });
         let around = Surroundings {
             trials: Arc::new(Trials::new(workshop.clone())),
             workshop,
             stopwatch: Stopwatch::default(),
+            origin,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         };
@@ -170,9 +178,9 @@ impl Agent {
     /// What the web server shows from now on.
     fn show(&self) {
         if let Some(addr) = self.http_addr {
-            let site = site(&self.config, &self.cameras, addr);
+            let site = self.site_at(addr);
             let access = self.config.http.as_ref().map(|http| access(http, &self.own_key));
-            let (streams, figures) = (self.streams(), self.figures());
+            let (streams, figures) = (self.streams_at(addr), self.figures());
             let (control, ready) = (self.control(), self.ready.clone());
             let access = access.unwrap_or_default();
             self.site.send_replace(Site { streams, figures, control, ready, access, ..site });
@@ -190,32 +198,7 @@ impl Agent {
         control::control(self.cameras.iter().filter_map(|camera| Some((camera, slot(camera)?))))
     }
 
-    /// What the web server tells of the cameras, asked for at each request.
-    fn streams(&self) -> Streams {
-        let tell = |camera: &Camera| {
-            let slot = self.slots.iter().find(|slot| slot.id == camera.id)?;
-            let layout = Layout::new(&self.config.location, &camera.id);
-            let url = |key| url_of(&self.config, &key, self.http_addr);
-            let snapshot = camera.settings.snapshot_interval.and_then(|_| url(layout.snapshot()));
-            let is_local = matches!(self.config.store, StoreConfig::File(_));
-            let local = is_local.then(|| format!("{STREAMS_PATH}/{}", entry(&layout, camera)));
-            let urls = Urls { playlist: url(entry(&layout, camera)), local, snapshot };
-            Some((slot.status.clone(), slot.figures.clone(), camera.name.clone(), urls))
-        };
-        let prices = self.config.request_prices;
-        let told: Vec<_> = self.cameras.iter().filter_map(tell).collect();
-        Streams::new(move || {
-            let now = clock::now();
-            let tell =
-                |(status, figures, name, urls): &(watch::Receiver<CameraStatus>, Figures, String, Urls)| {
-                    let stream = streams::stream_status(&status.borrow(), name, urls.clone(), now);
-                    figures.complete(stream, prices, now)
-                };
-            told.iter().map(tell).collect()
-        })
-    }
-
-    /// The same for its metrics.
+    /// Of the cameras, for metrics.
     fn figures(&self) -> http::Figures {
         let told: Vec<_> = self.slots.iter().map(|slot| (slot.id.clone(), slot.figures.clone())).collect();
         let stopwatch = self.around.stopwatch.clone();
@@ -263,9 +246,21 @@ async fn drain(tasks: &mut JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
 }
 
+/// What this box served of cameras that the configuration has no more.
+async fn tidy_origins(config: &Config, spool_root: PathBuf) {
+    let ids: HashSet<_> = config.cameras.iter().map(|camera| camera.id.clone()).collect();
+    let tidy = move || tidy(&spool_root, |camera| ids.contains(camera));
+    let _ = tokio::task::spawn_blocking(tidy).await;
+}
+
 /// What each camera's spool may take; warns of cameras for which that is too little.
-fn spool_share<'a>(config: &Config, root: &Path, cameras: impl ExactSizeIterator<Item = &'a Camera>) -> u64 {
-    let share = quota::share(spool_limit(config, root), cameras.len());
+fn spool_parts<'a>(
+    config: &Config,
+    root: &Path,
+    cameras: impl ExactSizeIterator<Item = &'a Camera>,
+) -> Parts {
+    let parts = Parts::of(quota::share(spool_limit(config, root), cameras.len()), has_origin(config));
+    let share = parts.runs;
     for Camera { id, settings, .. } in cameras {
         let least = settings.least_share();
         if share < least {
@@ -273,7 +268,7 @@ fn spool_share<'a>(config: &Config, root: &Path, cameras: impl ExactSizeIterator
             tracing::warn!(camera = %id, share_mb, least_mb, "this camera's share of spool_limit is small: raise it");
         }
     }
-    share
+    parts
 }
 
 /// What all spools may take together.
@@ -284,47 +279,4 @@ pub fn spool_limit(config: &Config, root: &Path) -> u64 {
 /// Decimal megabytes, for people.
 pub fn in_mb(bytes: u64) -> f64 {
     (bytes as f64 / 1e5).round() / 10.0
-}
-
-fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
-    let files = match &config.store {
-        StoreConfig::File(file) => Some(FilesAt { root: file.root.clone() }),
-        StoreConfig::S3(_) | StoreConfig::Supabase(_) => None,
-    };
-    let link = |camera: &Camera| {
-        Some(CameraLink {
-            id: camera.id.to_string(),
-            name: camera.name.clone(),
-            playlist_url: match &files {
-                // A path: the page may be reached under any name of this machine.
-                Some(_) => {
-                    let layout = Layout::new(&config.location, &camera.id);
-                    format!("{STREAMS_PATH}/{}", entry(&layout, camera))
-                }
-                None => playlist_url(config, camera, Some(addr))?,
-            },
-        })
-    };
-    Site { cameras: cameras.iter().filter_map(link).collect(), files, ..Site::default() }
-}
-
-/// Where viewers find a camera's playlist; `None` for a folder that nothing serves.
-pub fn playlist_url(config: &Config, camera: &Camera, http: Option<SocketAddr>) -> Option<String> {
-    url_of(config, &entry(&Layout::new(&config.location, &camera.id), camera), http)
-}
-
-/// Where players begin.
-fn entry(layout: &Layout, camera: &Camera) -> ObjectKey {
-    if camera.settings.is_multivariant() { layout.multivariant() } else { layout.playlist() }
-}
-
-fn url_of(config: &Config, key: &ObjectKey, http: Option<SocketAddr>) -> Option<String> {
-    if let Some(url) = store::public_url(&config.store, key) {
-        return Some(url.to_string());
-    }
-    let mut addr = http.or(config.http.as_ref().map(|http| http.listen))?;
-    if addr.ip().is_unspecified() {
-        addr.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-    }
-    matches!(config.store, StoreConfig::File(_)).then(|| format!("http://{addr}{STREAMS_PATH}/{key}"))
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 
-use super::camera::Assignment;
+use super::assignment::{Assignment, Place, has_origin};
 use super::credentials::SharedStore;
-use super::{Agent, access, camera, spool_share};
+use super::{Agent, access, camera, spool_parts};
 use crate::config::model::{Camera, Config};
 use crate::config::{CameraChanges, Loaded, camera_changes, same_access, same_place};
 use crate::store::{self, ObjectStore};
@@ -62,6 +62,7 @@ impl Agent {
         }
         let moved = moved
             || self.config.location != config.location
+            || has_origin(&self.config) != has_origin(&config)
             || self.config.min_playlist_interval != config.min_playlist_interval;
         let wanted: Vec<_> = cameras.iter().collect();
         let changes = camera_changes(&self.cameras, &wanted, moved);
@@ -70,8 +71,9 @@ impl Agent {
         self.config = Config { http, spool, ffmpeg, ..config };
         self.cameras = cameras;
         let workshop = &self.around.workshop;
-        let share = spool_share(&self.config, &workshop.spool_root, self.cameras.iter());
-        workshop.spool_share.store(share, Ordering::Relaxed);
+        let parts = spool_parts(&self.config, &workshop.spool_root, self.cameras.iter());
+        workshop.spool_share.store(parts.runs, Ordering::Relaxed);
+        self.around.origin.limit(parts.origin);
         self.around.trials.forget_failures();
         self.assign();
         self.show();
@@ -91,7 +93,7 @@ impl Agent {
             let assignment = Arc::new(Assignment {
                 location: self.config.location.clone(),
                 camera: camera.clone(),
-                store: self.store.store(),
+                place: Place::of(&self.config, &self.store),
                 min_playlist_interval: self.config.min_playlist_interval,
             });
             let slot = self.slots.iter().find(|slot| slot.id == camera.id);
