@@ -16,6 +16,7 @@ mod figures;
 mod fmp4;
 mod main_job;
 mod on_demand;
+mod origin;
 mod ownership;
 mod reload;
 mod renditions;
