@@ -8,14 +8,17 @@ use super::playlist::MediaPlaylist;
 /// Half of the shortest segments that can be configured: numbers given since an earlier start are never ahead of the
 /// clock.
 const PER_NUMBER: Duration = Duration::from_millis(100);
-/// Seldom do breaks come so often. Some players count them in 32 bits: that lasts until 2106.
-const PER_BREAK: Duration = Duration::from_secs(2);
+/// Breaks seldom come so often, on the long run. Not more, as the number has to be small: hls.js looks at each smaller one
+/// whenever it reads a playlist, and came to a halt at a thousand million.
+const PER_BREAK: Duration = Duration::from_secs(3600);
+/// 2025-01-01: no agent is older.
+const EPOCH: Duration = Duration::from_secs(1_735_689_600);
 
 /// What stands for the playlist that is forgotten: one that has ended, with numbers that the clock had not reached
-/// before. Where the clock itself went back (a box without a battery for it), players that stayed open have to be
-/// reloaded; names are never given twice (see [`super::ids::RunId`]).
+/// before. Where the clock itself went back (a box without a battery for it), or the camera had more breaks than hours,
+/// players that stayed open may have to be reloaded; names are never given twice (see [`super::ids::RunId`]).
 pub fn forgotten(target_duration_s: u64, wall: SystemTime) -> MediaPlaylist {
-    let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = wall.duration_since(SystemTime::UNIX_EPOCH + EPOCH).unwrap_or_default();
     let count = |per: Duration| u64::try_from(since.as_millis() / per.as_millis()).unwrap_or_default();
     MediaPlaylist {
         target_duration_s,
@@ -38,14 +41,13 @@ mod tests {
     fn a_stream_of_the_shortest_segments_does_not_overtake_the_clock() {
         let boot = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let first = forgotten(1, boot);
-        // An hour, in which each segment has a break before it as long as they are 2 s or more.
-        for (segment, breaks) in [(Duration::from_millis(200), 0), (Duration::from_secs(2), 1)] {
-            let count = 3600_000 / segment.as_millis() as u64;
-            let next = forgotten(1, boot + Duration::from_secs(3600));
-            assert!(next.media_sequence >= first.media_sequence + count);
-            assert!(next.discontinuity_sequence >= first.discontinuity_sequence + count * breaks);
-        }
-        assert!(first.discontinuity_sequence < 1 << 31 && first.media_sequence < 1 << 40);
+        let day = Duration::from_secs(24 * 3600);
+        let next = forgotten(1, boot + day);
+        assert!(next.media_sequence >= first.media_sequence + 24 * 3600 * 5);
+        assert_eq!(next.discontinuity_sequence, first.discontinuity_sequence + 24);
+        let in_ten_years = forgotten(1, boot + 3650 * day);
+        assert!(in_ten_years.discontinuity_sequence < 120_000, "{in_ten_years:?}");
+        assert!(in_ten_years.media_sequence < 1 << 40);
     }
 
     #[test]
