@@ -16,17 +16,19 @@
 //! drains. After [`DRAIN_GRACE`], or on a second signal, `abort` ends what is left.
 
 mod access;
+mod assignment;
 mod camera;
 mod control;
 mod credentials;
 mod figures;
 mod ready;
 mod reload;
+mod site;
 mod streams;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,26 +42,28 @@ use crate::camera::metered::Stopwatch;
 use crate::camera::status::CameraStatus;
 use crate::clock;
 use crate::config::StorageSource;
-use crate::config::model::{Camera, Config, Start, StoreConfig};
+use crate::config::model::{Camera, Config, Start};
 use crate::domain::health;
-use crate::domain::key::{Layout, ObjectKey};
+use crate::domain::key::Layout;
 use crate::domain::lifecycle::Phase;
-use crate::domain::quota::{self, Division};
+use crate::domain::quota::{self, Division, Parts};
 use crate::engine::ffmpeg::{Trials, Workshop, capabilities};
+use crate::engine::spool::origin::tidy;
 use crate::engine::spool::root::{default_root, file_system_bytes};
 use crate::engine::spool::shares::SpoolShares;
 use crate::engine::spool::watch::SpoolWatch;
-use crate::http::{self, CameraLink, Control, FilesAt, Ready, STREAMS_PATH, Site, Streams};
+use crate::http::{self, Control, Ready, Site};
 use crate::store;
 use crate::sys::child::Spawner;
 
 use access::access;
 pub use access::random_key;
+use assignment::OriginStore;
+pub use assignment::has_origin;
 use camera::{Slot, Surroundings};
 use credentials::SharedStore;
-use figures::Figures;
 pub use reload::Prepared;
-use streams::Urls;
+pub use site::playlist_url;
 
 /// For the last segments to be published. Below systemd's TimeoutStopSec.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(20);
@@ -108,6 +112,8 @@ impl Agent {
         let store = SharedStore::new(store, config.store.clone());
         let spool_root = config.spool.clone().unwrap_or_else(default_root);
         let division = division(config, &spool_root, cameras.iter().copied());
+        tidy_origins(config, spool_root.clone()).await;
+        let origin = Arc::new(OriginStore::new(spool_root.clone(), division.share()));
         let workshop = Arc::new(Workshop {
             capabilities,
             spawner: Spawner::start().context("no thread for child processes")?,
@@ -119,6 +125,7 @@ impl Agent {
             trials: Arc::new(Trials::new(workshop.clone())),
             workshop,
             stopwatch: Stopwatch::default(),
+            origin,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         };
@@ -172,9 +179,9 @@ impl Agent {
     /// What the web server shows from now on.
     fn show(&self) {
         if let Some(addr) = self.http_addr {
-            let site = site(&self.config, &self.cameras, addr);
+            let site = self.site_at(addr);
             let access = self.config.http.as_ref().map(|http| access(http, &self.own_key));
-            let (streams, figures) = (self.streams(), self.figures());
+            let (streams, figures) = (self.streams_at(addr), self.figures());
             let (control, ready) = (self.control(), self.ready.clone());
             let access = access.unwrap_or_default();
             self.site.send_replace(Site { streams, figures, control, ready, access, ..site });
@@ -192,35 +199,7 @@ impl Agent {
         control::control(self.cameras.iter().filter_map(|camera| Some((camera, slot(camera)?))))
     }
 
-    /// What the web server tells of the cameras, asked for at each request.
-    fn streams(&self) -> Streams {
-        let tell = |camera: &Camera| {
-            let slot = self.slots.iter().find(|slot| slot.id == camera.id)?;
-            let layout = Layout::new(&self.config.location, &camera.id);
-            let url = |key| url_of(&self.config, &key, self.http_addr);
-            let snapshot = camera.settings.snapshot_interval.and_then(|_| url(layout.snapshot()));
-            let is_local = matches!(self.config.store, StoreConfig::File(_));
-            let local = is_local.then(|| format!("{STREAMS_PATH}/{}", entry(&layout, camera)));
-            let urls = Urls { playlist: url(entry(&layout, camera)), local, snapshot };
-            Some((slot.status.clone(), slot.figures.clone(), camera.name.clone(), urls))
-        };
-        let prices = self.config.request_prices;
-        let told: Arc<[_]> = self.cameras.iter().filter_map(tell).collect();
-        let places = told.iter().enumerate();
-        let places: HashMap<_, _> =
-            places.map(|(at, (status, ..))| (status.borrow().id.to_string(), at)).collect();
-        let now =
-            move |(status, figures, name, urls): &(watch::Receiver<CameraStatus>, Figures, String, Urls)| {
-                let now = clock::now();
-                let stream = streams::stream_status(&status.borrow(), name, urls.clone(), now);
-                figures.complete(stream, prices, now)
-            };
-        let all = told.clone();
-        Streams::new(move || all.iter().map(now).collect())
-            .with_one(move |id| Some(now(&told[*places.get(id)?])))
-    }
-
-    /// The same for its metrics.
+    /// Of the cameras, for metrics.
     fn figures(&self) -> http::Figures {
         let told: Vec<_> = self.slots.iter().map(|slot| (slot.id.clone(), slot.figures.clone())).collect();
         let stopwatch = self.around.stopwatch.clone();
@@ -268,10 +247,17 @@ async fn drain(tasks: &mut JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
 }
 
+/// What this box served of cameras that the configuration has no more.
+async fn tidy_origins(config: &Config, spool_root: PathBuf) {
+    let ids: HashSet<_> = config.cameras.iter().map(|camera| camera.id.clone()).collect();
+    let tidy = move || tidy(&spool_root, |camera| ids.contains(camera));
+    let _ = tokio::task::spawn_blocking(tidy).await;
+}
+
 /// How the spool is divided; warns once of cameras that get too little of it.
 fn division<'a>(config: &Config, root: &Path, cameras: impl Iterator<Item = &'a Camera>) -> Division {
     let cameras: Vec<_> = cameras.collect();
-    let division = division_of(spool_limit(config, root), &cameras);
+    let division = division_of(config, spool_limit(config, root), &cameras);
     let share = division.share();
     let small: Vec<_> = cameras.iter().filter(|camera| share < camera.settings.least_share()).collect();
     if let Some(camera) = small.iter().max_by_key(|camera| camera.settings.least_share()) {
@@ -282,9 +268,11 @@ fn division<'a>(config: &Config, root: &Path, cameras: impl Iterator<Item = &'a 
     division
 }
 
-pub fn division_of(limit: u64, cameras: &[&Camera]) -> Division {
+/// Of a limit: half of it is for what this box serves itself, if it does.
+pub fn division_of(config: &Config, limit: u64, cameras: &[&Camera]) -> Division {
     let always = cameras.iter().filter(|camera| camera.settings.start == Start::Always).count();
-    Division { limit, always, on_demand: cameras.len() - always }
+    let Parts { runs, .. } = Parts::of(limit, has_origin(config));
+    Division { limit: runs, always, on_demand: cameras.len() - always }
 }
 
 /// What all spools may take together.
@@ -295,47 +283,4 @@ pub fn spool_limit(config: &Config, root: &Path) -> u64 {
 /// Decimal megabytes, for people.
 pub fn in_mb(bytes: u64) -> f64 {
     (bytes as f64 / 1e5).round() / 10.0
-}
-
-fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
-    let files = match &config.store {
-        StoreConfig::File(file) => Some(FilesAt { root: file.root.clone() }),
-        StoreConfig::S3(_) | StoreConfig::Supabase(_) => None,
-    };
-    let link = |camera: &Camera| {
-        Some(CameraLink {
-            id: camera.id.to_string(),
-            name: camera.name.clone(),
-            playlist_url: match &files {
-                // A path: the page may be reached under any name of this machine.
-                Some(_) => {
-                    let layout = Layout::new(&config.location, &camera.id);
-                    format!("{STREAMS_PATH}/{}", entry(&layout, camera))
-                }
-                None => playlist_url(config, camera, Some(addr))?,
-            },
-        })
-    };
-    Site { cameras: cameras.iter().filter_map(link).collect(), files, ..Site::default() }
-}
-
-/// Where viewers find a camera's playlist; `None` for a folder that nothing serves.
-pub fn playlist_url(config: &Config, camera: &Camera, http: Option<SocketAddr>) -> Option<String> {
-    url_of(config, &entry(&Layout::new(&config.location, &camera.id), camera), http)
-}
-
-/// Where players begin.
-fn entry(layout: &Layout, camera: &Camera) -> ObjectKey {
-    if camera.settings.is_multivariant() { layout.multivariant() } else { layout.playlist() }
-}
-
-fn url_of(config: &Config, key: &ObjectKey, http: Option<SocketAddr>) -> Option<String> {
-    if let Some(url) = store::public_url(&config.store, key) {
-        return Some(url.to_string());
-    }
-    let mut addr = http.or(config.http.as_ref().map(|http| http.listen))?;
-    if addr.ip().is_unspecified() {
-        addr.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-    }
-    matches!(config.store, StoreConfig::File(_)).then(|| format!("http://{addr}{STREAMS_PATH}/{key}"))
 }

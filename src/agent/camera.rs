@@ -15,27 +15,26 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::DRAIN_GRACE;
+use super::assignment::{Assignment, OriginStore};
 use super::figures::Figures;
-use crate::camera::metered::{MeteredStore, Stopwatch};
+use crate::camera::metered::Stopwatch;
 use crate::camera::sheet::{Posting, Sheet};
 use crate::camera::snapshots::Studio;
 use crate::camera::status::{CameraStatus, StatusSender};
-use crate::camera::supervisor::{End, Supervisor, plan};
+use crate::camera::supervisor::{End, Supervisor};
 use crate::camera::variants::Board;
 use crate::clock;
 use crate::config::model::{Camera, Start};
-use crate::config::same_stream;
 use crate::domain::backoff::Backoff;
 use crate::domain::demand::Demand;
 use crate::domain::encoder::{Encoder, Policy};
-use crate::domain::ids::{CameraId, Location};
+use crate::domain::ids::CameraId;
 use crate::domain::lifecycle::Patience;
-use crate::domain::publication::Plan;
 use crate::engine::ffmpeg::encoders::Finding;
 use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, FfmpegStills, Trials, Workshop};
+use crate::engine::spool::origin::forget;
 use crate::engine::spool::shares::Share;
 use crate::engine::{Engine as _, StreamSpec};
-use crate::store::renewing::RenewingStore;
 
 /// After a panic; below [`super::HANGS_AFTER`].
 const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
@@ -44,24 +43,6 @@ const MOST_TOLD: u32 = 3;
 /// Waiting for trials of encoders is not hanging (see `Agent::is_alive`).
 const BEAT: Duration = Duration::from_secs(5);
 const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
-
-/// One stream and where it goes.
-#[derive(Debug)]
-pub(super) struct Assignment {
-    pub(super) location: Location,
-    pub(super) camera: Camera,
-    pub(super) store: Arc<RenewingStore>,
-    pub(super) min_playlist_interval: Duration,
-}
-
-impl Assignment {
-    fn is_stream_of(&self, other: &Self) -> bool {
-        self.location == other.location
-            && same_stream(&self.camera, &other.camera)
-            && Arc::ptr_eq(&self.store, &other.store)
-            && self.min_playlist_interval == other.min_playlist_interval
-    }
-}
 
 #[derive(Debug)]
 struct Wanted {
@@ -87,6 +68,8 @@ pub(super) struct Slot {
     demand: Arc<watch::Sender<Demand>>,
     pub(super) status: watch::Receiver<CameraStatus>,
     pub(super) figures: Figures,
+    /// Of what this box serves itself, beside the storage.
+    pub(super) origin: watch::Receiver<CameraStatus>,
 }
 
 impl Slot {
@@ -121,6 +104,7 @@ pub(super) struct Surroundings {
     pub(super) workshop: Arc<Workshop>,
     pub(super) trials: Arc<Trials>,
     pub(super) stopwatch: Stopwatch,
+    pub(super) origin: Arc<OriginStore>,
     pub(super) stop: CancellationToken,
     pub(super) abort: CancellationToken,
 }
@@ -129,6 +113,7 @@ pub(super) struct Surroundings {
 pub(super) fn spawn(tasks: &mut JoinSet<()>, around: &Surroundings, assignment: Arc<Assignment>) -> Slot {
     let id = assignment.camera.id.clone();
     let (status, receiver) = watch::channel(CameraStatus::at_first(&assignment.camera, clock::now()));
+    let (origin_status, origin) = watch::channel(CameraStatus::at_first(&assignment.camera, clock::now()));
     let figures = Figures::new(around.stopwatch.clone());
     let name = Arc::new(watch::Sender::new(assignment.camera.name.clone()));
     let wanted = Arc::new(watch::Sender::new(Wanted { assignment: Some(assignment), retired: false }));
@@ -140,10 +125,11 @@ pub(super) fn spawn(tasks: &mut JoinSet<()>, around: &Surroundings, assignment: 
         around: around.clone(),
         status: Arc::new(status),
         figures: figures.clone(),
+        origin_status: Arc::new(origin_status),
     };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
-    Slot { id, wanted, name, demand, status: receiver, figures }
+    Slot { id, wanted, name, demand, status: receiver, figures, origin }
 }
 
 struct Keeper {
@@ -153,13 +139,18 @@ struct Keeper {
     around: Surroundings,
     status: StatusSender,
     figures: Figures,
+    origin_status: StatusSender,
 }
 
 impl Keeper {
     async fn keep(self) {
         let mut known: Option<(Arc<Assignment>, Acquaintance)> = None;
-        while let Some(assignment) = self.next() {
-            self.status.send_replace(CameraStatus::at_first(&assignment.camera, clock::now()));
+        loop {
+            self.forget_origin().await;
+            let Some(assignment) = self.next() else { return };
+            for status in [&self.status, &self.origin_status] {
+                status.send_replace(CameraStatus::at_first(&assignment.camera, clock::now()));
+            }
             if self.is_wanted(&assignment).await
                 && let Some(share) = self.share(&assignment).await
             {
@@ -172,6 +163,16 @@ impl Keeper {
             if self.around.stop.is_cancelled() || self.around.abort.is_cancelled() {
                 return;
             }
+        }
+    }
+
+    /// Where this box serves the stream no more.
+    async fn forget_origin(&self) {
+        let has_origin = |assignment: &Arc<Assignment>| assignment.place.has_origin();
+        let is_served = self.wanted.borrow().assignment.as_ref().is_some_and(has_origin);
+        if !is_served {
+            let (root, id) = (self.around.workshop.spool_root.clone(), self.status.borrow().id.clone());
+            let _ = tokio::task::spawn_blocking(move || forget(&root, &id)).await;
         }
     }
 
@@ -316,11 +317,9 @@ impl Run<'_> {
     }
 
     fn supervise(&self) -> impl Future<Output = End> + Send + use<> {
-        let Assignment { location, camera, store, min_playlist_interval } = self.assignment;
-        let Camera { id, settings, .. } = camera;
+        let Camera { id, settings, .. } = &self.assignment.camera;
         let engine = self.engine();
         let (choice, is_known) = (engine.choice().clone(), engine.chosen().is_some());
-        let share = self.share.bytes();
         let look_every = settings.health_check_interval;
         let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
         let studio = settings.snapshot_interval.map(|interval| Studio {
@@ -334,11 +333,13 @@ impl Run<'_> {
             .is_multivariant()
             .then(|| Board::new(choice.renditions(), choice.frames_per_s().map(f64::from)));
         let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting)).with_variants(board);
-        let min_playlist_interval = *min_playlist_interval;
-        let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
-        let store = Arc::new(MeteredStore::new(store.clone(), self.keeper.figures.meter.clone()));
+        let Keeper { around, origin_status, .. } = self.keeper;
+        let (plan, store, origin) =
+            self.assignment.places(around, &choice, self.share.bytes(), origin_status);
+        let store = self.assignment.place.metered(store, self.keeper.figures.meter.clone());
         let Ends { over, stop, abort } = self.ends;
-        supervisor.over_with(over.clone()).run(plan, store, stop.clone(), abort.clone())
+        let supervisor = supervisor.with_origin(origin).over_with(over.clone());
+        supervisor.run(plan, store, stop.clone(), abort.clone())
     }
 
     /// With the encoder that its settings ask for, if that works here.

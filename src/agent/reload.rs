@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::camera::Assignment;
+use super::assignment::{Assignment, Place, has_origin};
 use super::credentials::SharedStore;
 use super::{Agent, access, camera, division};
 use crate::config::model::{Camera, Config};
@@ -61,6 +61,7 @@ impl Agent {
         }
         let moved = moved
             || self.config.location != config.location
+            || has_origin(&self.config) != has_origin(&config)
             || self.config.min_playlist_interval != config.min_playlist_interval;
         let wanted: Vec<_> = cameras.iter().collect();
         let changes = camera_changes(&self.cameras, &wanted, moved);
@@ -71,6 +72,7 @@ impl Agent {
         let workshop = &self.around.workshop;
         let division = division(&self.config, &workshop.spool_root, self.cameras.iter());
         workshop.spool_share.divide(division);
+        self.around.origin.limit(division.share());
         self.around.trials.forget_failures();
         self.assign();
         self.show();
@@ -90,7 +92,7 @@ impl Agent {
             let assignment = Arc::new(Assignment {
                 location: self.config.location.clone(),
                 camera: camera.clone(),
-                store: self.store.store(),
+                place: Place::of(&self.config, &self.store),
                 min_playlist_interval: self.config.min_playlist_interval,
             });
             let slot = self.slots.iter().find(|slot| slot.id == camera.id);

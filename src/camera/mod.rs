@@ -7,6 +7,7 @@
 mod calls;
 mod looks;
 pub mod metered;
+pub mod outlets;
 mod poster;
 pub mod publisher;
 mod reporter;

@@ -80,7 +80,10 @@ pub(super) async fn finish(
     loop {
         tokio::select! {
             biased;
-            ended = publishing.join_next() => break ended.into_iter().for_each(resume_panic),
+            ended = publishing.join_next() => match ended {
+                Some(ended) => resume_panic(ended),
+                None => break,
+            },
             () = told.as_mut(), if !is_told => is_told = true,
         }
     }

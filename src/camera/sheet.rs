@@ -114,7 +114,7 @@ pub(super) struct Now {
 }
 
 /// What a supervisor publishes of its stream.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Posting {
     pub sheet: Sheet,
     /// What the camera sends is known, where it matters: the sheet is right from the start on.

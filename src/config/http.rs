@@ -10,7 +10,7 @@ use super::model::HttpConfig;
 use super::read::{Field, Given, Reader, Section};
 
 pub(super) const KEYS: &[&str] =
-    &["listen", "token", "token_file", "signing_keys", "signing_keys_file", "sign_max"];
+    &["listen", "token", "token_file", "signing_keys", "signing_keys_file", "sign_max", "streams"];
 
 /// One that is used, and one that it replaces.
 const MOST: usize = 2;
@@ -30,10 +30,11 @@ pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpCon
     let tokens = tokens(reader, &section);
     let signing_keys = signing_keys(reader, &section);
     let sign_max = reader.duration(&section, "sign_max", SIGN_MAX);
+    let streams = reader.boolean(&section, "streams").unwrap_or(true);
     let Given { value: listen, spot } = listen?;
     let usual = HttpConfig::at(listen);
     let sign_max = sign_max.map_or(usual.sign_max, |given| given.value);
-    let http = HttpConfig { listen, tokens, signing_keys, sign_max };
+    let http = HttpConfig { listen, tokens, signing_keys, sign_max, streams };
     // A token that is no good has its own fault.
     if !http.is_local() && !section.has("token") && !section.has("token_file") {
         let own = format!("listen on 127.0.0.1:{}", listen.port());

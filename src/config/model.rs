@@ -55,11 +55,14 @@ pub struct HttpConfig {
     pub signing_keys: Vec<SecretString>,
     /// How long such an address is good at most.
     pub sign_max: Duration,
+    /// The cameras' streams are served, too.
+    pub streams: bool,
 }
 
 impl HttpConfig {
     pub fn at(listen: SocketAddr) -> Self {
-        Self { listen, tokens: Vec::new(), signing_keys: Vec::new(), sign_max: Duration::from_secs(3600) }
+        let sign_max = Duration::from_secs(3600);
+        Self { listen, tokens: Vec::new(), signing_keys: Vec::new(), sign_max, streams: true }
     }
 
     /// Only this machine's own programs reach it.
@@ -202,6 +205,8 @@ pub enum StoreConfig {
     S3(S3Config),
     Supabase(SupabaseConfig),
     File(FileConfig),
+    /// The video stays on this box, whose web server serves it.
+    None,
 }
 
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ pub(super) fn usual(store: &StoreConfig) -> Option<Prices> {
         StoreConfig::S3(S3Config { endpoint: None, .. }) => Some(AMAZON),
         StoreConfig::S3(S3Config { endpoint: Some(endpoint), .. }) => Prices::of_host(endpoint.host_str()?),
         StoreConfig::Supabase(_) => Some(NO_FEE),
-        StoreConfig::File(_) => None,
+        StoreConfig::File(_) | StoreConfig::None => None,
     }
 }
 

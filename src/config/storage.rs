@@ -38,7 +38,8 @@ pub(super) const SUPABASE_KEYS: &[&str] = &[
     "request_prices",
 ];
 pub(super) const FILE_KEYS: &[&str] = &["type", "root", "public_base_url", "min_playlist_interval"];
-const TYPES: [&str; 3] = ["s3", "supabase", "file"];
+pub(super) const NONE_KEYS: &[&str] = &["type"];
+const TYPES: [&str; 4] = ["s3", "supabase", "file", "none"];
 
 /// The bucket of existing Supabase users.
 pub(super) const SUPABASE_BUCKET: &str = "streams";
@@ -77,7 +78,7 @@ fn usual_playlist_interval(store: &StoreConfig) -> Duration {
 
 /// `None` only if there was a fault.
 pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Storage> {
-    reader.require(section, "type", "use s3, supabase or file");
+    reader.require(section, "type", "use s3, supabase, file or none");
     let interval = reader.duration(section, "min_playlist_interval", PLAYLIST_INTERVALS);
     let prices = prices::read(reader, section);
     let store = store(reader, section)?;
@@ -90,12 +91,16 @@ fn store(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<StoreConfig> 
         "s3" => s3(reader, section).map(StoreConfig::S3),
         "supabase" => supabase(reader, section).map(StoreConfig::Supabase),
         "file" => file(reader, section).map(StoreConfig::File),
+        "none" => {
+            reader.refuse_unknown(section, NONE_KEYS, None);
+            Some(StoreConfig::None)
+        }
         other => {
             let mend = match nearest(other, TYPES) {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => "MinIO, R2, B2, Garage and other S3 stores are `s3`".into(),
             };
-            reader.fault(&kind.spot, format!("is not one of s3, supabase, file; {mend}"));
+            reader.fault(&kind.spot, format!("is not one of s3, supabase, file, none; {mend}"));
             None
         }
     }

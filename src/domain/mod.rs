@@ -27,6 +27,7 @@ pub mod lanes;
 pub mod lifecycle;
 pub mod measured;
 pub mod media;
+pub mod origin;
 pub mod pace;
 pub mod pauses;
 pub mod picture;
@@ -47,6 +48,7 @@ pub mod source;
 pub mod timeline;
 pub mod uplink;
 pub mod uploads;
+pub mod viewers;
 pub mod window;
 
 #[cfg(test)]

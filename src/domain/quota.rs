@@ -54,9 +54,32 @@ impl Division {
     }
 }
 
-/// What unsent segments may take of a share: the rest is for the one that is written (see [`largest_segment`]).
-pub fn backlog(share: u64) -> u64 {
-    share - largest_segment(share)
+/// A camera's share, divided: so neither of the two can take the other's room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// For what its runs write and nobody has taken yet.
+    pub runs: u64,
+    /// For what the box itself serves.
+    pub origin: u64,
+}
+
+impl Parts {
+    pub fn of(share: u64, has_origin: bool) -> Self {
+        let runs = if has_origin { share / 2 } else { share };
+        Self { runs, origin: share - runs }
+    }
+}
+
+/// What the box's own playlist may name, of its part: as much again is held for those who have the last one, and one is
+/// on its way.
+pub fn listed(origin: u64) -> u64 {
+    origin / 5 * 2
+}
+
+/// What unsent segments may take of a share: the rest is for the one that is written (see [`largest_segment`]). Each of
+/// those who take them has its own part.
+pub fn backlog(share: u64, takers: u64) -> u64 {
+    (share - largest_segment(share)) / takers.max(1)
 }
 
 /// No segment may be larger: with the backlog it makes up the share.
@@ -116,6 +139,18 @@ mod tests {
     }
 
     #[test]
+    fn the_parts_of_a_share_are_the_share() {
+        for share in [0, 1, 7, 8_000_000] {
+            for has_origin in [false, true] {
+                let Parts { runs, origin } = Parts::of(share, has_origin);
+                assert_eq!(runs + origin, share);
+                assert_eq!(origin == 0, !has_origin || share == 0);
+                assert!(2 * listed(origin) <= origin);
+            }
+        }
+    }
+
+    #[test]
     fn the_default_is_a_quarter_of_the_file_system_but_no_more_than_enough() {
         assert_eq!(default_limit(Some(64 << 20)), 16 << 20);
         assert_eq!(default_limit(Some(8 << 30)), 512 << 20);
@@ -127,7 +162,8 @@ mod tests {
         let usual = least_share(854, 15, Duration::from_secs(2));
         assert!((500_000..LEAST).contains(&usual), "{usual}");
         assert!(least_share(3840, 30, Duration::from_secs(6)) > LEAST);
-        assert_eq!((backlog(9_000), largest_segment(9_000)), (6_000, 3_000));
+        assert_eq!((backlog(9_000, 1), largest_segment(9_000)), (6_000, 3_000));
+        assert_eq!(backlog(9_000, 2), 3_000);
         assert_eq!((largest_file(9_000, 1), largest_file(9_000, 3)), (3_000, 1_000));
     }
 }

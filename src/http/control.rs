@@ -5,12 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::{Method, StatusCode};
-use axum::middleware::{self, Next};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -19,7 +18,6 @@ use utoipa_axum::routes;
 use super::answer::{NOT_STORED, Trouble, body_of, error};
 use super::limits::{Clients, again_after};
 use super::streams::{NO_STREAM, StreamStatus, Streams};
-use crate::domain::class::ObjectClass;
 
 /// What is asked of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +51,11 @@ impl Control {
         Self(Arc::new(order))
     }
 
+    /// Somebody fetches it. What is not there is refused elsewhere.
+    pub(super) fn want(&self, id: &str) {
+        let _ = self.order(id, Order::Want).map(drop);
+    }
+
     fn order(&self, id: &str, order: Order) -> Result<Settled, Refusal> {
         (self.0)(id, order)
     }
@@ -80,21 +83,6 @@ struct Desk {
 pub(super) fn router(control: Control, streams: Streams, clients: Arc<Clients>) -> OpenApiRouter {
     let router = OpenApiRouter::new().routes(routes!(start)).routes(routes!(touch)).routes(routes!(stop));
     router.with_state(Desk { control, streams, clients })
-}
-
-/// Who fetches a stream's playlists or segments wants it. A preflight does not: it needs no token.
-pub(super) fn wanted_by_fetching(files: Router, control: Control) -> Router {
-    let want = move |request: Request, next: Next| {
-        // `/{location}/{camera}/{object}`: the guard has let it pass, and what is no camera's is refused below.
-        let mut names = request.uri().path().rsplit('/');
-        let class = names.next().and_then(ObjectClass::of_name);
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if reads && class.is_some_and(ObjectClass::is_of_the_stream) {
-            let _ = names.next().map(|camera| control.order(camera, Order::Want).map(drop));
-        }
-        next.run(request)
-    };
-    files.layer(middleware::from_fn(want))
 }
 
 /// Either of its names; they are the same for a camera of the configuration.

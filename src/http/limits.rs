@@ -67,8 +67,12 @@ const MOST_BODY: usize = 16 * 1024;
 pub(super) struct Client(pub(super) IpAddr);
 
 impl Client {
+    pub(super) fn is_this_machine(self) -> bool {
+        self.0.to_canonical().is_loopback()
+    }
+
     /// Whoever has one IPv6 address has 2^64 of them.
-    fn key(self) -> u128 {
+    pub(super) fn key(self) -> u128 {
         match self.0.to_canonical() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
             IpAddr::V6(ip) => ip.to_bits() & !u128::from(u64::MAX),
@@ -99,7 +103,7 @@ impl Clients {
     }
 
     fn may_ask(&self, client: Client) -> Result<(), Duration> {
-        if client.0.to_canonical().is_loopback() && !self.own_requests {
+        if client.is_this_machine() && !self.own_requests {
             return Ok(());
         }
         take(&self.requests, client)

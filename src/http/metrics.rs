@@ -38,6 +38,9 @@ const COUNTERS: &[(&str, &str, Value)] = &[
     ("segments_given_up_total", "Segments that were not uploaded in time.", |s| {
         Some(s.segments_given_up as f64)
     }),
+    ("local_segments_given_up_total", "Segments that viewers of this server missed.", |s| {
+        Some(s.local_segments_given_up as f64)
+    }),
     ("segments_missed_total", "Segments that were lost before their upload.", |s| {
         Some(s.segments_missed as f64)
     }),
@@ -53,6 +56,7 @@ const COUNTERS: &[(&str, &str, Value)] = &[
 const GAUGES: &[(&str, &str, Value)] = &[
     ("stream_active", "1: a run gives segments.", |s| Some(f64::from(s.is_active))),
     ("stream_standing_back", "1: another agent publishes the camera.", |s| Some(f64::from(s.standing_back))),
+    ("stream_viewers", "Viewers of the stream on this server.", |s| Some(s.viewers as f64)),
     ("stream_live_seconds", "Time that the camera has been live without a break.", |s| s.uptime_s),
     ("stream_next_try_seconds", "Time until the next try of a camera that failed.", |s| s.next_try_in_s),
     ("segment_age_seconds", "Time since the last segment was made.", |s| s.last_segment_age_s),

@@ -85,7 +85,7 @@ async fn sign(
     if !camera.playlist_url.starts_with(STREAMS_PATH) {
         return error(
             StatusCode::CONFLICT,
-            "the storage serves this stream, and this server can't sign for it",
+            "this server does not serve the streams (http.streams: false), so it can't sign for them",
         );
     }
     let lasts = match wish.lasts(desk.access.sign_max) {

@@ -15,6 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{NOT_STORED, Trouble, error};
+use super::viewing::Audience;
+use crate::clock;
 
 /// One stream at one moment; names and units as in the API. No secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -74,10 +76,14 @@ pub struct StreamStatus {
     pub last_error: Option<String>,
     /// Why the storage does not take the stream; `null` when it took the last playlist.
     pub storage_error: Option<String>,
-    /// `null` for a folder that nothing serves.
+    /// Beside a storage: those that viewers of this server missed (`spool_limit`).
+    pub local_segments_given_up: u64,
+    /// `null` for a folder that nothing serves, and where the video stays on this box.
     pub playlist_url: Option<String>,
-    /// The same on this server, if it serves the stream.
+    /// The stream on this server, if it serves it.
     pub local_url: Option<String>,
+    /// Of this server: those who have asked for the playlist a moment ago.
+    pub viewers: usize,
     /// `null` where no still pictures are made, too.
     pub snapshot_url: Option<String>,
     /// Since the storage took the last one.
@@ -116,6 +122,16 @@ impl Streams {
     #[must_use]
     pub fn with_one(self, one: impl Fn(&str) -> Option<StreamStatus> + Send + Sync + 'static) -> Self {
         Self { one: Arc::new(one), ..self }
+    }
+
+    /// The same with those who watch.
+    pub(super) fn watched_by(self, audience: Audience) -> Self {
+        let counted = move |mut stream: StreamStatus| {
+            stream.viewers = audience.of(&stream.stream_id, clock::now());
+            stream
+        };
+        let (all, one, of_one) = (self.all, self.one, counted.clone());
+        Self::new(move || all().into_iter().map(&counted).collect()).with_one(move |id| one(id).map(&of_one))
     }
 
     pub(super) fn now(&self) -> Vec<StreamStatus> {

@@ -41,7 +41,7 @@ async fn calls_become_orders() {
     server.site.send_modify(|site| site.control = control);
     let camera = json!({"camera_id": "cam_floor"});
     let expected = json!({"stream_id": "cam_floor", "status": "running", "playlist_url": null,
-        "local_url": "/streams/location_1/cam_floor/stream.m3u8"});
+        "local_url": "/streams/cam_floor/stream.m3u8"});
     // The server takes the new site over in a moment.
     let taken = async {
         while orders.lock().unwrap().is_empty() {
@@ -69,7 +69,7 @@ async fn only_who_may_fetch_and_fetches_the_stream_wants_it() {
     let server = Server::guarded().await;
     let (control, orders) = of_one();
     server.site.send_modify(|site| site.control = control);
-    let path = |name: &str| server.url(&format!("/streams/location_1/cam_floor/{name}"));
+    let path = |name: &str| server.url(&format!("/streams/cam_floor/{name}"));
     let taken = async {
         while orders.lock().unwrap().is_empty() {
             server.client.get(path("stream.m3u8")).bearer_auth(TOKEN).send().await.unwrap();

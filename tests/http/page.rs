@@ -67,7 +67,7 @@ async fn the_list_of_cameras_is_json_and_fresh() {
     // Streams may be read from other sites; which cameras there are is for this page alone.
     assert_eq!(header(&answer, "access-control-allow-origin"), "");
     let cameras: serde_json::Value = answer.json().await.unwrap();
-    let playlist = "/streams/location_1/cam_floor/stream.m3u8";
+    let playlist = "/streams/cam_floor/stream.m3u8";
     assert_eq!(
         cameras,
         json!([{ "id": "cam_floor", "name": "Floor \"Camera\" <1>", "playlist_url": playlist }])

@@ -1,6 +1,7 @@
 //! The drivers under a paused clock: a scripted engine, a scripted store, real spool files.
 
 mod landing;
+mod outlets;
 mod renditions;
 mod runs;
 mod sheet;

@@ -109,6 +109,8 @@ async fn what_is_stored_again_for_another_renditions_sake_is_measured_once() {
         renditions: 2,
         desk: None,
         board: Some(board.clone()),
+        is_origin: false,
+        halves: None,
     };
     let is_second = |call: &crate::store::memory::Call| call.keys[0].as_str().ends_with("_2of2.ts");
     // Averages are announced anew after half a minute.

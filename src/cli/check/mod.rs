@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::statvfs::statvfs;
 
 use super::{CheckArgs, Failure, Outcome, load, say};
-use crate::agent::{division_of, in_mb, spool_limit};
+use crate::agent::{division_of, has_origin, in_mb, spool_limit};
 use crate::config;
 use crate::config::model::{Camera, Config};
 use crate::domain::lifecycle::Cause;
@@ -115,13 +115,15 @@ fn check_spool(config: &Config, root: &Path, cameras: &[&Camera], report: &mut R
         statvfs(root).map_or(0, |fs| fs.blocks_available() as u64 * fs.fragment_size() as u64 / 1_000_000);
     let kind = if is_tmpfs(root) { "in memory" } else { "on disk" };
     let limit = spool_limit(config, root);
-    let division = division_of(limit, cameras);
+    let has_origin = has_origin(config);
+    let division = division_of(config, limit, cameras);
     let share = division.share();
     let how = format!(
-        "{} ({kind}, {free_mb} MB free; limit {} MB, {} MB per camera)",
+        "{} ({kind}, {free_mb} MB free; limit {} MB, {} MB per camera{})",
         root.display(),
         in_mb(limit),
-        in_mb(share)
+        in_mb(share),
+        if has_origin { ", and as much for viewers of this box" } else { "" }
     );
     // Those that run at once.
     let count = (limit / share.max(1)).min(cameras.len() as u64);
@@ -138,7 +140,7 @@ fn check_spool(config: &Config, root: &Path, cameras: &[&Camera], report: &mut R
             format!("make room: {usual_mb} MB at least, {most_mb} MB to bridge outages"),
         );
     } else if share < least {
-        let limit_mb = in_mb(least * count).ceil();
+        let limit_mb = in_mb(least * count).ceil() * if has_origin { 2.0 } else { 1.0 };
         report.warn(
             "spool",
             how,

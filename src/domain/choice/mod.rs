@@ -34,6 +34,14 @@ pub struct Wish {
     pub audio: bool,
 }
 
+impl Wish {
+    /// No segment is longer, whatever the camera sends.
+    pub fn longest_segment(&self) -> Duration {
+        let may_copy = self.passthrough || self.quality == Some(Quality::Auto);
+        if may_copy { copy::most(self.segment_duration) } else { self.segment_duration }
+    }
+}
+
 /// One encoding of several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rendition {

@@ -7,6 +7,7 @@ pub mod fragments;
 pub mod likeness;
 mod memory;
 pub mod note;
+pub mod origin;
 pub mod root;
 pub mod shares;
 pub mod watch;

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::domain::access::Tokens;
 use crate::domain::signature::{Invalid, SigningKeys, folder, shared_end, signed_query};
 use credentials::Shown;
+pub(super) use credentials::of as shown_of;
 
 /// Who may use the server.
 #[derive(Debug, Clone)]
