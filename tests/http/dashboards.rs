@@ -64,16 +64,12 @@ async fn told() -> BTreeSet<String> {
     tokio::time::timeout(crate::PATIENCE, told).await.unwrap()
 }
 
-/// Comes with the web server's own viewers.
-const NOT_YET: &str = "edge_agent_stream_viewers";
-
 #[tokio::test]
 async fn they_ask_for_what_there_is() {
     let told = told().await;
     let alerts = std::fs::read_to_string(shipped("prometheus/alerts.yaml")).unwrap();
     for text in expressions(&dashboard()).into_iter().chain([alerts, dashboard()["templating"].to_string()]) {
-        let missing: Vec<_> =
-            names(&text).into_iter().filter(|name| !told.contains(name) && name != NOT_YET).collect();
+        let missing: Vec<_> = names(&text).into_iter().filter(|name| !told.contains(name)).collect();
         assert!(missing.is_empty(), "{missing:?} in {text}\nthere is: {told:?}");
     }
     let asked: BTreeSet<_> = expressions(&dashboard()).iter().flat_map(|text| names(text)).collect();
