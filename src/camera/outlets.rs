@@ -114,7 +114,7 @@ impl Outlets {
     ) {
         halves.into_iter().for_each(|(halves, side)| publisher.shares(halves, side));
         board.iter().for_each(|board| publisher.posts(board.clone()));
-        let told = keep_told(posting, &publisher, told_of, last_word, dice.roll());
+        let told = keep_told(posting, &publisher, (told_of, status), last_word, dice.roll());
         self.told.push(Box::pin(told));
         let variants = keep_posted(board, &publisher, status, dice.roll());
         self.beside.push(Box::pin(variants));

@@ -44,13 +44,13 @@ pub(super) type LastWordSender = Arc<watch::Sender<Option<LastWord>>>;
 pub(super) fn keep_told(
     posting: Option<Posting>,
     publisher: &Publisher,
-    status: &StatusSender,
+    (status, own): (&StatusSender, &StatusSender),
     last_word: &LastWordSender,
     seed: u64,
 ) -> impl Future<Output = ()> + Send + use<> {
     let mut last_word = last_word.subscribe();
     let calls = publisher.calls();
-    let status = status.subscribe();
+    let (status, own) = (status.subscribe(), own.subscribe());
     async move {
         let Some(posting) = posting else {
             let _ = last_word.wait_for(Option::is_some).await;
@@ -59,7 +59,7 @@ pub(super) fn keep_told(
         let bulletin = Bulletin::new(posting.interval());
         let attempts = Attempts::new("status.json", Dice::new(seed));
         let renewals = calls.store.renewals();
-        Reporter { posting, calls, status, last_word, bulletin, attempts, renewals }.work().await;
+        Reporter { posting, calls, status, own, last_word, bulletin, attempts, renewals }.work().await;
     }
 }
 
@@ -97,6 +97,8 @@ struct Reporter {
     posting: Posting,
     calls: Calls,
     status: watch::Receiver<CameraStatus>,
+    /// Of the publisher whose stream the sheet lies beside.
+    own: watch::Receiver<CameraStatus>,
     last_word: watch::Receiver<Option<LastWord>>,
     bulletin: Bulletin,
     attempts: Attempts,
@@ -130,6 +132,7 @@ impl Reporter {
         let deadline = self.bulletin.deadline(clock::now());
         tokio::select! {
             Ok(()) = self.status.changed() => {}
+            Ok(()) = self.own.changed() => {}
             Ok(()) = self.posting.name.changed() => {}
             Ok(()) = self.last_word.changed() => {}
             () = clock::sleep_until(deadline) => {}
@@ -151,7 +154,8 @@ impl Reporter {
             // Another agent that published meanwhile wrote its own.
             format!("{phase} {} {reason} {} {}", status.verdict.word(), status.progress.conflicts, name)
         });
-        let (published, standing_back) = (status.playlist_stored, status.progress.standing_back);
+        let own = self.own.borrow_and_update();
+        let (published, standing_back) = (own.playlist_stored, own.progress.standing_back);
         self.bulletin.see(View { what, published, standing_back });
     }
 
@@ -195,10 +199,6 @@ impl Reporter {
         const MEND: &str = "let the storage take application/json";
         let pause = self.attempts.failed(now, &error, WITHOUT, MEND);
         self.bulletin.failed(now, pause);
-        if self.last_word.borrow().is_some() {
-            // Nobody waits for another try.
-            self.bulletin.see(View::default());
-        }
     }
 }
 

@@ -98,8 +98,10 @@ impl Bulletin {
 
     /// The last word: it is not waited for.
     pub fn end(&mut self) {
-        self.is_last = true;
-        self.not_before = self.said.as_ref().map(|(_, at)| *at + LEAST_GAP);
+        // Once: what fails from then on waits its pause as before.
+        if !std::mem::replace(&mut self.is_last, true) {
+            self.not_before = self.said.as_ref().map(|(_, at)| *at + LEAST_GAP);
+        }
     }
 
     /// New credentials may mend what failed.

@@ -175,3 +175,16 @@ async fn a_small_room_holds_fewer_segments_and_the_stream_goes_on() {
         two.ends().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_sheet_here_lives_on_while_the_storage_is_away() {
+    let two = Two::new(Act::Live, Arc::default(), Arc::default());
+    pass(21 * S).await;
+    two.remote.on_call(|_| Outcome::refused(unavailable()));
+    pass(60 * S).await;
+    let sheet = || two.here.snapshot().remove(&here().sheet()).map(|stored| stored.body);
+    let before = sheet();
+    pass(300 * S).await;
+    assert!(two.status.borrow().storage_error.is_some());
+    assert_ne!(before, sheet(), "a sign of life every 60 s");
+}

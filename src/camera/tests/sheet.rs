@@ -209,3 +209,28 @@ async fn what_another_agent_wrote_before_it_stood_back_is_written_over() {
     assert!(!scene.progress().standing_back, "its run is the older one");
     assert_eq!(self::name(&store), Some("one".into()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_last_word_that_is_refused_is_not_tried_all_the_time() {
+    for is_end in [true, false] {
+        let name = watch::Sender::new("Floor".to_owned());
+        let store = Arc::<MemoryStore>::default();
+        let mut scene = scene(store.clone(), &name);
+        pass(20 * S).await;
+        store.on_call(move |call| match call.keys == [layout().sheet()] {
+            true => Outcome::refused(StoreError::Denied { reason: "HTTP 403".into() })
+                .delayed(Duration::from_millis(20)),
+            false => Outcome::ok(),
+        });
+        let before = told(&store).1;
+        let began = clock::now();
+        if is_end {
+            scene.over.cancel();
+        }
+        scene.stop.cancel();
+        scene.ends().await;
+        let puts = told(&store).1 - before;
+        println!("is_end {is_end}: {puts} puts in {:?}", clock::now() - began);
+        assert!(puts <= 3, "is_end {is_end}: {puts} in {:?}", clock::now() - began);
+    }
+}
