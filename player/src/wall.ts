@@ -6,6 +6,7 @@ import type { Stats } from './stats.ts';
 import { choosePlaying } from './wall-choice.ts';
 
 const STILL_EVERY_MS = 10_000;
+const STILL_PATIENCE_MS = 8000;
 
 /** For tests and for whoever embeds the page. */
 export interface TileReport {
@@ -31,6 +32,7 @@ class Tile {
   private readonly link = document.createElement('a');
   private image: HTMLImageElement | null = null;
   private askedMs = Number.NEGATIVE_INFINITY;
+  private asking: AbortController | null = null;
 
   constructor(readonly camera: Camera) {
     this.node.className = 'tile';
@@ -58,27 +60,40 @@ class Tile {
   }
 
   stop(): void {
-    this.player?.remove();
+    if (!this.player) return;
+    this.player.remove();
     this.player = null;
     this.view.replaceChildren(...(this.image ? [this.image] : []));
+  }
+
+  /** It may have a still picture: that is not known yet. */
+  get isAsking(): boolean {
+    return this.asking !== null;
   }
 
   /** By fetch, so that it is new and no query is needed, and a missing one is told from one that can't be shown. */
   async refresh(nowMs: number): Promise<void> {
     const url = snapshotUrl(this.camera.playlistUrl);
-    if (!url || nowMs - this.askedMs < STILL_EVERY_MS) return;
+    if (!url || this.asking || nowMs - this.askedMs < STILL_EVERY_MS) return;
     this.askedMs = nowMs;
+    const asking = new AbortController();
+    this.asking = asking;
+    const timer = setTimeout(() => asking.abort(), STILL_PATIENCE_MS);
     try {
-      const answer = await fetch(pastCdn(url, Date.now()), { cache: 'no-store' });
+      const answer = await fetch(pastCdn(url, Date.now()), { cache: 'no-store', signal: asking.signal });
       if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
       await this.show(await answer.blob());
       this.still = true;
     } catch {
       // A picture that was there stays; a camera without one plays.
+    } finally {
+      clearTimeout(timer);
+      this.asking = null;
     }
   }
 
   drop(): void {
+    this.asking?.abort();
     this.stop();
     if (this.image) URL.revokeObjectURL(this.image.src);
     this.node.remove();
@@ -173,8 +188,8 @@ export class Wall {
     // Whether there is a picture is known before a stream is asked for: on demand that would start a camera.
     const asked = this.tiles.filter(({ visible, player }) => visible && !player);
     if (!this.options.live) await Promise.all(asked.map((tile) => tile.refresh(now)));
-    const wall = this.tiles.map(({ camera, visible, still }) => {
-      return { id: camera.id, visible, still: still && !this.options.live };
+    const wall = this.tiles.map(({ camera, visible, still, isAsking }) => {
+      return { id: camera.id, visible, still: (still || isAsking) && !this.options.live };
     });
     const playing = new Set(this.tiles.filter(({ player }) => player).map(({ camera }) => camera.id));
     const chosen = choosePlaying(wall, playing, this.options.most);
