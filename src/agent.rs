@@ -201,7 +201,10 @@ impl Agent {
 
     /// Of the cameras, for metrics.
     fn figures(&self) -> http::Figures {
-        let told: Vec<_> = self.slots.iter().map(|slot| (slot.id.clone(), slot.figures.clone())).collect();
+        // Not of those that are ending: nobody would take them out of the metrics again.
+        let ids: HashSet<_> = self.cameras.iter().map(|camera| &camera.id).collect();
+        let slots = self.slots.iter().filter(|slot| ids.contains(&slot.id));
+        let told: Vec<_> = slots.map(|slot| (slot.id.clone(), slot.figures.clone())).collect();
         let stopwatch = self.around.stopwatch.clone();
         http::Figures::new(move || http::Counted {
             cameras: told.iter().map(|(id, figures)| figures.told(id.as_str())).collect(),

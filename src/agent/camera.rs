@@ -224,8 +224,8 @@ impl Keeper {
         let over = CancellationToken::new();
         let ends = Ends { over: &over, stop: &stop, abort: &abort };
         let run = Run { assignment, keeper: self, acquaintance, encoder: used, share, told, ends };
-        if run.bare_engine().encodes() {
-            // Perhaps somebody has set the camera better meanwhile.
+        // Perhaps somebody has set the camera better meanwhile, or beyond the cap that a copy was found to keep.
+        if run.bare_engine().encodes() || assignment.camera.settings.max_bitrate.is_some() {
             run.acquaintance.doubt(clock::now());
         }
         let runs = run.supervised();
