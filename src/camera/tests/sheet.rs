@@ -230,7 +230,6 @@ async fn a_last_word_that_is_refused_is_not_tried_all_the_time() {
         scene.stop.cancel();
         scene.ends().await;
         let puts = told(&store).1 - before;
-        println!("is_end {is_end}: {puts} puts in {:?}", clock::now() - began);
         assert!(puts <= 3, "is_end {is_end}: {puts} in {:?}", clock::now() - began);
     }
 }
