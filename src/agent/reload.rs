@@ -1,5 +1,6 @@
 //! A new configuration for a running agent: prepared aside, then taken over in one step, or not at all.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -7,7 +8,7 @@ use anyhow::Context as _;
 use super::assignment::{Assignment, Place, has_origin};
 use super::credentials::SharedStore;
 use super::{Agent, access, camera, division};
-use crate::config::model::{Camera, Config};
+use crate::config::model::{Camera, Config, Start};
 use crate::config::{CameraChanges, Loaded, camera_changes, same_access, same_place};
 use crate::store::{self, ObjectStore};
 
@@ -71,7 +72,9 @@ impl Agent {
         self.cameras = cameras;
         let workshop = &self.around.workshop;
         let division = division(&self.config, &workshop.spool_root, self.cameras.iter());
-        workshop.spool_share.divide(division);
+        let always = self.cameras.iter().map(|camera| (&camera.id, camera.settings.start == Start::Always));
+        let always: HashMap<_, _> = always.collect();
+        workshop.spool_share.divide(division, |id| always.get(id).copied());
         self.around.origin.limit(division.share());
         self.around.trials.forget_failures();
         self.assign();

@@ -174,6 +174,11 @@ async fn who_fetches_a_stream_from_the_box_keeps_it_running() {
     agent.signal(Signal::SIGHUP);
     let back = async || (!is_ended() && place.ffmpegs().len() == 1).then_some(());
     until(UP_WITHIN, "the one that always runs again", back, || "").await;
+    // And one that nobody wants, where no other is on demand any more: there is room for it.
+    place.write_config(&text.replace("start: on_demand", "start: always"));
+    agent.signal(Signal::SIGHUP);
+    let both = async || (place.ffmpegs().len() == 2).then_some(());
+    until(UP_WITHIN, "both, always", both, || "").await;
     agent.stop(STOP_WITHIN).await;
 }
 

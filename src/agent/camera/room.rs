@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::{Assignment, Ends, Keeper};
 use crate::camera::status::CameraStatus;
 use crate::clock;
-use crate::config::model::Start;
 use crate::domain::lifecycle::Phase;
 use crate::engine::spool::shares::Share;
 
@@ -23,10 +22,9 @@ impl Keeper {
         let (shares, settings) = (&self.around.workshop.spool_share, &assignment.camera.settings);
         let mut told = false;
         loop {
-            if settings.start == Start::Always {
-                return Some(shares.always());
-            }
-            if let Some(share) = shares.on_demand(settings.least_share()) {
+            // As it is now: when it runs may have changed since this stream was assigned.
+            let is_always = self.wanted.borrow().is_always();
+            if let Some(share) = shares.take(&assignment.camera.id, is_always, settings.least_share()) {
                 return Some(share);
             }
             if !std::mem::replace(&mut told, true) {
@@ -76,6 +74,8 @@ impl Keeper {
     async fn give_back(&self, share: &Share) -> Infallible {
         let is_empty = |now: &CameraStatus| now.phase == Phase::Idle && now.progress.backlog == 0;
         let _ = self.status.subscribe().wait_for(is_empty).await;
+        // What this box serves itself is fed from the same spool.
+        let _ = self.origin_status.subscribe().wait_for(|now| now.progress.backlog == 0).await;
         share.give_back();
         pending().await
     }

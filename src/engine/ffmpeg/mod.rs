@@ -122,7 +122,7 @@ impl FfmpegEngine {
         let choice = decide(&spec.settings.wish(), media.as_ref());
         let choice = if is_muted { choice.without_sound() } else { choice };
         let (spool, note) = (Arc::default(), Note::default());
-        let (encoder, share) = (EncoderUse::software(), workshop.spool_share.always());
+        let (encoder, share) = (EncoderUse::software(), workshop.spool_share.usual());
         let usage = FfmpegUse::default();
         Self {
             workshop,
