@@ -142,6 +142,11 @@ impl Reporter {
 
     /// What is worth telling, of the moment.
     fn see(&mut self) {
+        // Of the same channel as the one below where there is one publisher: two looks at once could wait for each other.
+        let (published, standing_back) = {
+            let own = self.own.borrow_and_update();
+            (own.playlist_stored, own.progress.standing_back)
+        };
         let status = self.status.borrow_and_update();
         let name = self.posting.name.borrow_and_update().clone();
         let last_word = *self.last_word.borrow_and_update();
@@ -154,8 +159,6 @@ impl Reporter {
             // Another agent that published meanwhile wrote its own.
             format!("{phase} {} {reason} {} {}", status.verdict.word(), status.progress.conflicts, name)
         });
-        let own = self.own.borrow_and_update();
-        let (published, standing_back) = (own.playlist_stored, own.progress.standing_back);
         self.bulletin.see(View { what, published, standing_back });
     }
 

@@ -108,9 +108,10 @@ async function keyboard({ page, shot }) {
   await sleep(5000);
   const before = await stats(page);
   await page.keyboard.press('l');
+  // Play alone would not get there in that time.
+  const jumped = ({ currentTime }) => currentTime - before.currentTime > 3;
+  await until(page, 2, 'way back to the live edge', jumped);
   await until(page, 10, 'live again', ({ state }) => state === 'live');
-  const after = await stats(page);
-  expect(after.currentTime - before.currentTime > 3, 'it went back to the live edge at once');
   // The video's own controls come between them.
   const names = [];
   for (let press = 0; press < 20 && !names.includes('Stats'); press += 1) {
