@@ -1,10 +1,11 @@
 //! The document as a whole, in either of its two shapes.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::camera::{self, AnyCamera};
 use super::check::{self, absolute_path, program};
-use super::model::{Camera, Config, HttpConfig, OtherCamera, StoreConfig};
+use super::model::{Camera, Config, FileConfig, HttpConfig, OtherCamera, StoreConfig};
 use super::node::{Kind, Node};
 use super::read::{Field, Reader, Section, Spot, kind};
 use super::settings::{self, Said};
@@ -87,6 +88,7 @@ fn full(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Config> {
     storage.iter().for_each(|storage| is_served(reader, section, &storage.store, http.as_ref()));
     let (location, storage) = (location?, storage?);
     let Storage { store, min_playlist_interval, request_prices } = storage;
+    spool.iter().for_each(|spool| is_apart(reader, section, spool, &store, &location));
     Some(Config {
         location,
         store,
@@ -114,6 +116,23 @@ fn is_served(reader: &mut Reader<'_>, section: &Section<'_>, store: &StoreConfig
         reader.fault(&spot("storage"), format!("{WHY}; {mend}"));
     } else if http.is_some_and(|http| !http.streams) {
         reader.fault(&spot("http"), format!("{WHY}; leave `streams: false` out"));
+    }
+}
+
+/// The spool's folders would lie among the cameras' ones, and might have the same names.
+fn is_apart(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    spool: &Path,
+    store: &StoreConfig,
+    location: &Location,
+) {
+    let StoreConfig::File(FileConfig { root, .. }) = store else { return };
+    let videos = root.join(location.as_str());
+    if spool.starts_with(&videos) || videos.starts_with(spool) {
+        let spot = section.get("spool").map_or_else(|| section.spot_of("spool"), |field| field.spot);
+        let where_to = "give it a folder of its own, best in memory (/run/edge-agent)";
+        reader.fault(&spot, format!("is where the storage's folder has the cameras' video; {where_to}"));
     }
 }
 

@@ -24,10 +24,8 @@ use super::reason::one_line;
 use super::{ObjectStore, StoreError};
 use crate::config::model::FileConfig;
 use crate::domain::class::ObjectClass;
-use crate::domain::key::ObjectKey;
+use crate::domain::key::{ObjectKey, TEMP_SUFFIX, is_temp};
 
-/// `.{instance}-{number}.tmp`: hidden from web servers, and impossible as an object's name.
-const TEMP_SUFFIX: &str = ".tmp";
 /// Threads that this store takes of the runtime's: a file system that hangs must leave some for the spool.
 const MOST_THREADS: usize = 8;
 
@@ -247,16 +245,6 @@ fn names_in(folder: &Path, instance: &str) -> io::Result<Vec<String>> {
         }
     }
     Ok(names)
-}
-
-/// A name that [`FileStore`] gives, of whatever instance.
-fn is_temp(name: &str) -> bool {
-    let parts = name.strip_prefix('.').and_then(|name| name.strip_suffix(TEMP_SUFFIX));
-    parts.and_then(|parts| parts.split_once('-')).is_some_and(|(instance, number)| {
-        instance.len() == 16
-            && instance.bytes().all(|b| b.is_ascii_hexdigit())
-            && number.bytes().all(|b| b.is_ascii_digit())
-    })
 }
 
 fn is_absent(error: &io::Error) -> bool {
