@@ -5,6 +5,7 @@
 //! machine. May use: `domain`, `engine`, `store`, `clock`, `config::model`.
 
 mod calls;
+mod change;
 mod looks;
 pub mod metered;
 pub mod outlets;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::change::{give_up_the_rest, is_late};
 use super::looks::Looks;
 use super::outlets::{Beside, Feed, Origin, Outlets, Place};
 use super::reporter::{LastWord, LastWordSender, finish};
@@ -74,7 +75,7 @@ pub fn plan(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     Stopped,
-    /// See [`Engine::is_outgrown`]: all that was made is published.
+    /// See [`Engine::is_outgrown`]: what was made is published, or was given up after a while.
     Outgrown,
 }
 
@@ -172,8 +173,11 @@ impl Supervisor {
         let beside =
             Beside { studio: self.studio.take(), posting: self.posting.take(), board: self.board.take() };
         let last_word = LastWordSender::default();
-        let outlets = Outlets::new(main, self.origin.take(), beside, &last_word, &mut self.dice);
-        let (feed, mut publishing, beside, told) = outlets.open(&self.over, &abort);
+        let origin = self.origin.take();
+        let also = origin.as_ref().map(|origin| origin.status.clone());
+        let outlets = Outlets::new(main, origin, beside, &last_word, &mut self.dice);
+        let cut = abort.child_token();
+        let (feed, mut publishing, beside, told) = outlets.open(&self.over, &cut);
         tokio::pin!(told);
         self.lifecycle.handle(clock::now(), Input::Start);
         let end = tokio::select! {
@@ -193,11 +197,18 @@ impl Supervisor {
             End::Stopped if self.over.is_cancelled() => Some(LastWord::Ended),
             End::Stopped => Some(LastWord::Stopped),
         };
+        let finished = finish(publishing, told, &last_word, word);
+        tokio::pin!(finished);
         tokio::select! {
             biased;
-            () = abort.cancelled() => End::Stopped,
-            () = finish(publishing, told, &last_word, word) => end,
+            () = abort.cancelled() => return End::Stopped,
+            () = &mut finished => return end,
+            () = is_late(&stop), if end == End::Outgrown => {}
         }
+        cut.cancel();
+        finished.await;
+        [Some(self.status), also].iter().flatten().for_each(give_up_the_rest);
+        end
     }
 
     /// Until the camera is stopped; then the segment channels close behind it.

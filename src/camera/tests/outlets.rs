@@ -32,8 +32,19 @@ impl Two {
     }
 
     fn of(act: Act, remote: Arc<MemoryStore>, here: Arc<MemoryStore>, room: u64) -> Self {
+        Self::by(|_| (), act, remote, here, room)
+    }
+
+    fn by(
+        change: impl FnOnce(&mut ScriptedEngine),
+        act: Act,
+        remote: Arc<MemoryStore>,
+        here: Arc<MemoryStore>,
+        room: u64,
+    ) -> Self {
         let spool = tempfile::tempdir().unwrap();
         let mut engine = ScriptedEngine::new(spool.path().to_owned(), [act]);
+        change(&mut engine);
         engine.name = Some(watch::Sender::new("Cam".to_owned()).subscribe());
         let (status, here_status) = (status(), status());
         let patience = Patience::for_segments_of(Settings::default().segment_duration);
@@ -187,4 +198,22 @@ async fn the_sheet_here_lives_on_while_the_storage_is_away() {
     pass(300 * S).await;
     assert!(two.status.borrow().storage_error.is_some());
     assert_ne!(before, sheet(), "a sign of life every 60 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_changes_is_not_held_up_by_a_storage_that_is_away() {
+    let remote = Arc::<MemoryStore>::default();
+    let act = Act::Lives(20, Cause::Disconnected);
+    let mut two = Two::by(|engine| engine.outgrown = true, act, remote.clone(), Arc::default(), 1 << 20);
+    pass(21 * S).await;
+    remote.on_call(|_| Outcome::refused(unavailable()));
+    // Its run ends after 40 s.
+    pass(38 * S).await;
+    assert!(two.tasks.try_join_next().is_none(), "the storage has a while to come back");
+    pass(2 * S).await;
+    two.tasks.try_join_next().expect("it is over").expect("no panic");
+    let (here_progress, progress) = (two.here_status.borrow().progress, two.status.borrow().progress);
+    assert_eq!((here_progress.segments_published, here_progress.segments_given_up), (20, 0));
+    assert_eq!((progress.segments_published + progress.segments_given_up, progress.backlog), (20, 0));
+    assert_eq!(playlist_in(&two.here, &here()).entries.len(), 5);
 }

@@ -136,6 +136,13 @@ impl Progress {
             ..self
         }
     }
+
+    /// Nobody publishes what still waits: it is given up.
+    #[must_use]
+    pub fn cut_short(self) -> Self {
+        let given_up = self.segments_given_up + self.backlog as u64;
+        Self { segments_given_up: given_up, backlog: 0, ..self }
+    }
 }
 
 /// A playlist that is under way.
