@@ -160,7 +160,7 @@ impl Publisher {
         let trouble = &mut self.troubles[outcome.operation as usize];
         let operation = outcome.operation.name();
         let place = if self.calls.is_origin { "what this box serves itself" } else { "storage" };
-        if outcome.error.is_some() && outcome.operation.is_of_the_stream() && !self.calls.is_origin {
+        if outcome.error.is_some() && outcome.operation.is_of_the_stream() {
             self.status.send_modify(|status| status.storage_error.clone_from(&outcome.error));
         }
         match &outcome.error {

@@ -217,3 +217,18 @@ async fn a_camera_that_changes_is_not_held_up_by_a_storage_that_is_away() {
     assert_eq!((progress.segments_published + progress.segments_given_up, progress.backlog), (20, 0));
     assert_eq!(playlist_in(&two.here, &here()).entries.len(), 5);
 }
+
+/// `storage.type: none`.
+#[tokio::test(start_paused = true)]
+async fn what_is_served_by_this_box_alone_has_its_error_in_the_status() {
+    let plan = |_: &mut ScriptedEngine, plan: &mut Plan| *plan = origin_plan(plan, &camera(), 1 << 20);
+    let scene = Scene::planned([Act::Live], Arc::default(), plan);
+    pass(11 * S).await;
+    assert_eq!(scene.status.borrow().storage_error, None);
+    scene.store.on_call(|_| Outcome::refused(unavailable()));
+    pass(10 * S).await;
+    assert!(scene.status.borrow().storage_error.as_ref().is_some_and(|error| error.contains("scripted")));
+    scene.store.on_call(|_| Outcome::ok());
+    pass(20 * S).await;
+    assert_eq!(scene.status.borrow().storage_error, None);
+}
