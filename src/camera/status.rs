@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::domain::health::Verdict;
 use crate::domain::ids::{CameraId, RunId};
-use crate::domain::lifecycle::{Cause, Phase};
+use crate::domain::lifecycle::{Barred, Cause, Phase};
 use crate::domain::publication::Progress;
 
 #[derive(Debug, Clone)]
@@ -29,6 +29,10 @@ pub struct CameraStatus {
     pub verdict: Verdict,
     /// Why the last run ended that nobody asked to.
     pub last_trouble: Option<Cause>,
+    /// The camera refused the password: until when nobody tries again.
+    pub barred: Option<Barred>,
+    /// When the last run ended that nobody asked to.
+    pub failed_at: Option<Instant>,
     /// Since when it has been live without a break.
     pub live_since: Option<Instant>,
     pub last_exit: Option<LastExit>,
@@ -70,6 +74,8 @@ impl CameraStatus {
             health_checks: 0,
             verdict: Verdict::Idle,
             last_trouble: None,
+            barred: None,
+            failed_at: None,
             live_since: None,
             last_exit: None,
             last_segment: None,
@@ -79,6 +85,14 @@ impl CameraStatus {
             snapshots_failed: 0,
             beat: now,
         }
+    }
+}
+
+impl CameraStatus {
+    /// Of a stream that starts anew, at a camera that refused before.
+    #[must_use]
+    pub fn barred_by(self, barred: Option<Barred>) -> Self {
+        Self { barred, last_trouble: barred.map(|_| Cause::Auth).or(self.last_trouble), ..self }
     }
 }
 

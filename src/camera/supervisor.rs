@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::looks::Looks;
 use super::poster::keep_posted;
-use super::publisher::Publisher;
+use super::publisher::{Publisher, renewed};
 use super::sheet::Posting;
 use super::snapshots::{Studio, take_snapshots};
 use super::status::{LastExit, StatusSender};
@@ -99,6 +99,8 @@ pub struct Supervisor {
     board: Option<Board>,
     /// Cancelled before a stop: nobody wants the stream any more.
     over: CancellationToken,
+    /// Counts those who ask for the stream.
+    asked: Option<watch::Receiver<u64>>,
     /// The publisher knows which runs were this machine's.
     told_runs: bool,
 }
@@ -106,12 +108,13 @@ pub struct Supervisor {
 impl Supervisor {
     pub fn new(engine: Box<dyn Engine>, patience: Patience, status: StatusSender, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let (restarts_before, given_up) = {
+        let (restarts_before, given_up, barred) = {
             let before = status.borrow();
-            (before.restarts + u64::from(before.run.is_some()), before.progress.segments_given_up)
+            let restarts = before.restarts + u64::from(before.run.is_some());
+            (restarts, before.progress.segments_given_up, before.barred)
         };
         let looks = Looks::new(patience.look_every, patience.thresholds, clock::now(), given_up);
-        let lifecycle = Lifecycle::new(patience, Dice::new(dice.roll()));
+        let lifecycle = Lifecycle::new(patience, Dice::new(dice.roll())).barred_by(barred);
         Self {
             engine,
             lifecycle,
@@ -126,6 +129,7 @@ impl Supervisor {
             posting: None,
             board: None,
             over: CancellationToken::new(),
+            asked: None,
             told_runs: false,
         }
     }
@@ -152,6 +156,12 @@ impl Supervisor {
     #[must_use]
     pub fn over_with(self, over: CancellationToken) -> Self {
         Self { over, ..self }
+    }
+
+    /// Each count is somebody who asks for the stream now.
+    #[must_use]
+    pub fn asked_by(self, asked: watch::Receiver<u64>) -> Self {
+        Self { asked: Some(asked), ..self }
     }
 
     /// Runs the camera until `stop`, then finishes its last segment and publishes it; `abort` ends it at once.
@@ -241,6 +251,7 @@ impl Supervisor {
                         }
                     }
                 },
+                () = renewed(&mut self.asked) => self.lifecycle.handle(clock::now(), Input::Asked),
                 () = self.engine.renewal() => self.lifecycle.handle(clock::now(), Input::Renew),
                 () = clock::sleep_until(self.lifecycle.deadline()) => {}
                 () = clock::sleep_until(Some(self.looks.next())) => {}
@@ -328,7 +339,10 @@ impl Supervisor {
         self.lifecycle.handle(now, Input::Exited(exit.cause));
         let cause = self.lifecycle.last_cause().unwrap_or(exit.cause);
         if self.lifecycle.restarts() > restarts {
-            self.status.send_modify(|status| *status.restarts_by_cause.entry(cause).or_default() += 1);
+            self.status.send_modify(|status| {
+                *status.restarts_by_cause.entry(cause).or_default() += 1;
+                status.failed_at = Some(now);
+            });
         }
         if !self.engine.ended(&exit, cause) {
             self.voice.exited(now, &self.lifecycle, &exit);
@@ -348,6 +362,7 @@ impl Supervisor {
         self.status.send_modify(|status| {
             status.phase = lifecycle.phase();
             status.restarts = *restarts_before + lifecycle.restarts();
+            status.barred = lifecycle.barred();
             status.beat = now;
             if let Some(verdict) = looks.look(now, lifecycle, status) {
                 voice.looked(now, verdict);
