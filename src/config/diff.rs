@@ -89,6 +89,7 @@ mod tests {
             use_case: LIVE_STREAM.into(),
             enabled: true,
             settings: Settings::default(),
+            said: Default::default(),
         }
     }
 
