@@ -164,7 +164,7 @@ impl Engine for FfmpegEngine {
         let command = argv::command(&self.spec, &self.choice, &way, &workshop.capabilities, folder.path());
         let process = process::start(&workshop, &command, Stdio::null()).await?;
         let bell = workshop.watch.bell(folder.path());
-        let fitness = Fitness::new(&self.choice, self.media.as_ref());
+        let fitness = Fitness::new(&self.choice, self.media.as_ref()).staying(self.spec.source.stays());
         let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
         let tail = Tail::new(run, folder.path(), form, fitness.is_of_copy());
         Ok(Box::new(drive::FfmpegRun::start(tail, process, folder, bell, workshop, fitness, acquaintance)))
