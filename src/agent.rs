@@ -16,13 +16,19 @@
 //! drains. After [`DRAIN_GRACE`], or on a second signal, `abort` ends what is left.
 
 mod access;
+mod adhoc;
 mod camera;
 mod control;
 mod credentials;
+mod directory;
+mod leftovers;
+mod passing;
 mod ready;
 mod reload;
+mod slot;
 mod streams;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,15 +51,19 @@ use crate::domain::quota;
 use crate::engine::ffmpeg::{Trials, Workshop, capabilities};
 use crate::engine::spool::root::{default_root, file_system_bytes};
 use crate::engine::spool::watch::SpoolWatch;
-use crate::http::{self, CameraLink, Control, FilesAt, Ready, STREAMS_PATH, Site, Streams};
+use crate::http::{self, CameraLink, FilesAt, Ready, STREAMS_PATH, Site};
 use crate::store;
 use crate::sys::child::Spawner;
 
 use access::access;
 pub use access::random_key;
-use camera::{Slot, Surroundings};
+use adhoc::Adhoc;
+pub use adhoc::Event;
+use camera::Surroundings;
 use credentials::SharedStore;
+use directory::{Directory, Stream};
 pub use reload::Prepared;
+use slot::Slot;
 use streams::Urls;
 
 /// For the last segments to be published. Below systemd's TimeoutStopSec.
@@ -76,6 +86,9 @@ pub struct Agent {
     store: SharedStore,
     credentials: JoinSet<()>,
     site: watch::Sender<Site>,
+    /// What it tells of the streams.
+    directory: watch::Sender<Arc<Directory>>,
+    adhoc: Adhoc,
     /// Signs viewers' addresses where the configuration has no key.
     own_key: SecretString,
     ready: Ready,
@@ -125,6 +138,8 @@ impl Agent {
             credentials: credentials::spawn(&store, None),
             store,
             site: watch::Sender::new(Site::default()),
+            directory: watch::Sender::default(),
+            adhoc: Adhoc::new(),
             own_key,
             ready: Ready::default(),
             readiness: JoinSet::new(),
@@ -132,6 +147,7 @@ impl Agent {
             http_stop: CancellationToken::new(),
             http_addr: bound.as_ref().map(http::Bound::local_addr),
         };
+        agent.find_left().await;
         agent.assign();
         if let Some(bound) = bound {
             agent.show();
@@ -149,7 +165,8 @@ impl Agent {
 
     /// Of the cameras that run, and of those that are just ending after a reload.
     pub fn statuses(&self) -> Vec<watch::Receiver<CameraStatus>> {
-        self.slots.iter().filter(|slot| !slot.is_retired()).map(|slot| slot.status.clone()).collect()
+        let there = self.slots.iter().filter(|slot| !slot.is_retired() && !slot.is_left());
+        there.map(|slot| slot.status.clone()).collect()
     }
 
     /// The ids of the cameras that should run.
@@ -166,9 +183,13 @@ impl Agent {
     /// What the web server shows from now on.
     fn show(&self) {
         if let Some(addr) = self.http_addr {
-            let site = site(&self.config, &self.cameras, addr);
+            self.directory.send_replace(Arc::new(self.directory()));
+            let directory = self.directory.borrow().clone();
+            let site = site(&self.config, directory.streams.iter().map(|stream| &stream.camera), addr);
             let access = self.config.http.as_ref().map(|http| access(http, &self.own_key));
-            let (streams, control, ready) = (self.streams(), self.control(), self.ready.clone());
+            let streams = directory::told(self.directory.subscribe());
+            let control = control::control(self.directory.subscribe(), self.adhoc.reception.clone());
+            let ready = self.ready.clone();
             let access = access.unwrap_or_default();
             self.site.send_replace(Site { streams, control, ready, access, ..site });
         }
@@ -180,31 +201,33 @@ impl Agent {
         self.readiness.spawn(ready::await_storage(self.store.store(), playlist, self.ready.clone()));
     }
 
-    fn control(&self) -> Control {
-        let slot = |camera: &Camera| self.slots.iter().find(|slot| slot.id == camera.id);
-        control::control(self.cameras.iter().filter_map(|camera| Some((camera, slot(camera)?))))
+    /// The streams that there are from now on.
+    fn directory(&self) -> Directory {
+        let entry = |camera: &Camera, asked| {
+            let slot = self.slots.iter().find(|slot| slot.id == camera.id)?;
+            Some(Stream { slot: slot.clone(), camera: camera.clone(), urls: self.urls(camera), asked })
+        };
+        let configured = self.cameras.iter().filter_map(|camera| entry(camera, None));
+        let Config { cameras, others, defaults, .. } = &self.config;
+        let ids = cameras.iter().map(|camera| &camera.id).chain(others.iter().map(|other| &other.id));
+        let taken: HashSet<_> = ids.map(|id| id.as_str().to_ascii_lowercase()).collect();
+        let adhoc = self.config.http.as_ref().and_then(|http| http.adhoc.clone());
+        let passing = self.adhoc.streams.iter().filter_map(|stream| {
+            let camera = &stream.assignment.camera;
+            let may_stay = adhoc.is_some() && !taken.contains(&camera.id.as_str().to_ascii_lowercase());
+            entry(camera, Some(stream.asked.clone().filter(|_| may_stay)?))
+        });
+        let streams = configured.chain(passing).collect();
+        Directory { streams, taken, adhoc, defaults: defaults.clone() }
     }
 
-    /// What the web server tells of the cameras, asked for at each request.
-    fn streams(&self) -> Streams {
-        let tell = |camera: &Camera| {
-            let slot = self.slots.iter().find(|slot| slot.id == camera.id)?;
-            let layout = Layout::new(&self.config.location, &camera.id);
-            let url = |key| url_of(&self.config, &key, self.http_addr);
-            let snapshot = camera.settings.snapshot_interval.and_then(|_| url(layout.snapshot()));
-            let is_local = matches!(self.config.store, StoreConfig::File(_));
-            let local = is_local.then(|| format!("{STREAMS_PATH}/{}", entry(&layout, camera)));
-            let urls = Urls { playlist: url(entry(&layout, camera)), local, snapshot };
-            Some((slot.status.clone(), camera.name.clone(), urls))
-        };
-        let told: Vec<_> = self.cameras.iter().filter_map(tell).collect();
-        Streams::new(move || {
-            let now = clock::now();
-            let tell = |(status, name, urls): &(watch::Receiver<CameraStatus>, String, Urls)| {
-                streams::stream_status(&status.borrow(), name, urls.clone(), now)
-            };
-            told.iter().map(tell).collect()
-        })
+    fn urls(&self, camera: &Camera) -> Urls {
+        let layout = Layout::new(&self.config.location, &camera.id);
+        let url = |key| url_of(&self.config, &key, self.http_addr);
+        let snapshot = camera.settings.snapshot_interval.and_then(|_| url(layout.snapshot()));
+        let is_local = matches!(self.config.store, StoreConfig::File(_));
+        let local = is_local.then(|| format!("{STREAMS_PATH}/{}", entry(&layout, camera)));
+        Urls { playlist: url(entry(&layout, camera)), local, snapshot }
     }
 
     /// Where the web server listens, if there is one.
@@ -246,7 +269,9 @@ async fn drain(tasks: &mut JoinSet<()>) {
 
 /// What each camera's spool may take; warns of cameras for which that is too little.
 fn spool_share<'a>(config: &Config, root: &Path, cameras: impl ExactSizeIterator<Item = &'a Camera>) -> u64 {
-    let share = quota::share(spool_limit(config, root), cameras.len());
+    let others =
+        config.http.as_ref().and_then(|http| http.adhoc.as_ref()).map_or(0, |adhoc| adhoc.max_streams);
+    let share = quota::share(spool_limit(config, root), cameras.len() + others);
     for Camera { id, settings, .. } in cameras {
         let least = settings.least_share();
         if share < least {
@@ -267,7 +292,7 @@ pub fn in_mb(bytes: u64) -> f64 {
     (bytes as f64 / 1e5).round() / 10.0
 }
 
-fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
+fn site<'a>(config: &Config, cameras: impl Iterator<Item = &'a Camera>, addr: SocketAddr) -> Site {
     let files = match &config.store {
         StoreConfig::File(file) => Some(FilesAt { root: file.root.clone() }),
         StoreConfig::S3(_) | StoreConfig::Supabase(_) => None,
@@ -286,7 +311,7 @@ fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
             },
         })
     };
-    Site { cameras: cameras.iter().filter_map(link).collect(), files, ..Site::default() }
+    Site { cameras: cameras.filter_map(link).collect(), files, ..Site::default() }
 }
 
 /// Where viewers find a camera's playlist; `None` for a folder that nothing serves.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::camera::status::CameraStatus;
 use crate::domain::health;
-use crate::domain::lifecycle::Phase;
+use crate::domain::lifecycle::{Cause, Phase};
 use crate::http::{StreamStatus, UplinkStatus};
 
 /// Where viewers find what a camera publishes.
@@ -51,6 +51,7 @@ pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: 
         }),
         standing_back: progress.standing_back,
         last_error: last_error(status),
+        last_cause: status.last_trouble.map(Cause::word),
         storage_error: status.storage_error.clone(),
         playlist_url: urls.playlist,
         local_url: urls.local,
@@ -97,7 +98,6 @@ mod tests {
     use super::*;
     use crate::camera::status::LastExit;
     use crate::domain::health::{Reason, Verdict};
-    use crate::domain::lifecycle::Cause;
     use crate::domain::test_time::start;
 
     #[test]

@@ -4,6 +4,7 @@
 //! `domain::{access, class, playlist, rate, signature}`.
 
 mod answer;
+mod back_office;
 mod beneath;
 mod control;
 mod files;
@@ -16,9 +17,10 @@ mod page;
 mod server;
 mod sign;
 mod site;
+mod start;
 mod streams;
 
-pub use control::{Control, Order, Refusal, Settled};
+pub use control::{Accepted, Control, Order, Overrides, Refusal, Settled, Start, Starting};
 pub use guard::Access;
 pub use health::Ready;
 pub use limits::Limits;

@@ -1,6 +1,7 @@
 //! The built-in web server, over real sockets.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test owns its tasks and may panic")]
 
+mod back_office;
 mod control;
 mod files;
 mod files_races;

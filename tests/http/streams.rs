@@ -31,6 +31,7 @@ pub fn told() -> StreamStatus {
         uplink: Some(UplinkStatus { needs_kbps: 2460, carries_kbps: 246, short_percent: 90 }),
         standing_back: false,
         last_error: Some("the camera closed the connection".into()),
+        last_cause: Some("disconnected"),
         storage_error: Some("storage refuses access: HTTP 403 ExpiredToken".into()),
         playlist_url: None,
         local_url: Some("/streams/location_1/cam_floor/stream.m3u8".into()),
@@ -58,7 +59,7 @@ async fn the_list_and_one_stream_have_the_fields_of_the_api() {
             "reconnect_count": 2, "restarts_by_cause": {"auth": 2}, "segments_published": 99, "segments_given_up": 1, "segments_missed": 0,
             "bytes_published": 1234, "backlog": 1,
             "uplink": {"needs_kbps": 2460, "carries_kbps": 246, "short_percent": 90}, "standing_back": false,
-            "last_error": "the camera closed the connection",
+            "last_error": "the camera closed the connection", "last_cause": "disconnected",
             "storage_error": "storage refuses access: HTTP 403 ExpiredToken", "playlist_url": null, "local_url": "/streams/location_1/cam_floor/stream.m3u8",
             "snapshot_url": "https://video.example/l/cam_floor/snapshot.jpg", "snapshot_age_s": 4.25, "snapshots_failed": 3,
         })
