@@ -15,6 +15,7 @@ mod faults;
 mod fmp4;
 mod main_job;
 mod on_demand;
+mod orders;
 mod ownership;
 mod reload;
 mod renditions;
