@@ -137,6 +137,7 @@ fn config(stage: &Stage, s3: SocketAddr) -> anyhow::Result<Config> {
             public_base_url: None,
         }),
         min_playlist_interval: std::time::Duration::ZERO,
+        request_prices: None,
         http: None,
         spool: Some(stage.spool()),
         spool_limit: None,

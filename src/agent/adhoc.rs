@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Agent;
+use super::assignment::{Assignment, Stay};
 use super::directory::{Directories, Directory, Stream};
-use super::slot::{Assignment, Slot, Stay};
+use super::slot::Slot;
 use super::{camera, leftovers};
 use crate::clock;
 use crate::config::Overrides;

@@ -3,7 +3,8 @@
 //! What is wanted is a level, not a queue of orders: however often it changes while a camera is ending, the newest
 //! is what starts next. A camera's runs follow each other (its spool is locked), cameras do not wait for each other.
 
-use std::pin::Pin;
+mod room;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -14,11 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::DRAIN_GRACE;
-use super::slot::{Assignment, Slot, Stay, Wanted};
+use super::assignment::{Assignment, OriginStore, Stay};
+use super::figures::Figures;
+use super::slot::{Slot, Wanted};
+use crate::camera::metered::Stopwatch;
 use crate::camera::sheet::{Posting, Sheet};
 use crate::camera::snapshots::Studio;
 use crate::camera::status::{CameraStatus, StatusSender};
-use crate::camera::supervisor::{End, Supervisor, plan};
+use crate::camera::supervisor::{End, Supervisor};
 use crate::camera::variants::Board;
 use crate::clock;
 use crate::config::model::Camera;
@@ -27,10 +31,13 @@ use crate::domain::choice::Choice;
 use crate::domain::demand::Demand;
 use crate::domain::encoder::{Encoder, Policy};
 use crate::domain::lifecycle::Patience;
-use crate::domain::publication::Plan;
 use crate::engine::ffmpeg::encoders::Finding;
 use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, FfmpegStills, Trials, Workshop};
+use crate::engine::spool::origin::forget;
+use crate::engine::spool::shares::Share;
 use crate::engine::{Engine as _, StreamSpec};
+
+pub(super) use room::{Left, WIND_UP_GRACE};
 
 /// After a panic; below [`super::HANGS_AFTER`].
 const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
@@ -38,8 +45,6 @@ const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Du
 const MOST_TOLD: u32 = 3;
 /// Waiting for trials of encoders is not hanging (see `Agent::is_alive`).
 const BEAT: Duration = Duration::from_secs(5);
-/// A hold and a sweep take a minute or two.
-pub(super) const WIND_UP_GRACE: Duration = Duration::from_secs(600);
 const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// What all cameras of an agent share.
@@ -47,6 +52,8 @@ const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 pub(super) struct Surroundings {
     pub(super) workshop: Arc<Workshop>,
     pub(super) trials: Arc<Trials>,
+    pub(super) stopwatch: Stopwatch,
+    pub(super) origin: Arc<OriginStore>,
     pub(super) stop: CancellationToken,
     pub(super) abort: CancellationToken,
 }
@@ -59,7 +66,9 @@ pub(super) fn spawn(
     demand: Demand,
 ) -> Slot {
     let id = assignment.camera.id.clone();
-    let (status, receiver) = watch::channel(CameraStatus::new(id.clone(), clock::now()));
+    let (status, receiver) = watch::channel(CameraStatus::at_first(&assignment.camera, clock::now()));
+    let (origin_status, origin) = watch::channel(CameraStatus::at_first(&assignment.camera, clock::now()));
+    let figures = Figures::new(around.stopwatch.clone());
     let name = Arc::new(watch::Sender::new(assignment.camera.name.clone()));
     let wanted = Arc::new(watch::Sender::new(Wanted::of(assignment)));
     let demand = Arc::new(watch::Sender::new(demand));
@@ -71,18 +80,13 @@ pub(super) fn spawn(
         asked: asked.clone(),
         around: around.clone(),
         status: Arc::new(status),
+        figures: figures.clone(),
+        origin_status: Arc::new(origin_status),
         cleared: AtomicBool::new(false),
     };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
-    Slot { id, wanted, name, demand, asked, status: receiver }
-}
-
-/// Of a stream, in the storage, when its run is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
-    Nothing,
-    Something,
+    Slot { id, wanted, name, demand, asked, status: receiver, figures, origin }
 }
 
 pub(super) struct Keeper {
@@ -92,32 +96,67 @@ pub(super) struct Keeper {
     asked: Arc<watch::Sender<u64>>,
     pub(super) around: Surroundings,
     pub(super) status: StatusSender,
+    pub(super) figures: Figures,
+    pub(super) origin_status: StatusSender,
     /// Nothing more is to be done about what was left here.
     pub(super) cleared: AtomicBool,
 }
 
 impl Keeper {
     async fn keep(self) {
-        let mut last: Option<Arc<Assignment>> = None;
-        while let Some(assignment) = self.next() {
-            let is_known = last.as_ref().is_some_and(|last| last.camera.source == assignment.camera.source);
-            let was_passing = last.is_some_and(|last| last.stay != Stay::Configured);
+        let mut last: Option<(Arc<Assignment>, Acquaintance)> = None;
+        loop {
+            self.forget_origin().await;
+            let Some(assignment) = self.next() else { return };
+            let was_passing = last.as_ref().is_some_and(|(last, _)| last.stay != Stay::Configured);
             if was_passing && assignment.stay == Stay::Configured {
                 self.adopt(&assignment).await;
             }
-            let barred = self.status.borrow().barred.filter(|_| is_known);
-            let status = CameraStatus::new(assignment.camera.id.clone(), clock::now());
-            self.status.send_replace(status.barred_by(barred));
+            let known = last.filter(|(last, _)| last.camera.source == assignment.camera.source);
+            self.begin_anew(&assignment, known.is_some());
+            // A stream that is wanted again begins without a look.
+            let same = known.filter(|(last, _)| last.is_stream_of(&assignment));
+            let acquaintance = same.map(|(_, acquaintance)| acquaintance).unwrap_or_default();
             match assignment.stay {
                 Stay::Left => self.clear_left(&assignment).await,
-                Stay::Passing => self.run_passing(&assignment).await,
-                Stay::Configured if self.is_wanted(&assignment).await => _ = self.run(&assignment).await,
-                Stay::Configured => {}
+                Stay::Passing => self.run_passing(&assignment, &acquaintance).await,
+                Stay::Configured => {
+                    if self.is_wanted(&assignment).await
+                        && let Some(share) = self.share(&assignment).await
+                    {
+                        self.run(&assignment, &share, &acquaintance).await;
+                    }
+                }
             }
-            last = Some(assignment);
+            last = Some((assignment, acquaintance));
             if self.around.stop.is_cancelled() || self.around.abort.is_cancelled() {
                 return;
             }
+        }
+    }
+
+    /// Nothing is known but that the same camera refused, if it did.
+    fn begin_anew(&self, assignment: &Assignment, is_same_camera: bool) {
+        let barred = self.status.borrow().barred.filter(|_| is_same_camera);
+        let first = || CameraStatus::at_first(&assignment.camera, clock::now());
+        self.status.send_replace(first().barred_by(barred));
+        self.origin_status.send_replace(first());
+    }
+
+    /// Where this box serves the stream no more.
+    async fn forget_origin(&self) {
+        let is_served = |assignment: Arc<Assignment>| {
+            let stays = match assignment.stay {
+                Stay::Configured => true,
+                Stay::Passing => self.keeps_it(clock::now()),
+                Stay::Left => false,
+            };
+            stays && assignment.place.has_origin()
+        };
+        let assignment = self.wanted.borrow().assignment.clone();
+        if !assignment.is_some_and(is_served) {
+            let (root, id) = (self.around.workshop.spool_root.clone(), self.status.borrow().id.clone());
+            let _ = tokio::task::spawn_blocking(move || forget(&root, &id)).await;
         }
     }
 
@@ -175,14 +214,23 @@ impl Keeper {
     }
 
     /// Until the agent stops or something else is wanted, and then to its orderly end.
-    pub(super) async fn run(&self, assignment: &Arc<Assignment>) -> Left {
+    pub(super) async fn run(
+        &self,
+        assignment: &Arc<Assignment>,
+        share: &Share,
+        acquaintance: &Acquaintance,
+    ) -> Left {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
-        let (acquaintance, told) = (Acquaintance::default(), AtomicU32::new(0));
+        let (acquaintance, told) = (acquaintance.clone(), AtomicU32::new(0));
         let encoder = EncoderUse::software();
         let used = encoder.clone();
         let over = CancellationToken::new();
         let ends = Ends { over: &over, stop: &stop, abort: &abort };
-        let run = Run { assignment, keeper: self, acquaintance, encoder: used, told, ends };
+        let run = Run { assignment, keeper: self, acquaintance, encoder: used, share, told, ends };
+        // Perhaps somebody has set the camera better meanwhile, or beyond the cap that a copy was found to keep.
+        if run.bare_engine().encodes() || assignment.camera.settings.max_bitrate.is_some() {
+            run.acquaintance.doubt(clock::now());
+        }
         let runs = run.supervised();
         tokio::pin!(runs);
         let settings = &assignment.camera.settings;
@@ -190,7 +238,7 @@ impl Keeper {
             biased;
             () = &mut runs => return Left::Something,
             () = self.superseded(assignment) => {}
-            () = self.becomes(false) => return self.wind_up(assignment, runs, ends).await,
+            () = self.becomes(false) => return self.wind_up(assignment, share, runs, ends).await,
             never = encoder.tend(|encoder| self.around.trials.again(encoder, settings)) => match never {},
         }
         let mut wanted = self.wanted.subscribe();
@@ -205,33 +253,6 @@ impl Keeper {
                 runs.await;
             }
         }
-        Left::Something
-    }
-
-    /// The stream ends for its viewers, and nothing of it is left; that is cut short when somebody wants it again.
-    async fn wind_up(
-        &self,
-        assignment: &Assignment,
-        mut runs: Pin<&mut (impl Future<Output = ()> + Send)>,
-        ends: Ends<'_>,
-    ) -> Left {
-        if self.around.stop.is_cancelled() {
-            // The agent ends, and gives it the time to publish what there is.
-            runs.await;
-            return Left::Something;
-        }
-        tracing::info!("nobody wants this stream any more: it ends");
-        ends.over.cancel();
-        ends.stop.cancel();
-        tokio::select! {
-            () = &mut runs => return if ends.abort.is_cancelled() { Left::Something } else { Left::Nothing },
-            _ = self.is_wanted(assignment) => {}
-            () = tokio::time::sleep(WIND_UP_GRACE) => {
-                tracing::warn!("not all that the stream left in the storage could be removed: the next run sweeps it");
-            }
-        }
-        ends.abort.cancel();
-        runs.await;
         Left::Something
     }
 
@@ -250,6 +271,7 @@ struct Run<'a> {
     /// What this stream's camera was found to send.
     acquaintance: Acquaintance,
     encoder: EncoderUse,
+    share: &'a Share,
     /// How often the log was told what was chosen.
     told: AtomicU32,
     ends: Ends<'a>,
@@ -298,11 +320,9 @@ impl Run<'_> {
     }
 
     fn supervise(&self) -> impl Future<Output = End> + Send + use<> {
-        let Assignment { location, camera, store, min_playlist_interval, .. } = self.assignment;
-        let Camera { id, settings, .. } = camera;
+        let Camera { id, settings, .. } = &self.assignment.camera;
         let engine = self.engine();
-        let choice = engine.choice().clone();
-        let share = self.keeper.around.workshop.spool_share.load(Ordering::Relaxed);
+        let (choice, is_known) = (engine.choice().clone(), engine.chosen().is_some());
         let look_every = settings.health_check_interval;
         let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
         let studio = settings.snapshot_interval.map(|interval| Studio {
@@ -310,17 +330,20 @@ impl Run<'_> {
             stills: Arc::new(FfmpegStills::new(self.keeper.around.workshop.clone(), settings.nice)),
         });
         let supervisor = Supervisor::new(Box::new(engine), patience, self.keeper.status.clone(), seed());
-        let posting =
-            Posting { sheet: Sheet::new(id, settings, &choice), name: self.keeper.name.subscribe() };
+        let (sheet, name) = (Sheet::new(id, settings, &choice), self.keeper.name.subscribe());
+        let posting = Posting { sheet, is_known, name };
         let board = settings
             .is_multivariant()
             .then(|| Board::new(choice.renditions(), choice.frames_per_s().map(f64::from)));
         let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting)).with_variants(board);
-        let min_playlist_interval = *min_playlist_interval;
-        let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
+        let Keeper { around, origin_status, .. } = self.keeper;
+        let (plan, store, origin) =
+            self.assignment.places(around, &choice, self.share.bytes(), origin_status);
+        let store = self.assignment.place.metered(store, self.keeper.figures.meter.clone());
         let Ends { over, stop, abort } = self.ends;
-        let supervisor = supervisor.over_with(over.clone()).asked_by(self.keeper.asked.subscribe());
-        supervisor.run(plan, store.clone(), stop.clone(), abort.clone())
+        let supervisor = supervisor.with_origin(origin).over_with(over.clone());
+        let supervisor = supervisor.asked_by(self.keeper.asked.subscribe());
+        supervisor.run(plan, store, stop.clone(), abort.clone())
     }
 
     /// With the encoder that its settings ask for, if that works here.
@@ -342,15 +365,18 @@ impl Run<'_> {
     fn bare_engine(&self) -> FfmpegEngine {
         let spec = stream_spec(&self.assignment.camera);
         let workshop = self.keeper.around.workshop.clone();
-        FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone())
+        FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()).within(self.share.clone())
     }
 
     fn engine(&self) -> FfmpegEngine {
         let engine = self.bare_engine().encoding_with(self.encoder.clone());
+        let engine = engine.counted_in(self.keeper.figures.ffmpeg.clone());
         let mode = engine.mode();
         // A camera that changes all the time must not fill the log.
-        if mode.is_some() && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
-            tracing::info!(mode, "mode chosen");
+        if let Some(mode) = &mode
+            && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD
+        {
+            tracing::info!(mode = mode.in_words, "mode chosen");
         }
         self.keeper.status.send_modify(|status| status.mode = mode);
         engine

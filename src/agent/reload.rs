@@ -1,15 +1,15 @@
 //! A new configuration for a running agent: prepared aside, then taken over in one step, or not at all.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 
 use super::adhoc::Passing;
+use super::assignment::{Assignment, Place, Stay, has_origin};
 use super::credentials::SharedStore;
-use super::slot::{Assignment, Stay};
-use super::{Agent, access, camera, spool_share};
-use crate::config::model::{Camera, Config};
+use super::{Agent, access, camera, division};
+use crate::config::model::{Camera, Config, Start};
 use crate::config::{CameraChanges, Loaded, camera_changes, same_access, same_place};
 use crate::domain::demand::Demand;
 use crate::store::{self, ObjectStore};
@@ -64,6 +64,7 @@ impl Agent {
         }
         let moved = moved
             || self.config.location != config.location
+            || has_origin(&self.config) != has_origin(&config)
             || self.config.min_playlist_interval != config.min_playlist_interval;
         let wanted: Vec<_> = cameras.iter().collect();
         let changes = camera_changes(&self.cameras, &wanted, moved);
@@ -72,8 +73,13 @@ impl Agent {
         self.config = Config { http, spool, ffmpeg, ..config };
         self.cameras = cameras;
         let workshop = &self.around.workshop;
-        let share = spool_share(&self.config, &workshop.spool_root, self.cameras.iter());
-        workshop.spool_share.store(share, Ordering::Relaxed);
+        let division = division(&self.config, &workshop.spool_root, self.cameras.iter());
+        let passing = self.adhoc.streams.iter().map(|stream| (&stream.assignment.camera.id, false));
+        let always = self.cameras.iter().map(|camera| (&camera.id, camera.settings.start == Start::Always));
+        // The configuration's word is the later one.
+        let always: HashMap<_, _> = passing.chain(always).collect();
+        workshop.spool_share.divide(division, |id| always.get(id).copied());
+        self.around.origin.limit(division.share());
         self.around.trials.forget_failures();
         self.assign();
         self.show();
@@ -109,7 +115,7 @@ impl Agent {
         Assignment {
             location: self.config.location.clone(),
             camera,
-            store: self.store.store(),
+            place: Place::of(&self.config, &self.store),
             min_playlist_interval: self.config.min_playlist_interval,
             stay,
         }

@@ -1,56 +1,16 @@
 //! The agent's end of a camera's task: what should run there, as a level that may change at any time.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
+use super::assignment::{Assignment, Stay};
+use super::figures::Figures;
 use crate::camera::status::CameraStatus;
 use crate::config::model::{Camera, Settings, Start};
-use crate::config::same_stream;
 use crate::domain::demand::Demand;
-use crate::domain::ids::{CameraId, Location};
-use crate::store::renewing::RenewingStore;
-
-/// One stream and where it goes.
-#[derive(Debug)]
-pub(super) struct Assignment {
-    pub(super) location: Location,
-    pub(super) camera: Camera,
-    pub(super) store: Arc<RenewingStore>,
-    pub(super) min_playlist_interval: Duration,
-    pub(super) stay: Stay,
-}
-
-/// How long a camera has its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stay {
-    /// As long as it is in the configuration.
-    Configured,
-    /// The configuration does not know it: it is forgotten when it has ended.
-    Passing,
-    /// Such a one of an earlier agent, of which nothing but the name is known: what it left is removed.
-    Left,
-}
-
-impl Assignment {
-    /// The same for other settings, say.
-    pub(super) fn with(&self, camera: Camera) -> Self {
-        let (location, store) = (self.location.clone(), self.store.clone());
-        Self { location, camera, store, ..*self }
-    }
-
-    pub(super) fn is_same_camera(&self, other: &Self) -> bool {
-        same_stream(&self.camera, &other.camera) && self.stay == other.stay
-    }
-
-    pub(super) fn is_stream_of(&self, other: &Self) -> bool {
-        self.location == other.location
-            && same_stream(&self.camera, &other.camera)
-            && Arc::ptr_eq(&self.store, &other.store)
-            && self.min_playlist_interval == other.min_playlist_interval
-    }
-}
+use crate::domain::ids::CameraId;
 
 #[derive(Debug)]
 pub(super) struct Wanted {
@@ -96,6 +56,9 @@ pub(super) struct Slot {
     /// Counts those who asked for the stream.
     pub(super) asked: Arc<watch::Sender<u64>>,
     pub(super) status: watch::Receiver<CameraStatus>,
+    pub(super) figures: Figures,
+    /// Of what this box serves itself, beside the storage.
+    pub(super) origin: watch::Receiver<CameraStatus>,
 }
 
 impl Slot {
@@ -178,13 +141,16 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::task::JoinSet;
 
+    use super::super::assignment::Place;
     use super::*;
+    use crate::camera::metered::Stopwatch;
     use crate::clock;
     use crate::config::model::LIVE_STREAM;
     use crate::domain::source::Source;
-    use crate::store::memory::MemoryStore;
 
     const S: Duration = Duration::from_secs(1);
 
@@ -201,7 +167,7 @@ mod tests {
         Arc::new(Assignment {
             location: "l".parse().unwrap(),
             camera,
-            store: Arc::new(RenewingStore::new(Arc::new(MemoryStore::new()))),
+            place: Place::Here,
             min_playlist_interval: Duration::ZERO,
             stay: Stay::Configured,
         })
@@ -225,7 +191,9 @@ mod tests {
             name: Arc::default(),
             demand: Arc::default(),
             asked: Arc::default(),
+            origin: status.clone(),
             status,
+            figures: Figures::new(Stopwatch::default()),
         }
     }
 

@@ -6,8 +6,11 @@
 
 mod calls;
 mod looks;
+pub mod metered;
+pub mod outlets;
 mod poster;
 pub mod publisher;
+mod reporter;
 mod rivalry;
 pub mod sheet;
 pub mod snapshots;

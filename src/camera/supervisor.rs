@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use super::looks::Looks;
-use super::poster::keep_posted;
-use super::publisher::{Publisher, renewed};
+use super::outlets::{Beside, Feed, Origin, Outlets, Place};
+use super::publisher::renewed;
+use super::reporter::{LastWord, LastWordSender, finish};
 use super::sheet::Posting;
-use super::snapshots::{Studio, take_snapshots};
+use super::snapshots::Studio;
 use super::status::{LastExit, StatusSender};
 use super::variants::Board;
 use super::voice::Voice;
@@ -24,7 +23,7 @@ use crate::domain::ids::{CameraId, Location, RunId};
 use crate::domain::key::Layout;
 use crate::domain::lifecycle::{Action, Cause, Input, Lifecycle, Patience, Phase};
 use crate::domain::pace::Pace;
-use crate::domain::publication::{self, Plan};
+use crate::domain::publication::Plan;
 use crate::domain::quota;
 use crate::domain::segment::{Form, Segment};
 use crate::domain::uploads::UploadLimits;
@@ -63,12 +62,13 @@ pub fn plan(
             in_flight: UPLOADS_AT_ONCE.min(settings.segments_to_keep - 1),
             // What is older than the window would leave the playlist the moment it entered.
             backlog: settings.segments_to_keep,
-            backlog_bytes: quota::backlog(spool_share),
+            backlog_bytes: quota::backlog(spool_share, 1),
             segment_duration,
             most_pause: pause,
             attempt: (ATTEMPT_SEGMENTS * segment_duration).max(ATTEMPT),
         },
         min_playlist_interval: Duration::ZERO,
+        listed_bytes: None,
     }
 }
 
@@ -97,6 +97,7 @@ pub struct Supervisor {
     studio: Option<Studio>,
     posting: Option<Posting>,
     board: Option<Board>,
+    origin: Option<Origin>,
     /// Cancelled before a stop: nobody wants the stream any more.
     over: CancellationToken,
     /// Counts those who ask for the stream.
@@ -128,6 +129,7 @@ impl Supervisor {
             studio: None,
             posting: None,
             board: None,
+            origin: None,
             over: CancellationToken::new(),
             asked: None,
             told_runs: false,
@@ -152,6 +154,12 @@ impl Supervisor {
         Self { board, ..self }
     }
 
+    /// Also publishes on this box itself.
+    #[must_use]
+    pub fn with_origin(self, origin: Option<Origin>) -> Self {
+        Self { origin, ..self }
+    }
+
     /// A stop behind `over` ends the stream for its viewers, and removes what it left in the store.
     #[must_use]
     pub fn over_with(self, over: CancellationToken) -> Self {
@@ -172,18 +180,13 @@ impl Supervisor {
         stop: CancellationToken,
         abort: CancellationToken,
     ) -> End {
-        let mut publisher =
-            Publisher::new(plan, store, self.engine.note(), self.status.clone(), self.dice.roll());
-        let studio = self.studio.take();
-        let snapshots = take_snapshots(studio, &mut publisher, self.status.clone(), self.dice.roll());
-        let sheet = keep_posted(self.posting.take(), &publisher, &self.status, self.dice.roll());
-        self.board.iter().for_each(|board| publisher.posts(board.clone()));
-        let variants = keep_posted(self.board.take(), &publisher, &self.status, self.dice.roll());
-        // The publisher never waits for the store before it takes the next segment: this does not fill up.
-        let (segments, inbox) = mpsc::channel(16);
-        let mut publishing = JoinSet::new();
-        let over = self.over.clone();
-        publishing.spawn(publisher.publish(inbox, over, abort.clone()).in_current_span());
+        let main = Place { plan, store, note: self.engine.note(), status: self.status.clone() };
+        let beside =
+            Beside { studio: self.studio.take(), posting: self.posting.take(), board: self.board.take() };
+        let last_word = LastWordSender::default();
+        let outlets = Outlets::new(main, self.origin.take(), beside, &last_word, &mut self.dice);
+        let (feed, mut publishing, beside, told) = outlets.open(&self.over, &abort);
+        tokio::pin!(told);
         self.lifecycle.handle(clock::now(), Input::Start);
         let end = tokio::select! {
             biased;
@@ -192,25 +195,25 @@ impl Supervisor {
                 resume_panic(ended);
                 return End::Stopped;
             }
-            never = snapshots => match never {},
-            never = sheet => match never {},
-            never = variants => match never {},
-            end = self.supervise(segments, &stop) => end,
+            never = beside => match never {},
+            // Not before the last word.
+            () = &mut told => return End::Stopped,
+            end = self.supervise(feed, &stop) => end,
+        };
+        let word = match end {
+            End::Outgrown => None,
+            End::Stopped if self.over.is_cancelled() => Some(LastWord::Ended),
+            End::Stopped => Some(LastWord::Stopped),
         };
         tokio::select! {
             biased;
-            () = abort.cancelled() => return End::Stopped,
-            Some(ended) = publishing.join_next() => resume_panic(ended),
+            () = abort.cancelled() => End::Stopped,
+            () = finish(publishing, told, &last_word, word) => end,
         }
-        end
     }
 
-    /// Until the camera is stopped; then the segment channel closes behind it.
-    async fn supervise(
-        &mut self,
-        segments: mpsc::Sender<publication::Input>,
-        stop: &CancellationToken,
-    ) -> End {
+    /// Until the camera is stopped; then the segment channels close behind it.
+    async fn supervise(&mut self, feed: Feed, stop: &CancellationToken) -> End {
         let mut current: Option<Box<dyn Run>> = None;
         let (mut stopping, mut looked) = (false, clock::now());
         loop {
@@ -232,7 +235,7 @@ impl Supervisor {
                     self.lifecycle.handle(clock::now(), Input::Stop);
                 }
                 event = next(&mut current) => match event {
-                    EngineEvent::Segment(segment) => self.segment(segment, &segments).await,
+                    EngineEvent::Segment(segment) => self.segment(segment, &feed).await,
                     EngineEvent::Lost { segments } => self.lost(segments),
                     EngineEvent::Withheld { segments } => self.missed(segments),
                     EngineEvent::Unfit(cause) => self.lifecycle.handle(clock::now(), Input::Unfit(cause)),
@@ -291,7 +294,7 @@ impl Supervisor {
         run
     }
 
-    async fn segment(&mut self, segment: Segment, segments: &mpsc::Sender<publication::Input>) {
+    async fn segment(&mut self, segment: Segment, feed: &Feed) {
         let now = clock::now();
         if self.runaway || !self.pace.is_real(now, segment.duration) {
             return self.unreal(segment).await;
@@ -304,15 +307,10 @@ impl Supervisor {
             bytes = segment.payload.bytes(), "segment produced");
         self.lifecycle.handle(now, Input::SegmentProduced(segment.duration));
         self.status.send_modify(|status| status.last_segment = Some(now));
-        // Closed only when the publisher has ended, and then `run` ends too.
         if !std::mem::replace(&mut self.told_runs, true) {
-            let note = self.engine.note().text().map(publication::Input::Recalled);
-            let runs = publication::Input::OwnRuns(self.engine.earlier_runs());
-            for known in note.into_iter().chain([runs]) {
-                let _ = segments.send(known).await;
-            }
+            feed.recall(self.engine.note().text(), &self.engine.earlier_runs()).await;
         }
-        let _ = segments.send(publication::Input::Produced(segment)).await;
+        feed.produced(segment).await;
     }
 
     /// Frozen pictures that fill a hole in the camera's time: nobody should see them.
@@ -388,7 +386,7 @@ fn never_started(error: &EngineError) -> Exit {
     Exit { code: None, signal: None, ran_for: Duration::ZERO, cause, last_words: vec![error.to_string()] }
 }
 
-fn resume_panic(ended: Result<(), tokio::task::JoinError>) {
+pub(super) fn resume_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {

@@ -92,6 +92,7 @@ fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
         location: "demo".parse()?,
         store: StoreConfig::File(FileConfig { root: folder.path.join("bucket"), public_base_url: None }),
         min_playlist_interval: Duration::ZERO,
+        request_prices: None,
         http: Some(http(listen)?),
         spool: Some(folder.path.join("spool")),
         spool_limit: None,

@@ -45,6 +45,7 @@ pub fn same_place(a: &StoreConfig, b: &StoreConfig) -> bool {
         }
         (StoreConfig::Supabase(a), StoreConfig::Supabase(b)) => (&a.url, &a.bucket) == (&b.url, &b.bucket),
         (StoreConfig::File(a), StoreConfig::File(b)) => a.root == b.root,
+        (StoreConfig::None, StoreConfig::None) => true,
         _ => false,
     }
 }

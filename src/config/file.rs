@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::camera::{self, AnyCamera};
 use super::check::{self, absolute_path, program};
-use super::model::{Camera, Config, OtherCamera, StoreConfig};
+use super::model::{Camera, Config, HttpConfig, OtherCamera, StoreConfig};
 use super::node::{Kind, Node};
 use super::read::{Field, Reader, Section, Spot, kind};
 use super::settings::{self, Said};
@@ -61,6 +61,7 @@ fn list(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
         location,
         store: storage.store,
         min_playlist_interval: storage.min_playlist_interval,
+        request_prices: storage.request_prices,
         http,
         spool,
         spool_limit: None,
@@ -96,12 +97,14 @@ fn full(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Config> {
             Default::default()
         }
     };
+    storage.iter().for_each(|storage| is_served(reader, section, &storage.store, http.as_ref()));
     let (location, storage) = (location?, storage?);
-    let Storage { store, min_playlist_interval } = storage;
+    let Storage { store, min_playlist_interval, request_prices } = storage;
     Some(Config {
         location,
         store,
         min_playlist_interval,
+        request_prices,
         http,
         spool,
         spool_limit,
@@ -110,6 +113,22 @@ fn full(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Config> {
         cameras,
         others,
     })
+}
+
+/// What stays on this box has to be served by it.
+fn is_served(reader: &mut Reader<'_>, section: &Section<'_>, store: &StoreConfig, http: Option<&HttpConfig>) {
+    const WHY: &str = "with storage.type `none` nobody can watch but by this box's own web server";
+    if !matches!(store, StoreConfig::None) {
+        return;
+    }
+    let spot = |key: &str| section.get(key).map_or_else(|| section.spot_of(key), |field| field.spot);
+    // An `http` that is no good has its own fault.
+    if http.is_none() && !section.has("http") {
+        let mend = "add `http.listen`, or store the video: s3, supabase or file";
+        reader.fault(&spot("storage"), format!("{WHY}; {mend}"));
+    } else if http.is_some_and(|http| !http.streams) {
+        reader.fault(&spot("http"), format!("{WHY}; leave `streams: false` out"));
+    }
 }
 
 fn location(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Location> {

@@ -18,6 +18,7 @@ pub(super) const KEYS: &[&str] = &[
     "signing_keys",
     "signing_keys_file",
     "sign_max",
+    "streams",
     adhoc::ALLOW,
     adhoc::SECTION,
 ];
@@ -45,11 +46,12 @@ pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpCon
     let tokens = tokens(reader, &section);
     let signing_keys = signing_keys(reader, &section);
     let sign_max = reader.duration(&section, "sign_max", SIGN_MAX);
+    let streams = reader.boolean(&section, "streams").unwrap_or(true);
     let adhoc = adhoc::read(reader, &section);
     let Given { value: listen, spot } = listen?;
     let usual = HttpConfig::at(listen);
     let sign_max = sign_max.map_or(usual.sign_max, |given| given.value);
-    let http = HttpConfig { listen, tokens, signing_keys, sign_max, adhoc };
+    let http = HttpConfig { listen, tokens, signing_keys, sign_max, streams, adhoc };
     // A token that is no good has its own fault.
     if !http.is_local() && !has_token {
         let own = format!("listen on 127.0.0.1:{}", listen.port());

@@ -24,6 +24,7 @@ mod load;
 pub mod model;
 mod node;
 mod overrides;
+mod prices;
 mod read;
 mod renditions;
 mod secret;

@@ -12,6 +12,7 @@ use crate::domain::choice::{Quality, Rendition, Wish};
 use crate::domain::encoder;
 use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
+use crate::domain::prices::Prices;
 use crate::domain::quota;
 use crate::domain::reach::Reach;
 use crate::domain::segment::SegmentType;
@@ -24,6 +25,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Between the starts of two playlist PUTs: some stores limit the writes to one key.
     pub min_playlist_interval: Duration,
+    /// What the storage charges for requests; `None`: nobody knows.
+    pub request_prices: Option<Prices>,
     pub http: Option<HttpConfig>,
     /// Where runs write their segments; `None`: a tmpfs if there is one (see `engine::spool`).
     pub spool: Option<PathBuf>,
@@ -56,6 +59,8 @@ pub struct HttpConfig {
     pub signing_keys: Vec<SecretString>,
     /// How long such an address is good at most.
     pub sign_max: Duration,
+    /// The cameras' streams are served, too.
+    pub streams: bool,
     /// Streams of cameras that only a caller knows; `None`: there are none.
     pub adhoc: Option<Adhoc>,
 }
@@ -81,6 +86,7 @@ impl HttpConfig {
             tokens: Vec::new(),
             signing_keys: Vec::new(),
             sign_max: Duration::from_secs(3600),
+            streams: true,
             adhoc: None,
         }
     }
@@ -154,6 +160,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// Between two still pictures; `None`: none are made.
     pub snapshot_interval: Option<Duration>,
+    /// Between two `status.json` while nothing changes; `None`: it is written at changes alone.
+    pub status_interval: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -176,6 +184,7 @@ impl Default for Settings {
             start: Start::Always,
             idle_timeout: Duration::from_secs(30),
             snapshot_interval: None,
+            status_interval: Some(Duration::from_secs(60)),
         }
     }
 }
@@ -224,6 +233,8 @@ pub enum StoreConfig {
     S3(S3Config),
     Supabase(SupabaseConfig),
     File(FileConfig),
+    /// The video stays on this box, whose web server serves it.
+    None,
 }
 
 #[derive(Debug, Clone)]

@@ -28,6 +28,7 @@ pub(super) const KEYS: &[&str] = &[
     "nice",
     "health_check_interval",
     "snapshot_interval",
+    "status_interval",
     "start",
     "idle_timeout",
 ];
@@ -47,6 +48,9 @@ const LOOK_MIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(300);
 const SNAPSHOT_MIN: Duration = Duration::from_secs(1);
 const SNAPSHOT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// More often it would be a tenth of the bill, and tell no more than the playlist.
+const STATUS_MIN: Duration = Duration::from_secs(10);
+const STATUS_MAX: Duration = Duration::from_secs(3600);
 
 pub(super) const IDLE: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(24 * 3600);
 
@@ -81,6 +85,8 @@ pub struct Said {
     idle: Option<Duration>,
     /// `Some(None)`: none, whatever the defaults say.
     snapshot: Option<Option<Duration>>,
+    /// The same.
+    status: Option<Option<Duration>>,
 }
 
 impl Said {
@@ -116,6 +122,7 @@ impl Said {
             start: self.start.unwrap_or(built_in.start),
             idle_timeout: self.idle.unwrap_or(built_in.idle_timeout),
             snapshot_interval: self.snapshot.unwrap_or(built_in.snapshot_interval),
+            status_interval: self.status.unwrap_or(built_in.status_interval),
         }
     }
 
@@ -174,6 +181,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
     let snapshot = reader.duration_or_off(&section, "snapshot_interval", SNAPSHOT_MIN..=SNAPSHOT_MAX);
+    let status = reader.duration_or_off(&section, "status_interval", STATUS_MIN..=STATUS_MAX);
     let start = reader.word(&section, "start", &STARTS);
     let idle = reader.duration(&section, "idle_timeout", IDLE);
     let faults_before = reader.faults.len();
@@ -200,6 +208,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         start: value(&start).or(base.start),
         idle: value(&idle).or(base.idle),
         snapshot: snapshot.or(base.snapshot),
+        status: status.or(base.status),
     };
     if let Some(spot) = renditions.map(|field| field.spot).filter(|_| said.has_renditions()) {
         let passthrough = said.passthrough == Some(true);

@@ -38,6 +38,9 @@ pub const SNAPSHOT_NAME: &str = "snapshot.jpg";
 /// The name there of what players should know.
 pub const SHEET_NAME: &str = "status.json";
 
+/// The folder of a camera's own origin, in its part of the spool.
+pub const ORIGIN_NAME: &str = "origin";
+
 /// An init object's name there begins with it.
 pub const INIT_PREFIX: &str = "init_";
 
@@ -125,6 +128,11 @@ pub struct Layout {
 impl Layout {
     pub fn new(location: &Location, camera: &CameraId) -> Self {
         Self { folder: format!("{location}/{camera}/").into() }
+    }
+
+    /// Of what this box serves itself, below the spool's root.
+    pub fn of_origin(camera: &CameraId) -> Self {
+        Self { folder: format!("{camera}/{ORIGIN_NAME}/").into() }
     }
 
     /// The prefix that [`crate::store::ObjectStore::list`] takes; ends in `/`.

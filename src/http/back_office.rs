@@ -11,9 +11,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{NOT_STORED, Trouble, body_of};
-use super::control::{Desk, Order, Overrides, Start, is_running, why};
+use super::control::{BUSY, Desk, Order, Overrides, Start, is_running, why};
+use super::limits::again_after;
 use super::site::STREAMS_PATH;
-use super::start::wait_of;
+use super::start::{AGAIN, wait_of};
 use super::streams::StreamStatus;
 
 /// It changes something, though it is a GET: a session of the page is not enough for it, and no page of another site may
@@ -100,7 +101,13 @@ struct StreamError {
 }
 
 fn refused(code: StatusCode, error: impl Into<String>, cause: Option<&'static str>) -> Response {
-    (code, [NOT_STORED], Json(StreamError { status: "error", error: error.into(), cause })).into_response()
+    let answer = Json(StreamError { status: "error", error: error.into(), cause });
+    let answer = (code, [NOT_STORED], answer).into_response();
+    match code {
+        StatusCode::TOO_MANY_REQUESTS => again_after(BUSY, answer),
+        StatusCode::SERVICE_UNAVAILABLE => again_after(AGAIN, answer),
+        _ => answer,
+    }
 }
 
 const NO_ID: &str = "give indicator_id, the stream's id";
@@ -112,7 +119,9 @@ const NO_ID: &str = "give indicator_id, the stream's id";
     (status = 403, description = "The configuration does not allow this URL, or a page of another site asks", body = Trouble),
     (status = 404, description = "There is none of this id", body = StreamError),
     (status = 409, description = "Another stream has this id", body = StreamError),
-    (status = 502, description = "The camera has failed, and why", body = StreamError)))]
+    (status = 502, description = "The camera has failed, and why", body = StreamError),
+    (status = 503, description = "Too many wait already, and nothing was done: again after `Retry-After` seconds, or \
+        with `wait=0`", body = StreamError)))]
 async fn start(State(desk): State<Desk>, query: Result<Query<StartQuery>, QueryRejection>) -> Response {
     let bad = |why: &str| refused(StatusCode::BAD_REQUEST, why, None);
     let Ok(Query(StartQuery { indicator_id, rtsp_link, wait })) = query else { return bad(NO_ID) };

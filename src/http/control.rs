@@ -3,21 +3,21 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{NOT_STORED, Trouble, body_of, error};
+use super::limits::{Clients, again_after};
 use super::streams::{NO_STREAM, StreamStatus, Streams};
 use super::{back_office, start};
-use crate::domain::class::ObjectClass;
 
 /// What is asked of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,11 @@ impl Control {
         Self { start: Arc::new(start), ..self }
     }
 
+    /// Somebody fetches it. What is not there is refused elsewhere.
+    pub(super) fn want(&self, id: &str) {
+        let _ = self.order(id, Order::Want).map(drop);
+    }
+
     pub(super) fn order(&self, id: &str, order: Order) -> Result<Settled, Refusal> {
         (self.order)(id, order)
     }
@@ -129,27 +134,13 @@ impl fmt::Debug for Control {
 pub(super) struct Desk {
     pub(super) control: Control,
     pub(super) streams: Streams,
+    pub(super) clients: Arc<Clients>,
 }
 
-pub(super) fn router(control: Control, streams: Streams) -> OpenApiRouter {
-    let desk = Desk { control, streams };
+pub(super) fn router(control: Control, streams: Streams, clients: Arc<Clients>) -> OpenApiRouter {
+    let desk = Desk { control, streams, clients };
     let router = OpenApiRouter::new().routes(routes!(touch)).routes(routes!(stop)).with_state(desk.clone());
     router.merge(start::router(desk.clone())).merge(back_office::router(desk))
-}
-
-/// Who fetches a stream's playlists or segments wants it. A preflight does not: it needs no token.
-pub(super) fn wanted_by_fetching(files: Router, control: Control) -> Router {
-    let want = move |request: Request, next: Next| {
-        // `/{location}/{camera}/{object}`: the guard has let it pass, and what is no camera's is refused below.
-        let mut names = request.uri().path().rsplit('/');
-        let class = names.next().and_then(ObjectClass::of_name);
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if reads && class.is_some_and(ObjectClass::is_of_the_stream) {
-            let _ = names.next().map(|camera| control.order(camera, Order::Want).map(drop));
-        }
-        next.run(request)
-    };
-    files.layer(middleware::from_fn(want))
 }
 
 /// Either of its names; they are the same.
@@ -240,15 +231,12 @@ async fn id_of(request: Request) -> Result<String, Response> {
 
 pub(super) fn refused(refusal: Refusal) -> Response {
     let (status, why) = why(refusal);
-    let mut answer = error(status, why);
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(BUSY_S));
-    }
-    answer
+    let answer = error(status, why);
+    if status == StatusCode::TOO_MANY_REQUESTS { again_after(BUSY, answer) } else { answer }
 }
 
 /// Streams end by themselves in about that time.
-const BUSY_S: &str = "10";
+pub(super) const BUSY: Duration = Duration::from_secs(10);
 
 pub(super) fn why(refusal: Refusal) -> (StatusCode, String) {
     match refusal {

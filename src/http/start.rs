@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use super::answer::{NOT_STORED, Trouble, body_of, error};
 use super::control::{Accepted, Desk, Overrides, Refusal, Start, is_running, refused, state, why};
+use super::limits::again_after;
 use super::streams::StreamStatus;
 
 pub(super) fn router(desk: Desk) -> OpenApiRouter {
@@ -89,6 +90,9 @@ pub(super) struct Failure {
     pub(super) cause: Option<&'static str>,
 }
 
+/// Until somebody who waits has his answer.
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
+const NO_PLACE: &str = "too many callers wait for a stream already; ask without wait, or again later";
 /// Longer than any camera takes that comes at all.
 const MOST_WAIT: Duration = Duration::from_secs(60);
 
@@ -100,7 +104,9 @@ const MOST_WAIT: Duration = Duration::from_secs(60);
     (status = 403, description = "The configuration does not allow this URL", body = Trouble),
     (status = 404, description = "There is none of this id", body = Trouble),
     (status = 409, description = "Another stream has this id, or it always runs and can't be changed", body = Trouble),
-    (status = 502, description = "The camera has failed while the caller waited, and why", body = Failure)))]
+    (status = 502, description = "The camera has failed while the caller waited, and why", body = Failure),
+    (status = 503, description = "Too many wait already, and nothing was done: again after `Retry-After` seconds, or \
+        without `wait`", body = Trouble)))]
 async fn start(
     State(desk): State<Desk>,
     patience: Result<Query<Patience>, QueryRejection>,
@@ -143,6 +149,8 @@ pub(super) struct Effect {
 /// Why a stream did not begin.
 pub(super) enum Unbegun {
     Refused(Refusal),
+    /// Too many wait already: nothing was done.
+    Crowded,
     /// The camera's fault, not the caller's: as a gateway says it.
     Failed(Failure),
 }
@@ -154,6 +162,7 @@ impl Unbegun {
                 let (status, failure) = self.told();
                 (status, [NOT_STORED], Json(failure)).into_response()
             }
+            Self::Crowded => again_after(AGAIN, error(StatusCode::SERVICE_UNAVAILABLE, NO_PLACE)),
             Self::Refused(refusal) => refused(refusal),
         }
     }
@@ -161,6 +170,9 @@ impl Unbegun {
     pub(super) fn told(self) -> (StatusCode, Failure) {
         match self {
             Self::Failed(failure) => (StatusCode::BAD_GATEWAY, failure),
+            Self::Crowded => {
+                (StatusCode::SERVICE_UNAVAILABLE, Failure { error: NO_PLACE.into(), cause: None })
+            }
             Self::Refused(refusal) => {
                 let cause = matches!(refusal, Refusal::Unreachable(_)).then_some("unreachable");
                 let (status, error) = why(refusal);
@@ -177,6 +189,12 @@ impl Desk {
         start: Start,
         wait: Option<Duration>,
     ) -> Result<(StreamStatus, Effect), Unbegun> {
+        let wait = wait.filter(|wait| !wait.is_zero());
+        // Before the order: what was refused was not done.
+        let place = wait.and_then(|_| self.clients.may_wait());
+        if wait.is_some() && place.is_none() {
+            return Err(Unbegun::Crowded);
+        }
         let accepted = self.control.start(start).await.map_err(Unbegun::Refused)?;
         let Accepted { stream_id, settled, quality, max_bitrate, profile } = accepted;
         let is_settled = match wait {

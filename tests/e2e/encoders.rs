@@ -158,7 +158,7 @@ impl Scene {
     async fn mode(&self, agent: &Agent, camera: &str, begins: &str) -> Value {
         let fits = async || {
             let status = self.status(camera).await?;
-            status["mode"].as_str()?.starts_with(begins).then_some(status)
+            status["mode_reason"].as_str()?.starts_with(begins).then_some(status)
         };
         until(UP_WITHIN, begins, fits, || agent.log()).await
     }
@@ -317,8 +317,9 @@ async fn hardware_that_works_again_is_used_again() {
 
     let told = || format!("{:?}", seen.borrow());
     let mode = async |begins: &str| {
-        let fits =
-            async || seen.borrow().mode.as_ref().is_some_and(|mode| mode.starts_with(begins)).then_some(());
+        let fits = async || {
+            seen.borrow().mode.as_ref().is_some_and(|mode| mode.in_words.starts_with(begins)).then_some(())
+        };
         until(UP_WITHIN, begins, fits, told).await;
     };
     mode("re-encoding with v4l2m2m: ").await;

@@ -3,22 +3,23 @@
 use std::process::Output;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use nix::sys::signal::Signal;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
-use tokio::task::JoinSet;
 
 use crate::browser::free_address;
 use crate::support::agent::{Agent, Place};
 use crate::support::camera::{Camera, CameraOpts};
 use crate::support::minio::Minio;
-use crate::support::wait::until;
+use crate::support::wait::{until, until_every};
 use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, bucket, folder_of, minio, my_turn, playlist_of};
 
 const TOKEN: &str = "a-token-of-some-length";
 const STARTS: usize = 100;
+const HERE: &str = "/streams/gate/stream.m3u8";
 const IDLE: Duration = Duration::from_secs(5);
 const GONE_WITHIN: Duration = IDLE.saturating_add(Duration::from_secs(10));
 /// Holds and a sweep.
@@ -43,9 +44,25 @@ impl Office {
         answered(self.client.get(format!("{}{path}", self.base))).await
     }
 
+    /// What the box itself serves; nothing where it has nothing.
+    async fn served(&self, path: &str) -> String {
+        let request = self.client.get(format!("{}{path}", self.base)).bearer_auth(TOKEN);
+        request.send().await.expect("the agent answers").text().await.expect("text")
+    }
+
     async fn status(&self, id: &str) -> Value {
         self.get(&format!("/api/streams/status/{id}")).await.1
     }
+}
+
+/// Not all may wait at once: the others are told so, and come again.
+async fn patient(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
+    let ask = async || {
+        let answer = answered(request.try_clone().expect("a body that can be sent again")).await;
+        (answer.0 != StatusCode::SERVICE_UNAVAILABLE).then_some(answer)
+    };
+    // Whoever has a place waits for his answer, too.
+    until_every(Duration::from_secs(1), 3 * UP_WITHIN, "an answer", ask, || "").await
 }
 
 async fn answered(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
@@ -86,28 +103,33 @@ async fn a_hundred_starts_of_an_unknown_camera_are_one_stream_that_is_forgotten_
     let mut place = Place::new("adhoc");
     let (office, mut agent, _) = office(&mut place, &minio, ADHOC, "[]").await;
 
-    let mut calls = JoinSet::new();
-    for _ in 0..STARTS {
+    let call = |_| {
         let body = json!({"rtsp_url": url, "stream_id": "gate"});
-        let call = office.client.post(format!("{}/api/streams/start?wait=60s", office.base)).json(&body);
-        calls.spawn(answered(call));
-    }
-    for (code, answer) in calls.join_all().await {
+        patient(office.client.post(format!("{}/api/streams/start?wait=60s", office.base)).json(&body))
+    };
+    for (code, answer) in join_all((0..STARTS).map(call)).await {
         assert_eq!((code, &answer["status"]), (StatusCode::OK, &json!("running")), "{answer}");
-        assert_eq!(answer["stream_id"], "gate");
+        assert_eq!((&answer["stream_id"], &answer["local_url"]), (&json!("gate"), &json!(HERE)));
     }
     assert_eq!(place.ffmpegs().len(), 1, "one stream for all");
     let playlist = playlist_of(&minio, "gate");
     assert!(text_of(&playlist).await.contains("#EXTINF"), "it can be played");
 
     // It is a stream as any other.
+    let here = async || office.served(HERE).await.contains("#EXTINF").then_some(());
+    until(UP_WITHIN, "the same from the box", here, || "").await;
+    assert_eq!(office.status("gate").await["viewers"], 1);
     let (_, list) = office.get("/api/streams").await;
     assert_eq!((list[0]["stream_id"].as_str(), list[0]["is_active"].as_bool()), (Some("gate"), Some(true)));
     let (_, health) = office.get("/api/health").await;
     assert_eq!((&health["active_streams"], &health["cameras"][0]["camera_id"]), (&json!(1), &json!("gate")));
     let metrics = office.client.get(format!("{}/metrics", office.base)).bearer_auth(TOKEN);
     let metrics = metrics.send().await.unwrap().text().await.unwrap();
-    assert!(metrics.contains("edge_agent_stream_active{camera=\"gate\"} 1"), "{metrics}");
+    for line in
+        ["edge_agent_stream_active{camera=\"gate\"} 1", "edge_agent_storage_requests_total{camera=\"gate\","]
+    {
+        assert!(metrics.contains(line), "{metrics}");
+    }
     let (_, page) = office.get("/api/cameras.json").await;
     assert_eq!(page[0]["id"], "gate");
 
@@ -337,7 +359,9 @@ async fn a_camera_that_a_caller_named_leads_nowhere_else() {
         let (code, answer) = office.post("start?wait=30s", body).await;
         assert_eq!((code, &answer["cause"]), (StatusCode::BAD_GATEWAY, &json!("redirected")), "{answer}");
         let client = minio.client();
-        assert!(bucket::objects(&client, &folder_of(quality)).await.is_empty(), "nothing of it is published");
+        let mut objects = bucket::objects(&client, &folder_of(quality)).await;
+        objects.retain(|name| name != "status.json");
+        assert_eq!(objects, [""; 0], "nothing of it is published but how it is");
     }
     // Whoever writes the configuration knows his cameras.
     let (code, answer) = office.post("start?wait=40s", json!({"camera_id": "known"})).await;
@@ -435,6 +459,7 @@ async fn what_a_killed_agent_left_of_a_callers_stream_is_ended_and_removed() {
     let mut agent = place.start(&[]);
     agent.log_line(&["edge-agent started"], UP_WITHIN).await;
     assert_eq!(office.get("/api/streams").await.1, json!([]), "it is not known what it was");
+    assert!(!place.path().join("spool/gate/origin").exists(), "the box serves it no more");
     let cleared = async || bucket::segments(&client, &folder).await.is_empty().then_some(());
     until(CLEARED_WITHIN, "the bucket without segments", cleared, || agent.log()).await;
     let text = text_of(&playlist_of(&minio, "gate")).await;
@@ -442,6 +467,41 @@ async fn what_a_killed_agent_left_of_a_callers_stream_is_ended_and_removed() {
     let forgotten = async || (!place.path().join("spool/gate").exists()).then_some(());
     until(UP_WITHIN, "a spool without it", forgotten, || "").await;
     assert_eq!(office.post("start?wait=40s", body).await.0, StatusCode::OK, "and it may come again");
+    agent.stop(STOP_WITHIN).await;
+}
+
+/// A box that has neither a storage nor cameras of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callers_stream_needs_no_storage() {
+    let _turn = my_turn().await;
+    let camera = Camera::start(CameraOpts { gop: 25, ..CameraOpts::default() }).await;
+    let (place, listen) = (Place::new("adhoc-here"), free_address());
+    let configure = |http: &str| {
+        place.write_config(&format!(
+            "location: location_1\nspool: {}\nstorage: {{type: none}}\n\
+             http: {{listen: \"{listen}\", token: {TOKEN}, {http}}}\n{SETTINGS}cameras: []\n",
+            place.path().join("spool").display()
+        ));
+    };
+    configure(ADHOC);
+    let mut agent = place.start(&[]);
+    agent.log_line(&["edge-agent started"], UP_WITHIN).await;
+    let office = Office { client: Client::new(), base: format!("http://{listen}") };
+    let body = json!({"rtsp_url": camera.url(), "stream_id": "gate"});
+    let (code, answer) = office.post("start?wait=40s", body).await;
+    assert_eq!((code, &answer["local_url"]), (StatusCode::OK, &json!(HERE)), "{answer}");
+    assert_eq!(answer["playlist_url"], Value::Null);
+    assert!(office.served(HERE).await.contains("#EXTINF"));
+    configure("allow_adhoc: true, adhoc: {networks: [127.0.0.0/8], max_streams: 4}");
+    agent.signal(Signal::SIGHUP);
+    agent.log_line(&["configuration reloaded"], UP_WITHIN).await;
+    assert!(office.served(HERE).await.contains("#EXTINF"), "a reload leaves it alone");
+    place.no_ffmpeg_within(GONE_WITHIN).await;
+    let forgotten = async || {
+        let is_listed = office.get("/api/streams").await.1 != json!([]);
+        (!is_listed && !place.path().join("spool/gate").exists()).then_some(())
+    };
+    until(CLEARED_WITHIN, "an agent and a spool without it", forgotten, || "").await;
     agent.stop(STOP_WITHIN).await;
 }
 

@@ -122,9 +122,14 @@ fn every_command_in_the_documents_exists() {
 
 #[test]
 fn every_file_that_the_documents_name_exists() {
-    for document in
-        ["README.md", "ARCHITECTURE.md", "docs/configuration.md", "docs/http.md", "docs/security.md"]
-    {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/configuration.md",
+        "docs/http.md",
+        "docs/player.md",
+        "docs/security.md",
+    ] {
         let text = read(document);
         let folder = Path::new(document).parent().unwrap();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {

@@ -22,7 +22,7 @@ async fn their_calls_are_ours_by_other_names() {
     server.site.send_modify(|site| site.control = control);
     let link = "rtsp%3A%2F%2Fu%3Ahunter2%40h%2F1%3Fx%3D1%26y%3D2";
     let path = format!("/api/stream/start?indicator_id=123&rtsp_link={link}");
-    let expected = json!({"stream_path": "/streams/location_1/cam_floor/stream.m3u8", "status": "started"});
+    let expected = json!({"stream_path": "/streams/cam_floor/stream.m3u8", "status": "started"});
     eventually(async || {
         let answer = get(&server, &path).await;
         let is_ours = !starts.lock().unwrap().is_empty();
@@ -36,7 +36,7 @@ async fn their_calls_are_ours_by_other_names() {
 
     let (status, state) = get(&server, "/api/stream/status?indicator_id=cam_floor").await;
     let expected = json!({"indicator_id": "cam_floor", "status": "running", "is_active": true, "uptime_s": 12.5,
-        "stream_path": "/streams/location_1/cam_floor/stream.m3u8", "error": null, "cause": null});
+        "stream_path": "/streams/cam_floor/stream.m3u8", "error": null, "cause": null});
     assert_eq!((status, state), (StatusCode::OK, expected));
 
     server.site.send_modify(|site| site.control = of_one().0);

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use edge_agent::http::{Accepted, Control, Order, Overrides, Refusal, Settled, Start, Streams};
+use edge_agent::http::{Accepted, Control, Limits, Order, Overrides, Refusal, Settled, Start, Streams};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::streams::told;
-use crate::{PATIENCE, Server, TOKEN};
+use crate::{PATIENCE, Server, TOKEN, header};
 
 pub type Orders = Arc<Mutex<Vec<(String, Order)>>>;
 
@@ -75,7 +76,7 @@ async fn calls_become_orders() {
     server.site.send_modify(|site| site.control = control);
     let camera = json!({"camera_id": "cam_floor"});
     let touched = json!({"stream_id": "cam_floor", "status": "running", "playlist_url": null,
-        "local_url": "/streams/location_1/cam_floor/stream.m3u8"});
+        "local_url": "/streams/cam_floor/stream.m3u8"});
     let mut expected = touched.clone();
     for (name, value) in [("quality", json!("high")), ("max_bitrate", json!(900)), ("profile", json!("low"))]
     {
@@ -108,7 +109,7 @@ async fn only_who_may_fetch_and_fetches_the_stream_wants_it() {
     let server = Server::guarded().await;
     let (control, orders) = of_one();
     server.site.send_modify(|site| site.control = control);
-    let path = |name: &str| server.url(&format!("/streams/location_1/cam_floor/{name}"));
+    let path = |name: &str| server.url(&format!("/streams/cam_floor/{name}"));
     let taken = async {
         while orders.lock().unwrap().is_empty() {
             server.client.get(path("stream.m3u8")).bearer_auth(TOKEN).send().await.unwrap();
@@ -252,4 +253,65 @@ async fn each_refusal_of_a_start_has_its_status() {
         cause.into_iter().for_each(|cause| expected["cause"] = json!(cause));
         assert_eq!(post(&server, "start", body.clone()).await.1, expected);
     }
+}
+
+/// Each holds a connection: they must not take those of the viewers.
+#[tokio::test]
+async fn only_so_many_wait_at_once_and_nothing_is_done_for_the_others() {
+    let limits = Limits { waits: 2, ..Limits::default() };
+    let server = Server::with(limits, Duration::from_secs(5)).await;
+    let (control, orders) = of_nobody();
+    server.site.send_modify(|site| site.control = control);
+    let camera = json!({"camera_id": "cam_floor"});
+    let mut waiting = JoinSet::new();
+    let wanted = |orders: &Orders| orders.lock().unwrap().len();
+    while wanted(&orders) < 2 {
+        let request = server.client.post(server.url("/api/streams/start?wait=20s")).json(&camera);
+        waiting.spawn(request.send());
+        let taken = async {
+            let before = wanted(&orders);
+            while wanted(&orders) == before && waiting.try_join_next().is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, taken).await.unwrap();
+    }
+    let answer =
+        server.client.post(server.url("/api/streams/start?wait=20s")).json(&camera).send().await.unwrap();
+    assert_eq!((answer.status(), header(&answer, "retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    let path = "/api/stream/start?indicator_id=cam_floor";
+    let answer = server.get(path).send().await.unwrap();
+    assert_eq!((answer.status(), header(&answer, "retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    assert_eq!(wanted(&orders), 2, "it was not started");
+    let at_once = server.get(&format!("{path}&wait=0")).send().await.unwrap();
+    assert_eq!(at_once.status(), StatusCode::OK);
+    assert_eq!(post(&server, "start", camera.clone()).await.0, StatusCode::OK, "who does not wait is served");
+    // Whoever goes away makes room, also over a reload.
+    server.site.send_modify(|_| ());
+    waiting.shutdown().await;
+    let room = async {
+        loop {
+            let orders_before = wanted(&orders);
+            let request = server.client.post(server.url("/api/streams/start?wait=1s")).json(&camera);
+            let status = request.send().await.unwrap().status();
+            if status != StatusCode::SERVICE_UNAVAILABLE {
+                assert!(wanted(&orders) > orders_before);
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, room).await.unwrap();
+}
+
+/// Of a camera that does not come.
+fn of_nobody() -> (Control, Orders) {
+    let orders = Orders::default();
+    let kept = orders.clone();
+    let control = Control::new(|_, _| Err(Refusal::NoStream)).starting(move |start| {
+        let id = start.id.unwrap_or_default();
+        kept.lock().unwrap().push((id.clone(), Order::Want));
+        let accepted = accepted(&id, Box::pin(std::future::pending()));
+        Box::pin(std::future::ready(Ok(accepted)))
+    });
+    (control, orders)
 }

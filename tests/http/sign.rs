@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{Server, TOKEN, access, header};
 
-const FOLDER: &str = "/streams/location_1/cam_floor/";
+const FOLDER: &str = "/streams/cam_floor/";
 const SEGMENT: &str = "segment_00000000123000000ab_000001.ts";
 const PLAYLIST: &str = "#EXTM3U\n#EXTINF:2.000,\nsegment_00000000123000000ab_000001.ts\n";
 
@@ -75,8 +75,12 @@ async fn it_opens_nothing_else() {
     let server = server().await;
     let answer: Value = sign(&server, json!({})).await.json().await.unwrap();
     let query = answer["url"].as_str().unwrap().split_once('?').unwrap().1.to_owned();
-    for path in ["/streams/location_1/cam_other/stream.m3u8", "/streams/location_1/stream.m3u8", "/streams/x"]
-    {
+    for path in [
+        "/streams/location_1/cam_other/stream.m3u8",
+        "/streams/location_1/cam_floor/stream.m3u8",
+        "/streams/cam_other/stream.m3u8",
+        "/streams/x",
+    ] {
         let answer = get(&server, &server.url(&format!("{path}?{query}"))).await;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
     }

@@ -1,6 +1,7 @@
 //! The drivers under a paused clock: a scripted engine, a scripted store, real spool files.
 
 mod landing;
+mod outlets;
 mod renditions;
 mod runs;
 mod sheet;
@@ -145,7 +146,7 @@ fn studio(engine: &ScriptedEngine) -> Option<Studio> {
 fn posting(engine: &ScriptedEngine) -> Option<Posting> {
     let (id, settings) = ("cam".parse().unwrap(), Settings::default());
     let sheet = Sheet::new(&id, &settings, &decide(&settings.wish(), None));
-    Some(Posting { sheet, name: engine.name.clone()? })
+    Some(Posting { sheet, is_known: true, name: engine.name.clone()? })
 }
 
 /// What was logged.

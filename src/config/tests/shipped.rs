@@ -17,6 +17,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = shipped![
     "packaging/examples/file.yaml",
     "packaging/examples/garage.yaml",
     "packaging/examples/minio.yaml",
+    "packaging/examples/none.yaml",
     "packaging/examples/r2.yaml",
     "packaging/examples/supabase.yaml",
 ];
@@ -80,6 +81,7 @@ fn the_reference_names_every_key() {
         storage::S3_KEYS,
         storage::SUPABASE_KEYS,
         storage::FILE_KEYS,
+        storage::NONE_KEYS,
     ];
     for key in keys.into_iter().flatten() {
         assert!(reference.contains(&format!("`{key}`")), "docs/configuration.md lacks `{key}`");

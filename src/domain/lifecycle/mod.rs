@@ -35,6 +35,19 @@ pub enum Phase {
     },
 }
 
+impl Phase {
+    /// `idle`, `starting`, `live`, `stopping`, `waiting`: the same in every version.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Starting { .. } => "starting",
+            Self::Live { .. } => "live",
+            Self::Stopping { .. } => "stopping",
+            Self::BackingOff { .. } => "waiting",
+        }
+    }
+}
+
 /// The ladder of a stop; each rung gets its grace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {

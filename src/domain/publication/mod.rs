@@ -16,6 +16,7 @@ mod ending;
 mod floor;
 mod leaving;
 mod ownership;
+mod room;
 #[cfg(test)]
 mod scripts;
 mod sight;
@@ -41,6 +42,7 @@ use super::window::{NewEntry, Window, rounded_s};
 use ending::Ending;
 pub use floor::MOST_NOTED;
 use ownership::Ownership;
+use room::Room;
 use standby::Standby;
 use sweep::Sweep;
 use times::Times;
@@ -80,6 +82,7 @@ pub struct Publication {
     /// The longest playlist that may have named each listed object.
     longest_named: HashMap<ObjectKey, Duration>,
     retired: Retired,
+    room: Room,
     sweep: Sweep,
     /// What viewers have until the first playlist is stored was not read.
     replaces_unseen: bool,
@@ -123,6 +126,7 @@ impl Publication {
             playlist_gate: gate(dice()),
             longest_named: HashMap::new(),
             retired: Retired::new(coalesce, dice()),
+            room: Room::of(plan.listed_bytes),
             sweep: Sweep::new(dice()),
             replaces_unseen: false,
             replaces_other_form: false,
@@ -174,6 +178,7 @@ impl Publication {
             Input::StoreRenewed => self.reopen(),
         }
         self.commit(now);
+        self.make_room(now);
         self.retire_inits(now);
         self.wind_up(now);
     }
@@ -206,12 +211,6 @@ impl Publication {
         for lost in self.uploads.push(now, outgoing) {
             self.give_up(now, lost);
         }
-    }
-
-    /// Whoever published meanwhile may delete a run's init object, even late: one that goes on after that has another.
-    fn name_of(&self, segment: &Segment) -> RunId {
-        let other = self.renamed.filter(|(run, _)| segment.header.is_some() && *run == segment.run);
-        other.map_or(segment.run, |(_, name)| name)
     }
 
     fn give_up(&mut self, now: Instant, lost: GivenUp) {
@@ -250,6 +249,7 @@ impl Publication {
             self.seam = overlong;
             let program_time = Some(segment.program_time);
             let entry = NewEntry { key: outgoing.key, duration, program_time, discontinuity };
+            self.room.takes(&entry.key, segment.payload.bytes());
             let gone = window.push(now, entry);
             self.progress.segments_published += 1;
             self.progress.bytes_published += segment.payload.bytes();

@@ -23,6 +23,8 @@ pub struct Plan {
     pub uploads: UploadLimits,
     /// Between the starts of two playlist PUTs: some stores limit the writes to one key.
     pub min_playlist_interval: Duration,
+    /// Bytes that the playlist's segments may take together; `None`: that is not this agent's to count.
+    pub listed_bytes: Option<u64>,
 }
 
 impl Plan {

@@ -1,8 +1,6 @@
 //! One ffmpeg from its start to its exit: what it wrote becomes segments, what it said becomes a cause.
 
 use std::process::ExitStatus;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -13,16 +11,18 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use super::Acquaintance;
 use super::process::Lines;
 use super::stderr::{Fitness, LastWords};
 use super::tail::{FULL_BYTES, News, Tail, free_bytes, is_read_only, on_disk};
-use super::{Acquaintance, Workshop};
+use super::usage::Sampler;
 use crate::clock;
 use crate::domain::lifecycle::Cause;
 use crate::domain::quota;
 use crate::domain::segment::Rendition;
 use crate::engine::spool::diff::Diff;
 use crate::engine::spool::root::RunFolder;
+use crate::engine::spool::shares::Share;
 use crate::engine::spool::watch::Bell;
 use crate::engine::{EngineEvent, Exit, Halt, Run};
 
@@ -52,10 +52,10 @@ pub(super) struct FfmpegRun {
 impl FfmpegRun {
     pub(super) fn start(
         tail: Tail,
-        mut child: Child,
+        (mut child, usage): (Child, Sampler),
         folder: RunFolder,
         bell: Bell,
-        workshop: Arc<Workshop>,
+        share: Share,
         fitness: Fitness,
         acquaintance: Acquaintance,
     ) -> Self {
@@ -66,6 +66,7 @@ impl FfmpegRun {
             started: clock::now(),
             stdin: child.stdin.take(),
             child,
+            usage,
             stderr,
             words: LastWords::default(),
             fitness,
@@ -75,7 +76,7 @@ impl FfmpegRun {
             is_renewed: false,
             is_unfit: false,
             excess: None,
-            workshop,
+            share,
             tail,
             unread: None,
             folder,
@@ -110,6 +111,7 @@ impl Run for FfmpegRun {
 struct Driver {
     started: Instant,
     child: Child,
+    usage: Sampler,
     /// Not left in `child`: waiting for it would close this.
     stdin: Option<ChildStdin>,
     stderr: Lines<ChildStderr>,
@@ -125,7 +127,7 @@ struct Driver {
     is_unfit: bool,
     /// The camera's spool was larger than its share.
     excess: Option<Excess>,
-    workshop: Arc<Workshop>,
+    share: Share,
     tail: Tail,
     /// Why the spool could not be read just now.
     unread: Option<String>,
@@ -173,7 +175,10 @@ impl Driver {
                 Some(how) = halts.recv() => self.halt(how).await,
                 () = clock::sleep_until(self.sound_judged_at) => self.judge_sound().await,
                 () = bell.ring() => self.look().await,
-                _ = tick.tick() => self.look().await,
+                _ = tick.tick() => {
+                    self.usage.look(clock::now());
+                    self.look().await;
+                }
                 _ = watch_again.tick(), if !bell.is_watched() => {
                     if bell.watch_again() {
                         tick = ticks(&bell);
@@ -234,6 +239,7 @@ impl Driver {
     async fn halt(&mut self, how: Halt) {
         self.is_renewed |= how == Halt::Ask && !self.halted && !self.is_unfit;
         self.halted = true;
+        self.usage.look_again(clock::now());
         match how {
             Halt::Ask => {
                 if let Some(stdin) = &mut self.stdin {
@@ -271,7 +277,7 @@ impl Driver {
 
     /// At once and without a last segment: whatever it is that fills the spool, it goes on meanwhile.
     fn keep_within_share(&mut self, used: u64) {
-        let share = self.workshop.spool_share.load(Ordering::Relaxed);
+        let share = self.share.bytes();
         if used > share && self.excess.is_none() {
             self.excess = Some(Excess::Spool { used, share });
             crate::sys::child::signal_group(&self.child, Signal::SIGKILL);
@@ -291,7 +297,7 @@ impl Driver {
         }
         // The kernel ended it: see `sys::child::limit_files`.
         if signal == Some(Signal::SIGXFSZ as i32) {
-            let share = self.workshop.spool_share.load(Ordering::Relaxed);
+            let share = self.share.bytes();
             let renditions = self.tail.renditions();
             self.excess.get_or_insert(Excess::Segment { share, renditions });
         }

@@ -12,20 +12,21 @@ pub mod stderr;
 mod still;
 mod tail;
 mod trials;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
 use super::spool::note::Note;
 use super::spool::root::{CameraSpool, RunFolder, SpoolError};
+use super::spool::shares::{Share, SpoolShares};
 use super::spool::watch::SpoolWatch;
 use super::{Engine, EngineError, Exit, Run, StreamSpec};
 use crate::clock;
-use crate::domain::choice::{Choice, VideoOut, decide};
+use crate::domain::choice::{Choice, Mode, VideoOut, decide};
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
 use crate::domain::media::Media;
@@ -41,6 +42,8 @@ use stderr::Fitness;
 pub use still::FfmpegStills;
 use tail::Tail;
 pub use trials::Trials;
+pub use usage::FfmpegUse;
+use usage::Sampler;
 
 /// What all cameras' engines share.
 #[derive(Debug)]
@@ -49,8 +52,8 @@ pub struct Workshop {
     pub spawner: Spawner,
     pub watch: SpoolWatch,
     pub spool_root: PathBuf,
-    /// Bytes that each camera's spool may take. May change while they run.
-    pub spool_share: AtomicU64,
+    /// What each camera's spool may take.
+    pub spool_share: SpoolShares,
 }
 
 /// Whether an engine asks what its camera sends.
@@ -68,6 +71,7 @@ pub struct FfmpegEngine {
     spec: StreamSpec,
     sight: Sight,
     encoder: EncoderUse,
+    share: Share,
     acquaintance: Acquaintance,
     /// What the camera sends, where that matters, and what is made of it.
     media: Option<Media>,
@@ -77,6 +81,7 @@ pub struct FfmpegEngine {
     /// Claimed at the first run: a camera whose spool is taken must not keep the others from starting.
     spool: Arc<Mutex<Option<CameraSpool>>>,
     note: Note,
+    usage: FfmpegUse,
 }
 
 impl FfmpegEngine {
@@ -89,6 +94,18 @@ impl FfmpegEngine {
     #[must_use]
     pub fn encoding_with(self, encoder: EncoderUse) -> Self {
         Self { encoder, ..self }
+    }
+
+    /// Adds what its runs take to that.
+    #[must_use]
+    pub fn counted_in(self, usage: FfmpegUse) -> Self {
+        Self { usage, ..self }
+    }
+
+    /// The same with another share of the spool than a camera that always runs.
+    #[must_use]
+    pub fn within(self, share: Share) -> Self {
+        Self { share, ..self }
     }
 
     /// Where it matters what the camera sends: looks, if that is not known, and is outgrown then; else streams, and is
@@ -105,8 +122,22 @@ impl FfmpegEngine {
         let choice = decide(&spec.settings.wish(), media.as_ref());
         let choice = if is_muted { choice.without_sound() } else { choice };
         let (spool, note) = (Arc::default(), Note::default());
-        let encoder = EncoderUse::software();
-        Self { workshop, spec, sight, encoder, acquaintance, media, choice, is_muted, spool, note }
+        let (encoder, share) = (EncoderUse::software(), workshop.spool_share.usual());
+        let usage = FfmpegUse::default();
+        Self {
+            workshop,
+            spec,
+            sight,
+            encoder,
+            share,
+            acquaintance,
+            media,
+            choice,
+            is_muted,
+            spool,
+            note,
+            usage,
+        }
     }
 
     /// `None`: it has to look first.
@@ -162,12 +193,15 @@ impl Engine for FfmpegEngine {
             VideoOut::Encode(_) => self.encoder.start(),
         };
         let command = argv::command(&self.spec, &self.choice, &way, &workshop.capabilities, folder.path());
-        let process = process::start(&workshop, &command, Stdio::null()).await?;
+        let process = process::start(&workshop, &self.share, &command, Stdio::null()).await?;
+        let share = self.share.clone();
         let bell = workshop.watch.bell(folder.path());
         let fitness = Fitness::new(&self.choice, self.media.as_ref()).staying(self.spec.source.stays());
         let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
         let tail = Tail::new(run, folder.path(), form, fitness.is_of_copy());
-        Ok(Box::new(drive::FfmpegRun::start(tail, process, folder, bell, workshop, fitness, acquaintance)))
+        let usage = Sampler::new(self.usage.clone(), process.id(), clock::now());
+        let process = (process, usage);
+        Ok(Box::new(drive::FfmpegRun::start(tail, process, folder, bell, share, fitness, acquaintance)))
     }
 
     fn earlier_runs(&self) -> Vec<RunId> {
@@ -193,8 +227,9 @@ impl Engine for FfmpegEngine {
         self.encoder.renewal().await;
     }
 
-    fn mode(&self) -> Option<String> {
-        self.chosen().map(|choice| choice.mode(&self.encoder.in_words()))
+    fn mode(&self) -> Option<Mode> {
+        let in_words = self.chosen()?.mode(&self.encoder.in_words());
+        Some(Mode { encoder: self.encodes().then(|| self.encoder.current()), in_words })
     }
 
     fn note(&self) -> Note {

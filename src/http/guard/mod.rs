@@ -12,6 +12,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 
 use super::answer::{error, is_uncached};
+use super::auth::asked_about;
 use super::back_office;
 use super::health;
 use super::limits::client_of;
@@ -20,6 +21,7 @@ use crate::clock;
 use crate::domain::access::Tokens;
 use crate::domain::signature::{Invalid, SigningKeys, folder, shared_end, signed_query};
 use credentials::Shown;
+pub(super) use credentials::of as shown_of;
 
 /// Who may use the server.
 #[derive(Debug, Clone)]
@@ -86,7 +88,8 @@ struct Refusal {
 
 async fn watch(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     let now_s = clock::wall_ms() / 1000;
-    let verdict = guard.judge(&request, now_s);
+    let asked = asked_about(&request);
+    let verdict = guard.judge(asked.as_ref().unwrap_or(&request), now_s);
     let path = request.uri().path();
     let (is_page, of_streams) = (path == "/", path.starts_with(STREAMS_PATH));
     let is_tls = request.headers().get("x-forwarded-proto").is_some_and(|proto| proto == "https");

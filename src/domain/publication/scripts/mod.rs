@@ -48,6 +48,7 @@ fn plan() -> Plan {
             attempt: 3 * S,
         },
         min_playlist_interval: Duration::ZERO,
+        listed_bytes: None,
     }
 }
 
