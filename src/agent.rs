@@ -16,14 +16,19 @@
 //! drains. After [`DRAIN_GRACE`], or on a second signal, `abort` ends what is left.
 
 mod access;
+mod adhoc;
 mod assignment;
 mod camera;
 mod control;
 mod credentials;
+mod directory;
 mod figures;
+mod leftovers;
+mod passing;
 mod ready;
 mod reload;
 mod site;
+mod slot;
 mod streams;
 
 use std::collections::HashSet;
@@ -52,18 +57,22 @@ use crate::engine::spool::origin::tidy;
 use crate::engine::spool::root::{default_root, file_system_bytes};
 use crate::engine::spool::shares::SpoolShares;
 use crate::engine::spool::watch::SpoolWatch;
-use crate::http::{self, Control, Ready, Site};
+use crate::http::{self, Ready, Site};
 use crate::store;
 use crate::sys::child::Spawner;
 
 use access::access;
 pub use access::random_key;
+use adhoc::Adhoc;
+pub use adhoc::Event;
 use assignment::OriginStore;
 pub use assignment::has_origin;
-use camera::{Slot, Surroundings};
+use camera::Surroundings;
 use credentials::SharedStore;
+use directory::Directory;
 pub use reload::Prepared;
 pub use site::playlist_url;
+use slot::Slot;
 
 /// For the last segments to be published. Below systemd's TimeoutStopSec.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(20);
@@ -85,6 +94,9 @@ pub struct Agent {
     store: SharedStore,
     credentials: JoinSet<()>,
     site: watch::Sender<Site>,
+    /// What it tells of the streams.
+    directory: watch::Sender<Arc<Directory>>,
+    adhoc: Adhoc,
     /// Signs viewers' addresses where the configuration has no key.
     own_key: SecretString,
     ready: Ready,
@@ -138,6 +150,8 @@ impl Agent {
             credentials: credentials::spawn(&store, None),
             store,
             site: watch::Sender::new(Site::default()),
+            directory: watch::Sender::default(),
+            adhoc: Adhoc::new(),
             own_key,
             ready: Ready::default(),
             readiness: JoinSet::new(),
@@ -145,6 +159,7 @@ impl Agent {
             http_stop: CancellationToken::new(),
             http_addr: bound.as_ref().map(http::Bound::local_addr),
         };
+        agent.find_left().await;
         agent.assign();
         if let Some(bound) = bound {
             agent.show();
@@ -162,7 +177,8 @@ impl Agent {
 
     /// Of the cameras that run, and of those that are just ending after a reload.
     pub fn statuses(&self) -> Vec<watch::Receiver<CameraStatus>> {
-        self.slots.iter().filter(|slot| !slot.is_retired()).map(|slot| slot.status.clone()).collect()
+        let there = self.slots.iter().filter(|slot| !slot.is_retired() && !slot.is_left());
+        there.map(|slot| slot.status.clone()).collect()
     }
 
     /// The ids of the cameras that should run.
@@ -179,10 +195,13 @@ impl Agent {
     /// What the web server shows from now on.
     fn show(&self) {
         if let Some(addr) = self.http_addr {
-            let site = self.site_at(addr);
+            let directory = Arc::new(self.directory(addr));
+            self.directory.send_replace(directory.clone());
+            let site = self.site_at(addr, &directory);
             let access = self.config.http.as_ref().map(|http| access(http, &self.own_key));
-            let (streams, figures) = (self.streams_at(addr), self.figures());
-            let (control, ready) = (self.control(), self.ready.clone());
+            let (streams, figures) = (directory::told(self.directory.subscribe()), self.figures(&directory));
+            let control = control::control(self.directory.subscribe(), self.adhoc.reception.clone());
+            let ready = self.ready.clone();
             let access = access.unwrap_or_default();
             self.site.send_replace(Site { streams, figures, control, ready, access, ..site });
         }
@@ -194,16 +213,10 @@ impl Agent {
         self.readiness.spawn(ready::await_storage(self.store.store(), playlist, self.ready.clone()));
     }
 
-    fn control(&self) -> Control {
-        let slot = |camera: &Camera| self.slots.iter().find(|slot| slot.id == camera.id);
-        control::control(self.cameras.iter().filter_map(|camera| Some((camera, slot(camera)?))))
-    }
-
     /// Of the cameras, for metrics.
-    fn figures(&self) -> http::Figures {
+    fn figures(&self, directory: &Directory) -> http::Figures {
         // Not of those that are ending: nobody would take them out of the metrics again.
-        let ids: HashSet<_> = self.cameras.iter().map(|camera| &camera.id).collect();
-        let slots = self.slots.iter().filter(|slot| ids.contains(&slot.id));
+        let slots = directory.streams.iter().map(|stream| &stream.slot);
         let told: Vec<_> = slots.map(|slot| (slot.id.clone(), slot.figures.clone())).collect();
         let stopwatch = self.around.stopwatch.clone();
         http::Figures::new(move || http::Counted {
@@ -274,8 +287,10 @@ fn division<'a>(config: &Config, root: &Path, cameras: impl Iterator<Item = &'a 
 /// Of a limit: half of it is for what this box serves itself, if it does.
 pub fn division_of(config: &Config, limit: u64, cameras: &[&Camera]) -> Division {
     let always = cameras.iter().filter(|camera| camera.settings.start == Start::Always).count();
+    let adhoc = config.http.as_ref().and_then(|http| http.adhoc.as_ref());
+    let others = adhoc.map_or(0, |adhoc| adhoc.max_streams);
     let Parts { runs, .. } = Parts::of(limit, has_origin(config));
-    Division { limit: runs, always, on_demand: cameras.len() - always }
+    Division { limit: runs, always, on_demand: cameras.len() - always + others }
 }
 
 /// What all spools may take together.

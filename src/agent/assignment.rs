@@ -10,8 +10,8 @@ use super::camera::Surroundings;
 use super::credentials::SharedStore;
 use crate::camera::metered::{Meter, MeteredStore};
 use crate::camera::outlets::{Origin, origin_plan};
+use crate::camera::plan::plan;
 use crate::camera::status::StatusSender;
-use crate::camera::supervisor::plan;
 use crate::config::model::{Camera, Config, StoreConfig};
 use crate::config::same_stream;
 use crate::domain::choice::Choice;
@@ -28,6 +28,18 @@ pub(super) struct Assignment {
     pub(super) camera: Camera,
     pub(super) place: Place,
     pub(super) min_playlist_interval: Duration,
+    pub(super) stay: Stay,
+}
+
+/// How long a camera has its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stay {
+    /// As long as it is in the configuration.
+    Configured,
+    /// The configuration does not know it: it is forgotten when it has ended.
+    Passing,
+    /// Such a one of an earlier agent, of which nothing but the name is known: what it left is removed.
+    Left,
 }
 
 #[derive(Debug, Clone)]
@@ -95,6 +107,16 @@ impl OriginStore {
 }
 
 impl Assignment {
+    /// The same for other settings, say.
+    pub(super) fn with(&self, camera: Camera) -> Self {
+        let (location, place) = (self.location.clone(), self.place.clone());
+        Self { location, camera, place, ..*self }
+    }
+
+    pub(super) fn is_same_camera(&self, other: &Self) -> bool {
+        same_stream(&self.camera, &other.camera) && self.stay == other.stay
+    }
+
     pub(super) fn is_stream_of(&self, other: &Self) -> bool {
         self.location == other.location
             && same_stream(&self.camera, &other.camera)
@@ -110,7 +132,7 @@ impl Assignment {
         share: u64,
         status: &StatusSender,
     ) -> (Plan, Arc<dyn ObjectStore>, Option<Origin>) {
-        let Self { location, camera, place, min_playlist_interval } = self;
+        let Self { location, camera, place, min_playlist_interval, .. } = self;
         let mut plan = plan(location, &camera.id, &camera.settings, choice, share);
         plan.min_playlist_interval = *min_playlist_interval;
         let here = &around.origin.store;

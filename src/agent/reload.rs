@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::assignment::{Assignment, Place, has_origin};
+use super::adhoc::Passing;
+use super::assignment::{Assignment, Place, Stay, has_origin};
 use super::credentials::SharedStore;
 use super::{Agent, access, camera, division};
 use crate::config::model::{Camera, Config, Start};
 use crate::config::{CameraChanges, Loaded, camera_changes, same_access, same_place};
+use crate::domain::demand::Demand;
 use crate::store::{self, ObjectStore};
 
 /// A configuration that is known to be good, with all that could fail done.
@@ -72,8 +74,10 @@ impl Agent {
         self.cameras = cameras;
         let workshop = &self.around.workshop;
         let division = division(&self.config, &workshop.spool_root, self.cameras.iter());
+        let passing = self.adhoc.streams.iter().map(|stream| (&stream.assignment.camera.id, false));
         let always = self.cameras.iter().map(|camera| (&camera.id, camera.settings.start == Start::Always));
-        let always: HashMap<_, _> = always.collect();
+        // The configuration's word is the later one.
+        let always: HashMap<_, _> = passing.chain(always).collect();
         workshop.spool_share.divide(division, |id| always.get(id).copied());
         self.around.origin.limit(division.share());
         self.around.trials.forget_failures();
@@ -86,25 +90,35 @@ impl Agent {
     /// Tells every camera's task what is wanted of it, and starts those that are missing.
     pub(super) fn assign(&mut self) {
         while self.tasks.try_join_next().is_some() {}
+        self.keep_passing();
         for slot in &self.slots {
-            if self.cameras.iter().all(|camera| camera.id != slot.id) {
+            let is_passing = |stream: &Passing| stream.assignment.camera.id == slot.id;
+            let is_there = self.cameras.iter().any(|camera| camera.id == slot.id);
+            if !is_there && !self.adhoc.streams.iter().any(is_passing) {
                 slot.want(None);
             }
         }
         for camera in &self.cameras {
-            let assignment = Arc::new(Assignment {
-                location: self.config.location.clone(),
-                camera: camera.clone(),
-                place: Place::of(&self.config, &self.store),
-                min_playlist_interval: self.config.min_playlist_interval,
-            });
+            let assignment = Arc::new(self.assignment(camera.clone(), Stay::Configured));
             let slot = self.slots.iter().find(|slot| slot.id == camera.id);
             if slot.is_none_or(|slot| !slot.want(Some(assignment.clone()))) {
                 self.slots.retain(|slot| slot.id != camera.id);
-                self.slots.push(camera::spawn(&mut self.tasks, &self.around, assignment));
+                self.slots.push(camera::spawn(&mut self.tasks, &self.around, assignment, Demand::default()));
             }
         }
-        self.slots.retain(|slot| !slot.is_retired());
+        self.drop_ended();
+    }
+}
+
+impl Agent {
+    pub(super) fn assignment(&self, camera: Camera, stay: Stay) -> Assignment {
+        Assignment {
+            location: self.config.location.clone(),
+            camera,
+            place: Place::of(&self.config, &self.store),
+            min_playlist_interval: self.config.min_playlist_interval,
+            stay,
+        }
     }
 }
 

@@ -2,44 +2,30 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-
-use tokio::sync::watch;
 
 use super::Agent;
-use super::figures::Figures;
-use super::streams::{Urls, stream_status};
-use crate::camera::status::CameraStatus;
-use crate::clock;
+use super::directory::Directory;
+use super::streams::Urls;
 use crate::config::model::{Camera, Config, StoreConfig};
 use crate::domain::key::{Layout, ObjectKey};
 use crate::domain::viewers::stays;
-use crate::http::{CameraLink, FilesAt, Folder, STREAMS_PATH, Site, Streams};
+use crate::http::{CameraLink, FilesAt, Folder, STREAMS_PATH, Site};
 use crate::store;
 
-/// What is told of one camera.
-struct Told {
-    status: watch::Receiver<CameraStatus>,
-    origin: watch::Receiver<CameraStatus>,
-    figures: Figures,
-    name: String,
-    urls: Urls,
-}
-
 impl Agent {
-    pub(super) fn site_at(&self, addr: SocketAddr) -> Site {
+    pub(super) fn site_at(&self, addr: SocketAddr, directory: &Directory) -> Site {
         let link = |camera: &Camera| {
             // A path where it can be: the page may be reached under any name of this machine.
             let local = local_url(&self.config, camera);
             let playlist_url = local.or_else(|| playlist_url(&self.config, camera, Some(addr)))?;
             Some(CameraLink { id: camera.id.to_string(), name: camera.name.clone(), playlist_url })
         };
-        let cameras = self.cameras.iter().filter_map(link).collect();
-        Site { cameras, files: self.files(), ..Site::default() }
+        let cameras = directory.streams.iter().filter_map(|stream| link(&stream.camera)).collect();
+        Site { cameras, files: self.files(directory), ..Site::default() }
     }
 
     /// What the web server serves of the streams.
-    fn files(&self) -> Option<FilesAt> {
+    fn files(&self, directory: &Directory) -> Option<FilesAt> {
         if !serves(&self.config) {
             return None;
         }
@@ -55,34 +41,10 @@ impl Agent {
             let stays = stays(camera.settings.wish().longest_segment());
             (camera.id.to_string(), Folder { path: layout.folder().to_owned(), stays })
         };
-        let folders: HashMap<_, _> = self.cameras.iter().map(folder).collect();
+        let folders: HashMap<_, _> = directory.streams.iter().map(|stream| folder(&stream.camera)).collect();
         let by_key = stored_at.is_some();
         let root = stored_at.unwrap_or_else(|| self.around.workshop.spool_root.clone());
         Some(FilesAt { root, folders, by_key })
-    }
-
-    /// What the web server tells of the cameras, asked for at each request.
-    pub(super) fn streams_at(&self, addr: SocketAddr) -> Streams {
-        let tell = |camera: &Camera| {
-            let slot = self.slots.iter().find(|slot| slot.id == camera.id)?;
-            let (status, origin) = (slot.status.clone(), slot.origin.clone());
-            let (name, figures) = (camera.name.clone(), slot.figures.clone());
-            Some(Told { status, origin, figures, name, urls: urls(&self.config, camera, addr) })
-        };
-        let prices = self.config.request_prices;
-        let told: Arc<[_]> = self.cameras.iter().filter_map(tell).collect();
-        let places = told.iter().enumerate();
-        let places: HashMap<_, _> =
-            places.map(|(at, told)| (told.status.borrow().id.to_string(), at)).collect();
-        let now = move |told: &Told| {
-            let (Told { status, origin, figures, name, urls }, now) = (told, clock::now());
-            let mut told = stream_status(&status.borrow(), name, urls.clone(), now);
-            told.local_segments_given_up = origin.borrow().progress.segments_given_up;
-            figures.complete(told, prices, now)
-        };
-        let all = told.clone();
-        Streams::new(move || all.iter().map(now).collect())
-            .with_one(move |id| Some(now(&told[*places.get(id)?])))
     }
 }
 
@@ -90,7 +52,7 @@ fn serves(config: &Config) -> bool {
     config.http.as_ref().is_some_and(|http| http.streams)
 }
 
-fn urls(config: &Config, camera: &Camera, addr: SocketAddr) -> Urls {
+pub(super) fn urls(config: &Config, camera: &Camera, addr: SocketAddr) -> Urls {
     let layout = Layout::new(&config.location, &camera.id);
     let playlist = url_of(config, &entry(&layout, camera), Some(addr));
     let stays_here = matches!(config.store, StoreConfig::None);

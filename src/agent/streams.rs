@@ -7,7 +7,7 @@ use crate::camera::status::CameraStatus;
 use crate::domain::choice::{Mode, Quality};
 use crate::domain::encoder::Encoder;
 use crate::domain::health;
-use crate::domain::lifecycle::Phase;
+use crate::domain::lifecycle::{Cause, Phase};
 use crate::domain::measured::Measured;
 use crate::http::{StreamStatus, UplinkStatus};
 
@@ -70,6 +70,7 @@ pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: 
         }),
         standing_back: progress.standing_back,
         last_error: last_error(status),
+        last_cause: status.last_trouble.map(Cause::word),
         storage_error: status.storage_error.clone(),
         local_segments_given_up: 0,
         playlist_url: urls.playlist,
@@ -109,7 +110,6 @@ mod tests {
     use crate::camera::status::{Asked, LastExit};
     use crate::domain::health::{Reason, Verdict};
     use crate::domain::ids::RunId;
-    use crate::domain::lifecycle::Cause;
     use crate::domain::test_time::start;
 
     #[test]

@@ -9,6 +9,7 @@ mod change;
 mod looks;
 pub mod metered;
 pub mod outlets;
+pub mod plan;
 mod poster;
 pub mod publisher;
 mod reporter;

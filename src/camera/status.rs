@@ -9,7 +9,7 @@ use crate::config::model::{Camera, Settings};
 use crate::domain::choice::{Mode, Quality};
 use crate::domain::health::{Reason, Verdict};
 use crate::domain::ids::{CameraId, RunId};
-use crate::domain::lifecycle::{Cause, Phase};
+use crate::domain::lifecycle::{Barred, Cause, Phase};
 use crate::domain::measured::Measured;
 use crate::domain::publication::Progress;
 
@@ -35,6 +35,10 @@ pub struct CameraStatus {
     pub verdict: Verdict,
     /// Why the last run ended that nobody asked to.
     pub last_trouble: Option<Cause>,
+    /// The camera refused the password: until when nobody tries again.
+    pub barred: Option<Barred>,
+    /// When the last run ended that nobody asked to.
+    pub failed_at: Option<Instant>,
     /// Since when it has been live without a break.
     pub live_since: Option<Instant>,
     pub last_exit: Option<LastExit>,
@@ -99,6 +103,8 @@ impl CameraStatus {
             health_checks: 0,
             verdict: Verdict::Idle,
             last_trouble: None,
+            barred: None,
+            failed_at: None,
             live_since: None,
             last_exit: None,
             last_segment: None,
@@ -112,11 +118,18 @@ impl CameraStatus {
 }
 
 impl CameraStatus {
+    /// Of a stream that starts anew, at a camera that refused before.
+    #[must_use]
+    pub fn barred_by(self, barred: Option<Barred>) -> Self {
+        Self { barred, last_trouble: barred.map(|_| Cause::Auth).or(self.last_trouble), ..self }
+    }
+
     /// The stream is wanted, and other ones have all of the spool.
     pub fn waits_for_room(&mut self, now: Instant, again: Duration) {
         self.phase = Phase::BackingOff { until: now + again };
         self.verdict = Verdict::Down(Reason::Run(Cause::SpoolLimit));
         self.last_trouble = Some(Cause::SpoolLimit);
+        self.failed_at = Some(now);
         self.beat = now;
     }
 }

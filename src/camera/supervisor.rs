@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::change::{give_up_the_rest, is_late};
 use super::looks::Looks;
 use super::outlets::{Beside, Feed, Origin, Outlets, Place};
+use super::publisher::renewed;
 use super::reporter::{LastWord, LastWordSender, finish};
 use super::sheet::Posting;
 use super::snapshots::Studio;
@@ -15,61 +17,20 @@ use super::status::{LastExit, StatusSender};
 use super::variants::Board;
 use super::voice::Voice;
 use crate::clock;
-use crate::config::model::Settings;
-use crate::domain::choice::Choice;
 use crate::domain::dice::Dice;
-use crate::domain::ids::{CameraId, Location, RunId};
-use crate::domain::key::Layout;
+use crate::domain::ids::RunId;
 use crate::domain::lifecycle::{Action, Cause, Input, Lifecycle, Patience, Phase};
 use crate::domain::pace::Pace;
 use crate::domain::publication::Plan;
-use crate::domain::quota;
-use crate::domain::segment::{Form, Segment};
-use crate::domain::uploads::UploadLimits;
+use crate::domain::segment::Segment;
 use crate::engine::spool::root::{SpoolError, discard};
 use crate::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run};
 use crate::store::ObjectStore;
 
-/// Uploads under way at once: one is usual; more let a slow one be overtaken.
-const UPLOADS_AT_ONCE: usize = 3;
-/// For a store call: short enough to try again while the segment is worth it.
-const ATTEMPT: Duration = Duration::from_secs(10);
-const ATTEMPT_SEGMENTS: u32 = 4;
 /// The supervisor's sign of life when nothing happens.
 const BEAT: Duration = Duration::from_secs(5);
 /// Without a beat for so long, it is this process that stood still.
 const HELD_UP: Duration = Duration::from_secs(8);
-
-/// The plan that these settings ask for, and what was chosen; `spool_share` is what the camera's spool may take.
-pub fn plan(
-    location: &Location,
-    camera: &CameraId,
-    settings: &Settings,
-    choice: &Choice,
-    spool_share: u64,
-) -> Plan {
-    let segment_duration = choice.segment_duration;
-    let pause = segment_duration.clamp(Duration::from_secs(1), Duration::from_secs(5));
-    Plan {
-        layout: Layout::new(location, camera),
-        depth: settings.segments_to_keep,
-        target_duration_s: choice.target_duration_s,
-        form: Form { kind: settings.segment_type, renditions: choice.renditions() },
-        multivariant: settings.is_multivariant(),
-        uploads: UploadLimits {
-            // One less than may wait: with all under way, a newer one could only push out one that is nearly there.
-            in_flight: UPLOADS_AT_ONCE.min(settings.segments_to_keep - 1),
-            // What is older than the window would leave the playlist the moment it entered.
-            backlog: settings.segments_to_keep,
-            backlog_bytes: quota::backlog(spool_share, 1),
-            segment_duration,
-            most_pause: pause,
-            attempt: (ATTEMPT_SEGMENTS * segment_duration).max(ATTEMPT),
-        },
-        min_playlist_interval: Duration::ZERO,
-        listed_bytes: None,
-    }
-}
 
 /// Why a supervisor has nothing more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +60,8 @@ pub struct Supervisor {
     origin: Option<Origin>,
     /// Cancelled before a stop: nobody wants the stream any more.
     over: CancellationToken,
+    /// Counts those who ask for the stream.
+    asked: Option<watch::Receiver<u64>>,
     /// The publisher knows which runs were this machine's.
     told_runs: bool,
 }
@@ -106,12 +69,13 @@ pub struct Supervisor {
 impl Supervisor {
     pub fn new(engine: Box<dyn Engine>, patience: Patience, status: StatusSender, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let (restarts_before, given_up) = {
+        let (restarts_before, given_up, barred) = {
             let before = status.borrow();
-            (before.restarts + u64::from(before.run.is_some()), before.progress.segments_given_up)
+            let restarts = before.restarts + u64::from(before.run.is_some());
+            (restarts, before.progress.segments_given_up, before.barred)
         };
         let looks = Looks::new(patience.look_every, patience.thresholds, clock::now(), given_up);
-        let lifecycle = Lifecycle::new(patience, Dice::new(dice.roll()));
+        let lifecycle = Lifecycle::new(patience, Dice::new(dice.roll())).barred_by(barred);
         Self {
             engine,
             lifecycle,
@@ -127,6 +91,7 @@ impl Supervisor {
             board: None,
             origin: None,
             over: CancellationToken::new(),
+            asked: None,
             told_runs: false,
         }
     }
@@ -159,6 +124,12 @@ impl Supervisor {
     #[must_use]
     pub fn over_with(self, over: CancellationToken) -> Self {
         Self { over, ..self }
+    }
+
+    /// Each count is somebody who asks for the stream now.
+    #[must_use]
+    pub fn asked_by(self, asked: watch::Receiver<u64>) -> Self {
+        Self { asked: Some(asked), ..self }
     }
 
     /// Runs the camera until `stop`, then finishes its last segment and publishes it; `abort` ends it at once.
@@ -253,6 +224,7 @@ impl Supervisor {
                         }
                     }
                 },
+                () = renewed(&mut self.asked) => self.lifecycle.handle(clock::now(), Input::Asked),
                 () = self.engine.renewal() => self.lifecycle.handle(clock::now(), Input::Renew),
                 () = clock::sleep_until(self.lifecycle.deadline()) => {}
                 () = clock::sleep_until(Some(self.looks.next())) => {}
@@ -335,7 +307,10 @@ impl Supervisor {
         self.lifecycle.handle(now, Input::Exited(exit.cause));
         let cause = self.lifecycle.last_cause().unwrap_or(exit.cause);
         if self.lifecycle.restarts() > restarts {
-            self.status.send_modify(|status| *status.restarts_by_cause.entry(cause).or_default() += 1);
+            self.status.send_modify(|status| {
+                *status.restarts_by_cause.entry(cause).or_default() += 1;
+                status.failed_at = Some(now);
+            });
         }
         if !self.engine.ended(&exit, cause) {
             self.voice.exited(now, &self.lifecycle, &exit);
@@ -355,6 +330,7 @@ impl Supervisor {
         self.status.send_modify(|status| {
             status.phase = lifecycle.phase();
             status.restarts = *restarts_before + lifecycle.restarts();
+            status.barred = lifecycle.barred();
             status.beat = now;
             if let Some(verdict) = looks.look(now, lifecycle, status) {
                 voice.looked(now, verdict);

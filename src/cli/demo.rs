@@ -86,6 +86,7 @@ fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
         use_case: LIVE_STREAM.into(),
         enabled: true,
         settings: Settings::default(),
+        said: Default::default(),
     };
     Ok(Config {
         location: "demo".parse()?,
@@ -96,6 +97,7 @@ fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
         spool: Some(folder.path.join("spool")),
         spool_limit: None,
         ffmpeg: None,
+        defaults: Default::default(),
         cameras: vec![camera],
         others: Vec::new(),
     })

@@ -90,6 +90,7 @@ mod tests {
             use_case: LIVE_STREAM.into(),
             enabled: true,
             settings: Settings::default(),
+            said: Default::default(),
         }
     }
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::settings::Said;
 use crate::domain::choice::{Quality, Rendition, Wish};
 use crate::domain::encoder;
 use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::prices::Prices;
 use crate::domain::quota;
+use crate::domain::reach::Reach;
 use crate::domain::segment::SegmentType;
 use crate::domain::source::Source;
 
@@ -32,6 +34,8 @@ pub struct Config {
     pub spool_limit: Option<u64>,
     /// The ffmpeg to run; `None`: the one in PATH.
     pub ffmpeg: Option<PathBuf>,
+    /// What streams have whose cameras the file does not know.
+    pub defaults: Said,
     /// The `live_stream` cameras of the file, in its order, also those that are disabled.
     pub cameras: Vec<Camera>,
     /// Cameras of other use cases: left alone, so known by little more than their names.
@@ -57,12 +61,34 @@ pub struct HttpConfig {
     pub sign_max: Duration,
     /// The cameras' streams are served, too.
     pub streams: bool,
+    /// Streams of cameras that only a caller knows; `None`: there are none.
+    pub adhoc: Option<Adhoc>,
+}
+
+/// Limits of streams whose cameras the configuration does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adhoc {
+    pub reach: Reach,
+    /// That somebody wants at one time.
+    pub max_streams: usize,
+}
+
+impl Default for Adhoc {
+    fn default() -> Self {
+        Self { reach: Reach::default(), max_streams: 16 }
+    }
 }
 
 impl HttpConfig {
     pub fn at(listen: SocketAddr) -> Self {
-        let sign_max = Duration::from_secs(3600);
-        Self { listen, tokens: Vec::new(), signing_keys: Vec::new(), sign_max, streams: true }
+        Self {
+            listen,
+            tokens: Vec::new(),
+            signing_keys: Vec::new(),
+            sign_max: Duration::from_secs(3600),
+            streams: true,
+            adhoc: None,
+        }
     }
 
     /// Only this machine's own programs reach it.
@@ -79,6 +105,8 @@ pub struct Camera {
     pub use_case: String,
     pub enabled: bool,
     pub settings: Settings,
+    /// Where [`Self::settings`] come from: what a caller wants otherwise goes over it.
+    pub said: Said,
 }
 
 /// The use case that this agent serves; cameras of other use cases are left alone.

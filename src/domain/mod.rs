@@ -1,13 +1,14 @@
 //! The decisions of the agent, pure: no I/O, no clock, no task, no log. Time and dice are arguments.
 //!
 //! May use: `std` (no `fs`, `net`, `process`, `thread`), `bytes`, `url`, `humantime`, `thiserror`, what
-//! [`access`] and [`signature`] compute with (`hmac`, `sha2`, `subtle`), itself.
+//! [`access`], [`adhoc`] and [`signature`] compute with (`hmac`, `sha2`, `subtle`), itself.
 //!
 //! The machines here ([`publication::Publication`], [`lifecycle::Lifecycle`]) share one contract: `handle` takes
 //! what happened, `poll` gives the next action until it gives `None`, and `deadline` says when to poll again if
 //! nothing happens. A drained machine never has a deadline in the past.
 
 pub mod access;
+pub mod adhoc;
 pub mod backoff;
 pub mod bandwidth;
 pub mod bulletin;
@@ -37,6 +38,7 @@ pub mod profile;
 pub mod publication;
 pub mod quota;
 pub mod rate;
+pub mod reach;
 pub mod requests;
 pub mod retired;
 mod seal;

@@ -5,6 +5,7 @@
 
 mod answer;
 mod auth;
+mod back_office;
 mod beneath;
 mod control;
 mod figures;
@@ -18,10 +19,11 @@ mod page;
 mod server;
 mod sign;
 mod site;
+mod start;
 mod streams;
 mod viewing;
 
-pub use control::{Control, Order, Refusal, Settled};
+pub use control::{Accepted, Control, Order, Overrides, Refusal, Settled, Start, Starting};
 pub use figures::{CameraFigures, Counted, Figures, LatencyFigures, ProcessFigures, RequestFigures};
 pub use guard::Access;
 pub use health::Ready;

@@ -74,6 +74,8 @@ pub struct StreamStatus {
     pub standing_back: bool,
     /// Why the last run ended, and the last line that the engine said.
     pub last_error: Option<String>,
+    /// The same for programs: `auth`, `not_found`, `unreachable` and the other words of `restarts_by_cause`.
+    pub last_cause: Option<&'static str>,
     /// Why the storage does not take the stream; `null` when it took the last playlist.
     pub storage_error: Option<String>,
     /// Beside a storage: those that viewers of this server missed (`spool_limit`).

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_agent::camera::plan::plan;
 use edge_agent::camera::status::CameraStatus;
-use edge_agent::camera::supervisor::{Supervisor, plan};
+use edge_agent::camera::supervisor::Supervisor;
 use edge_agent::clock;
 use edge_agent::config::model::{FileConfig, Settings, StoreConfig};
 use edge_agent::domain::backoff::Backoff;

@@ -18,6 +18,7 @@ mod fmp4;
 mod main_job;
 mod on_demand;
 mod openapi;
+mod orders;
 mod origin;
 mod ownership;
 mod player;

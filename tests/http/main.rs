@@ -1,7 +1,9 @@
 //! The built-in web server, over real sockets.
+#![recursion_limit = "256"]
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test owns its tasks and may panic")]
 
 mod auth;
+mod back_office;
 mod control;
 mod dashboards;
 mod files;

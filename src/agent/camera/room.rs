@@ -12,27 +12,39 @@ use crate::domain::lifecycle::Phase;
 use crate::engine::spool::shares::Share;
 
 /// Until a stream without room asks again.
-const AGAIN: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(500);
+/// One that is just ending gives its room back within so long: nothing is wrong.
+const USUAL: Duration = Duration::from_secs(5);
 /// A hold and a sweep take a minute or two.
-const WIND_UP_GRACE: Duration = Duration::from_secs(600);
+pub(in crate::agent) const WIND_UP_GRACE: Duration = Duration::from_secs(600);
+
+/// Of a stream, in the storage, when its run is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::agent) enum Left {
+    Nothing,
+    Something,
+}
 
 impl Keeper {
     /// What it may take of the spool, as soon as there is room. `None`: it is not to run any more.
-    pub(super) async fn share(&self, assignment: &Assignment) -> Option<Share> {
+    pub(in crate::agent) async fn share(&self, assignment: &Assignment) -> Option<Share> {
         let (shares, settings) = (&self.around.workshop.spool_share, &assignment.camera.settings);
-        let mut told = false;
+        let (since, mut told) = (clock::now(), false);
         loop {
             // As it is now: when it runs may have changed since this stream was assigned.
             let is_always = self.wanted.borrow().is_always();
             if let Some(share) = shares.take(&assignment.camera.id, is_always, settings.least_share()) {
                 return Some(share);
             }
-            if !std::mem::replace(&mut told, true) {
-                tracing::warn!(
-                    "other streams have all of spool_limit: this one waits for room; raise spool_limit"
-                );
+            let now = clock::now();
+            if now.saturating_duration_since(since) >= USUAL {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(
+                        "other streams have all of spool_limit: this one waits for room; raise spool_limit"
+                    );
+                }
+                self.status.send_modify(|status| status.waits_for_room(now, AGAIN));
             }
-            self.status.send_modify(|status| status.waits_for_room(clock::now(), AGAIN));
             tokio::select! {
                 biased;
                 () = self.around.stop.cancelled() => return None,
@@ -50,16 +62,17 @@ impl Keeper {
         share: &Share,
         mut runs: Pin<&mut (impl Future<Output = ()> + Send)>,
         ends: Ends<'_>,
-    ) {
+    ) -> Left {
         if self.around.stop.is_cancelled() {
             // The agent ends, and gives it the time to publish what there is.
-            return runs.await;
+            runs.await;
+            return Left::Something;
         }
         tracing::info!("nobody wants this stream any more: it ends");
         ends.over.cancel();
         ends.stop.cancel();
         tokio::select! {
-            () = &mut runs => return,
+            () = &mut runs => return if ends.abort.is_cancelled() { Left::Something } else { Left::Nothing },
             never = self.give_back(share) => match never {},
             _ = self.is_wanted(assignment) => {}
             () = tokio::time::sleep(WIND_UP_GRACE) => {
@@ -68,6 +81,7 @@ impl Keeper {
         }
         ends.abort.cancel();
         runs.await;
+        Left::Something
     }
 
     /// While the stream's end is still held in the storage, others may have its room.

@@ -15,10 +15,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::plan::plan;
 use super::sheet::{Posting, Sheet};
 use super::snapshots::Studio;
 use super::status::{CameraStatus, StatusSender};
-use super::supervisor::{End, Supervisor, plan};
+use super::supervisor::{End, Supervisor};
 use crate::clock;
 use crate::config::model::Settings;
 use crate::domain::choice::decide;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::model::StoreConfig;
-use crate::config::{camera, file, http, settings, storage};
+use crate::config::{adhoc, camera, file, http, settings, storage};
 
 macro_rules! shipped {
     ($($path:literal),* $(,)?) => {
@@ -76,6 +76,7 @@ fn the_reference_names_every_key() {
         settings::KEYS,
         file::KEYS,
         http::KEYS,
+        adhoc::KEYS,
         file::DEFAULTS_KEYS,
         storage::S3_KEYS,
         storage::SUPABASE_KEYS,

@@ -173,6 +173,7 @@ impl Publication {
             Input::Listed(keys) => self.listed(now, &keys),
             Input::ListFailed(failure) if self.sweep.is_listing() => self.sweep.failed(now, failure),
             Input::ListFailed(_) => {}
+            Input::Resume => self.end_what_is_there(),
             Input::End => self.end(now),
             Input::StoreRenewed => self.reopen(),
         }

@@ -69,6 +69,8 @@ pub enum Input {
     DeleteFailed(Failure),
     Listed(Vec<ObjectKey>),
     ListFailed(Failure),
+    /// Nothing will be produced: what an earlier publication left is to be taken over, and ended as by [`Self::End`].
+    Resume,
     /// Nobody wants the stream any more, and nothing more is produced: see [`super::Publication::is_drained`].
     End,
     /// The store has new credentials: what it refused may be tried again at once.

@@ -195,6 +195,10 @@ impl Driver {
             // What is finished until now is still good.
             self.look().await;
             self.unfit(cause).await;
+            if cause == Cause::Redirected {
+                // Before anything comes from there.
+                self.halt(Halt::Kill).await;
+            }
         } else if self.fitness.sound_jumps() && self.sound_judged_at.is_none() {
             self.sound_judged_at = Some(clock::now() + NEXT_FRAME);
         }

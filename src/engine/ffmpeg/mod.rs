@@ -196,7 +196,7 @@ impl Engine for FfmpegEngine {
         let process = process::start(&workshop, &self.share, &command, Stdio::null()).await?;
         let share = self.share.clone();
         let bell = workshop.watch.bell(folder.path());
-        let fitness = Fitness::new(&self.choice, self.media.as_ref());
+        let fitness = Fitness::new(&self.choice, self.media.as_ref()).staying(self.spec.source.stays());
         let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
         let tail = Tail::new(run, folder.path(), form, fitness.is_of_copy());
         let usage = Sampler::new(self.usage.clone(), process.id(), clock::now());

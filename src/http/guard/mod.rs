@@ -13,6 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::answer::{error, is_uncached};
 use super::auth::asked_about;
+use super::back_office;
 use super::health;
 use super::limits::client_of;
 use super::site::{Around, STREAMS_PATH};
@@ -75,6 +76,8 @@ enum Verdict {
     Invalid(Invalid),
     /// By another name than this machine's own, where nobody has to show a token.
     Misnamed,
+    /// A page of another site asks, by the browser of somebody who may.
+    Foreign,
 }
 
 /// No token, or not a good one.
@@ -100,6 +103,7 @@ async fn watch(State(guard): State<Guard>, mut request: Request, next: Next) -> 
         }
         Verdict::Invalid(why) => return forbidden(why.to_string()),
         Verdict::Misnamed => return forbidden(MISNAMED),
+        Verdict::Foreign => return error(StatusCode::FORBIDDEN, FOREIGN),
         Verdict::Open | Verdict::Token => None,
         Verdict::Session(until_s) => {
             session = until_s < now_s + SESSION_S / 2;
@@ -134,7 +138,7 @@ impl Guard {
         if OPEN.contains(&path) || is_preflight {
             return Verdict::Open;
         }
-        let reads = matches!(*method, Method::GET | Method::HEAD);
+        let reads = matches!(*method, Method::GET | Method::HEAD) && path != back_office::START;
         let is_open = tokens.is_empty() && self.around.is_local;
         let refused = |why, shown| Verdict::Refused(Refusal { why, shown });
         match credentials::of(request) {
@@ -145,6 +149,8 @@ impl Guard {
                 }
             }
             _ if is_open && !host::is_this_machines(request) => Verdict::Misnamed,
+            // Any page may send its reader's browser here, and a GET asks nobody before.
+            _ if is_open && path == back_office::START && is_of_another_site(request) => Verdict::Foreign,
             _ if is_open => Verdict::Open,
             Shown::Token(token) if tokens.admit(token) => Verdict::Token,
             Shown::TokenInAddress(token) if tokens.admit(&token) => Verdict::TokenInAddress,
@@ -158,6 +164,14 @@ impl Guard {
             Shown::Signature { .. } | Shown::Nothing => refused(NOTHING_SHOWN, false),
         }
     }
+}
+
+const FOREIGN: &str = "pages of other sites may not start streams here";
+
+/// As browsers tell by themselves.
+fn is_of_another_site(request: &Request) -> bool {
+    let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
+    site.is_some_and(|site| site != b"same-origin" && site != b"none")
 }
 
 const NOTHING_SHOWN: &str =
