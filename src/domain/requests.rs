@@ -33,7 +33,7 @@ impl Operation {
             ObjectClass::Segment | ObjectClass::Fmp4 | ObjectClass::Probe => Self::PutSegment,
             ObjectClass::Playlist => Self::PutPlaylist,
             ObjectClass::Snapshot => Self::PutSnapshot,
-            ObjectClass::Sheet => Self::PutStatus,
+            ObjectClass::Sheet | ObjectClass::Page(_) => Self::PutStatus,
         }
     }
 

@@ -22,6 +22,7 @@ mod orders;
 mod origin;
 mod ownership;
 mod player;
+mod published_page;
 mod reload;
 mod renditions;
 mod restarts;
