@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing::Level;
 
 use crate::config::{self, EnvFile, Faults, FileEnv, Loaded, ProcessEnv};
-use crate::sys::{limits, systemd};
+use crate::sys::{heap, systemd};
 use crate::telemetry::logging::{self, LogFormat};
 
 /// Live video from RTSP cameras to any browser through nothing but object storage.
@@ -144,9 +144,13 @@ type Outcome = Result<(), Failure>;
 
 /// Parses the command line and runs it to its exit status.
 pub fn main() -> ExitCode {
-    limits::bound_heaps();
+    heap::bound();
     let cli = Cli::parse();
-    let outcome = match cli.command.unwrap_or(Command::Run(cli.run)) {
+    let command = cli.command.unwrap_or(Command::Run(cli.run));
+    if let Command::Run(_) | Command::Demo(_) = command {
+        heap::leave_caches();
+    }
+    let outcome = match command {
         Command::Run(args) => in_runtime(run::run(args)),
         Command::Check(args) => in_runtime(check::check(args)),
         Command::Demo(args) => in_runtime(demo::demo(args)),

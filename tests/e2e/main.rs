@@ -15,6 +15,7 @@ mod faults;
 mod figures;
 mod fleet;
 mod fmp4;
+mod heap;
 mod main_job;
 mod on_demand;
 mod openapi;
