@@ -283,6 +283,27 @@ async fn goes_on(rooms: (u64, u64), is_killed: bool) -> (u64, u64, u64) {
     )
 }
 
+/// A stream on demand that is one of many.
+#[tokio::test(start_paused = true)]
+async fn a_stream_takes_no_more_than_its_share_where_the_folder_has_room_for_more() {
+    let (folder, spool) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open_origin(folder.path().to_owned(), Arc::new(AtomicU64::new(1_000_000)));
+    let engine = ScriptedEngine::new(spool.path().to_owned(), [Act::Live]);
+    let plan = default_plan();
+    let origin = Origin { plan: origin_plan(&plan, &camera(), 13_000), store, status: status() };
+    let patience = Patience::for_segments_of(Settings::default().segment_duration);
+    let supervisor = Supervisor::new(Box::new(engine), patience, status(), 7).with_origin(Some(origin));
+    let (abort, mut tasks) = (CancellationToken::new(), JoinSet::new());
+    let aborted = abort.clone();
+    tasks.spawn(async move {
+        supervisor.run(plan, Arc::<MemoryStore>::default(), CancellationToken::new(), aborted).await;
+    });
+    pass(61 * S).await;
+    assert_eq!(playlist_of(folder.path()).entries.len(), 3);
+    abort.cancel();
+    tasks.join_next().await;
+}
+
 fn playlist_of(folder: &std::path::Path) -> MediaPlaylist {
     parse(&std::fs::read_to_string(folder.join(here().playlist().as_str())).unwrap(), &here()).unwrap()
 }

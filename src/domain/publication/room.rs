@@ -11,6 +11,8 @@ use crate::domain::window::{Entry, Window};
 #[derive(Debug, Default)]
 pub(super) struct Room {
     most: Option<u64>,
+    /// The plan's: a stream on demand has less than its store would take.
+    planned: u64,
     bytes: HashMap<ObjectKey, u64>,
     /// Segments were given up since, and none came in.
     stuck_since: Option<Instant>,
@@ -18,7 +20,7 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn of(most: Option<u64>) -> Self {
-        Self { most, ..Self::default() }
+        Self { most, planned: most.unwrap_or_default(), ..Self::default() }
     }
 
     /// What lies there is not this agent's alone to count.
@@ -27,7 +29,7 @@ impl Room {
     }
 
     pub(super) fn resize(&mut self, most: u64) {
-        self.most = self.most.map(|_| most);
+        self.most = self.most.map(|_| most.min(self.planned));
     }
 
     /// It is about to enter the window.

@@ -76,7 +76,7 @@ pub enum Input {
     End,
     /// The store has new credentials: what it refused may be tried again at once.
     StoreRenewed,
-    /// Instead of the plan's `listed_bytes`, if it has any.
+    /// Instead of the plan's `listed_bytes`, if it has any and they are more.
     Room(u64),
 }
 
