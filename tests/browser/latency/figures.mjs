@@ -105,7 +105,7 @@ export function makeUp({ frames, looks }, log, fromMs, toMs) {
   const grown = [];
   const seen = within(looks, fromMs, toMs);
   for (let i = 1; i < seen.length; i += 1) {
-    const [[, current, before], [now, , end]] = [seen[i - 1], seen[i]];
+    const [[, , before], [now, current, end]] = [seen[i - 1], seen[i]];
     if (end - before < 0.02 || end - before > 20) continue;
     grown.push({ step: end - before, age: (now - offset - 1000 * end) / 1000, ahead: before - current });
   }

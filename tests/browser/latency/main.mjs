@@ -12,6 +12,7 @@ import { intoDocs, writeReport } from './report.mjs';
 import { FAULTS, GET_MS, missed, PROFILES, rowsFor } from './rows.mjs';
 import { firstPicture, notes, openBrowser, openPage, stats } from './watch.mjs';
 
+const ARTIFACTS = join(ROOT, 'artifacts');
 const STREAM_WITHIN_MS = 90_000;
 const FIRST_PICTURES = 3;
 /** So long the stream is watched before something goes wrong. */
@@ -34,6 +35,7 @@ function options() {
     settleSeconds: number('LATENCY_SETTLE', 20),
     faultSeconds: number('LATENCY_FAULT_SECONDS', 60),
     settings: process.env.LATENCY_SETTINGS || '',
+    keepsLog: Boolean(process.env.LATENCY_LOG),
   };
 }
 
@@ -146,6 +148,7 @@ async function measure(parts, row, wanted, folder) {
       ? await watchFault(rig, row, page, wanted, settledMs)
       : await watchCalm(rig, page, wanted, settledMs);
     const { stalls: told, protocol, floor, framesDropped } = (await stats(page)) ?? {};
+    if (wanted.keepsLog) keepLog(row, { proxy: proxy.log, page: await notes(page), agent: place.log() });
     return {
       firstPicture: median(pictures),
       firstPictures: pictures,
@@ -160,6 +163,11 @@ async function measure(parts, row, wanted, folder) {
       .catch(() => undefined);
     await place.part?.stop();
   }
+}
+
+/** Every request and picture, to find out why. */
+function keepLog({ name }, log) {
+  writeFileSync(join(ARTIFACTS, `latency-${name.replace('/', '-')}.json`), JSON.stringify(log));
 }
 
 function told(row, figures) {
@@ -179,8 +187,7 @@ function told(row, figures) {
 
 async function main() {
   const wanted = options();
-  const artifacts = join(ROOT, 'artifacts');
-  mkdirSync(artifacts, { recursive: true });
+  mkdirSync(ARTIFACTS, { recursive: true });
   const folder = rigFolder();
   const parts = {};
   let stopping = null;
@@ -222,7 +229,7 @@ async function main() {
         seconds: row.fault ? wanted.faultSeconds : wanted.seconds,
       });
       console.log(`${row.name}: ${told(row, figures)}`);
-      writeReport(artifacts, results);
+      writeReport(ARTIFACTS, results);
       // The rows to come need the memory.
       rmSync(join(place, 'spool'), { recursive: true, force: true });
     }
@@ -233,10 +240,10 @@ async function main() {
   } finally {
     await stop();
   }
-  writeFileSync(join(artifacts, 'latency.json'), `${JSON.stringify(results)}\n`);
-  const { markdown } = writeReport(artifacts, results);
+  writeFileSync(join(ARTIFACTS, 'latency.json'), `${JSON.stringify(results)}\n`);
+  const { markdown } = writeReport(ARTIFACTS, results);
   console.log(`\n${markdown}\nAlso in artifacts/latency.md, latency.svg and latency-faults.svg.`);
-  if (process.env.LATENCY_DOCS) intoDocs(join(ROOT, 'docs'), artifacts, results);
+  if (process.env.LATENCY_DOCS) intoDocs(join(ROOT, 'docs'), ARTIFACTS, results);
   // Speed is told, not judged; a row without figures is a failure.
   if (results.some(({ error }) => error)) process.exitCode = 1;
 }

@@ -5,7 +5,7 @@
   const BAND = 2 / 9;
   /** Pixels of a block, as it is drawn here. */
   const SIDE = 8;
-  const LOOK_EVERY_MS = 50;
+  const LOOK_EVERY_MS = 20;
   /** Of 0 to 255: between these a block is neither black nor white. */
   const DARK = 95;
   const BRIGHT = 160;
