@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { ages, backToLive, latency, makeUp, percentile, stalls, traffic } from './figures.mjs';
 import { SlowProxy } from './proxy.mjs';
 import { barChart, curveChart, markdownOf, replaced, ticks } from './report.mjs';
-import { missed, rowsFor } from './rows.mjs';
+import { missed, rowsFor, withRow } from './rows.mjs';
 import './sampler.js';
 
 const { clockAge, COLUMNS, ROWS, BAND } = globalThis.latencyClock;
@@ -136,6 +136,21 @@ test('rows can be chosen, and what is not there is said', () => {
     ['new/put60', 'low/jitter'],
   );
   assert.throws(() => rowsFor(['low'], 'lwo'), /lwo/);
+});
+
+test('a row measured again takes the place of the old one', () => {
+  const all = [...rowsFor(['low', 'realtime'], ''), ...rowsFor(['mine'], 'mine/put60')];
+  const shuffled = [...all].reverse().reduce(withRow, []);
+  assert.deepEqual(
+    shuffled.map(({ name }) => name),
+    all
+      .filter(({ fault }) => !fault)
+      .concat(all.filter(({ fault }) => fault))
+      .map(({ name }) => name),
+  );
+  const again = withRow(shuffled, { ...all[0], median: 7 });
+  assert.equal(again.length, all.length);
+  assert.equal(again[0].median, 7);
 });
 
 test('targets are judged as they are written', () => {

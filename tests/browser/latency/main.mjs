@@ -1,7 +1,7 @@
 // From the lens to the screen: the real agent, MinIO behind a slow proxy, a camera that films a clock, and the page in Chromium.
 //
 //   make latency      docs/latency.md tells what is measured, and how to choose
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +9,7 @@ import { ages, backToLive, bitrate, latency, makeUp, median, stalls, traffic } f
 import { AgentPlace, ClockCamera, freePort, ROOT, startMinio, stopAll } from './parts.mjs';
 import { SlowProxy } from './proxy.mjs';
 import { intoDocs, writeReport } from './report.mjs';
-import { FAULTS, GET_MS, missed, PROFILES, rowsFor } from './rows.mjs';
+import { FAULTS, GET_MS, missed, PROFILES, rowsFor, withRow } from './rows.mjs';
 import { firstPicture, notes, openBrowser, openPage, stats } from './watch.mjs';
 
 const ARTIFACTS = join(ROOT, 'artifacts');
@@ -165,6 +165,12 @@ async function measure(parts, row, wanted, folder) {
   }
 }
 
+/** Of an earlier run; rows that are measured again take the place of theirs. */
+function formerResults() {
+  const path = join(ARTIFACTS, 'latency.json');
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : [];
+}
+
 /** Every request and picture, to find out why. */
 function keepLog({ name }, log) {
   writeFileSync(join(ARTIFACTS, `latency-${name.replace('/', '-')}.json`), JSON.stringify(log));
@@ -203,7 +209,7 @@ async function main() {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.once(signal, () => stop().finally(() => process.exit(130)));
   }
-  const results = [];
+  let results = process.env.LATENCY_KEEP ? formerResults() : [];
   try {
     parts.store = await startMinio(folder);
     parts.proxy = await new SlowProxy(parts.store.endpoint).start();
@@ -222,7 +228,7 @@ async function main() {
         parts.browser = null;
       }
       if (stopping) break;
-      results.push({
+      results = withRow(results, {
         ...row,
         ...figures,
         atMs: Date.now(),
@@ -230,6 +236,7 @@ async function main() {
       });
       console.log(`${row.name}: ${told(row, figures)}`);
       writeReport(ARTIFACTS, results);
+      writeFileSync(join(ARTIFACTS, 'latency.json'), `${JSON.stringify(results)}\n`);
       // The rows to come need the memory.
       rmSync(join(place, 'spool'), { recursive: true, force: true });
     }
@@ -240,7 +247,6 @@ async function main() {
   } finally {
     await stop();
   }
-  writeFileSync(join(ARTIFACTS, 'latency.json'), `${JSON.stringify(results)}\n`);
   const { markdown } = writeReport(ARTIFACTS, results);
   console.log(`\n${markdown}\nAlso in artifacts/latency.md, latency.svg and latency-faults.svg.`);
   if (process.env.LATENCY_DOCS) intoDocs(join(ROOT, 'docs'), ARTIFACTS, results);

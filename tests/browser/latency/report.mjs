@@ -93,17 +93,23 @@ function faultTable(rows) {
   return text;
 }
 
+/** Rows of several runs may differ. */
+function secondsOf(rows) {
+  const all = [...new Set(rows.map(({ seconds }) => seconds))].sort((a, b) => a - b);
+  return `${all.join(', ')} s each`;
+}
+
 export function markdownOf(results) {
   const plain = results.filter(({ fault }) => fault === null);
   const faulty = results.filter(({ fault }) => fault !== null);
   let text = '';
   if (plain.length) {
-    text += `${plain[0].seconds} s each; first picture: median of three visits (the slowest).\n\n${plainTable(plain)}`;
+    text += `${secondsOf(plain)}; first picture: median of three visits (the slowest).\n\n${plainTable(plain)}`;
     if (plain.some(({ makeUp }) => makeUp))
       text += `\nWhat the delay is made of, in seconds:\n\n${makeUpTable(plain)}`;
   }
   if (faulty.length) {
-    text += `${plain.length ? '\n' : ''}Faults, PUT ${faulty[0].putMs} ms, ${faulty[0].seconds} s each:\n\n${faultTable(faulty)}`;
+    text += `${plain.length ? '\n' : ''}Faults, PUT ${faulty[0].putMs} ms, ${secondsOf(faulty)}:\n\n${faultTable(faulty)}`;
   }
   return text;
 }

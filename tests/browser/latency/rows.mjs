@@ -60,6 +60,23 @@ export function rowsFor(profiles, only) {
   return rows.filter(({ name }) => wanted.some((part) => name.includes(part)));
 }
 
+/** The row takes the place of an older one, in the order of profiles and faults. */
+export function withRow(results, row) {
+  // Profiles of the caller's own come last.
+  const rank = (profile) => (PROFILES.includes(profile) ? PROFILES.indexOf(profile) : PROFILES.length);
+  const place = ({ profile, putMs, fault }) => [
+    fault === null ? 0 : 1,
+    rank(profile),
+    putMs,
+    Object.keys(FAULTS).indexOf(fault),
+  ];
+  const before = (one, other) => {
+    const [a, b] = [place(one), place(other)];
+    return a.map((part, i) => part - b[i]).find((difference) => difference !== 0) ?? 0;
+  };
+  return [...results.filter(({ name }) => name !== row.name), row].sort(before);
+}
+
 /** Which targets were missed, in words; `null` where there are none. */
 export function missed(targets, figures) {
   const names = Object.keys(targets);
