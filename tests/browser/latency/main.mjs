@@ -83,8 +83,9 @@ async function watchFault(rig, row, page, wanted, settledMs) {
   const overMs = lasts ? null : Date.now();
   const untilMs = (overMs ?? beganMs) + 1000 * wanted.faultSeconds;
   await sleep(untilMs - Date.now());
-  const { frames } = await notes(page);
+  // Before the notes are asked for: that takes a while.
   const toMs = Date.now();
+  const { frames } = await notes(page);
   const before = median(ages(frames, settledMs, beganMs).map(([, age]) => age));
   const during = stalls(frames, beganMs, toMs);
   return {
