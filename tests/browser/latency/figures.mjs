@@ -85,6 +85,12 @@ export function traffic(log, fromMs, toMs) {
   };
 }
 
+/** By how much the proxy overslept at worst: a machine that is too busy makes the store slower than it is to be. */
+export function lateness(log, fromMs, toMs) {
+  const late = log.filter(({ doneMs }) => doneMs >= fromMs && doneMs < toMs).map(({ lateMs }) => lateMs);
+  return (percentile(late, 0.95) ?? 0) / 1000;
+}
+
 /** Bytes per second of the stream itself: of its parts where it has some, else of its segments. */
 export function bitrate(log, fromMs, toMs) {
   const media = log.filter(

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ages, backToLive, latency, makeUp, percentile, stalls, traffic } from './figures.mjs';
+import { ages, backToLive, latency, lateness, makeUp, percentile, stalls, traffic } from './figures.mjs';
 import { SlowProxy } from './proxy.mjs';
 import { barChart, curveChart, markdownOf, replaced, ticks } from './report.mjs';
 import { missed, rowsFor, withRow } from './rows.mjs';
@@ -127,6 +127,15 @@ test('requests are counted by who asks', () => {
     upKbps: 16,
     downKbps: 16,
   });
+});
+
+test('a proxy that oversleeps is told', () => {
+  const log = Array.from({ length: 100 }, (_, i) => ({ doneMs: i, lateMs: i < 90 ? 1 : 50 }));
+  assert.equal(lateness(log, 0, 100), 0.05);
+  assert.equal(lateness(log, 0, 90), 0.001);
+  assert.equal(lateness([], 0, 1), 0);
+  assert.match(markdownOf([{ ...PLAIN, rigLate: 0.05 }]), /too busy.* 50 ms/);
+  assert.doesNotMatch(markdownOf([{ ...PLAIN, rigLate: 0.005 }]), /too busy/);
 });
 
 test('rows can be chosen, and what is not there is said', () => {

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ages, backToLive, bitrate, latency, makeUp, median, stalls, traffic } from './figures.mjs';
+import { ages, backToLive, bitrate, latency, lateness, makeUp, median, stalls, traffic } from './figures.mjs';
 import { AgentPlace, ClockCamera, freePort, ROOT, startMinio, stopAll } from './parts.mjs';
 import { SlowProxy } from './proxy.mjs';
 import { intoDocs, writeReport } from './report.mjs';
@@ -117,6 +117,7 @@ async function watchCalm({ proxy }, page, wanted, settledMs) {
     settlingStalls: stalls(frames, frames[0][0], settledMs).count,
     unread: unread / (unread + frames.length),
     ...traffic(proxy.log, settledMs, toMs),
+    rigLate: lateness(proxy.log, settledMs, toMs),
     makeUp: makeUp(noted, proxy.log, settledMs, toMs),
     curve: ages(frames, frames[0][0], toMs).map(([at, age]) => [at - frames[0][0], age]),
   };
@@ -201,8 +202,8 @@ async function main() {
   const stop = () => {
     stopping ??= (async () => {
       await parts.browser?.close().catch(() => undefined);
-      parts.proxy?.stop();
       await stopAll();
+      parts.proxy?.stop();
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     })();
     return stopping;

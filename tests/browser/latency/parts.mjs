@@ -100,8 +100,9 @@ class Part {
   }
 }
 
+/** The last one first: an agent without its store would wait for it. */
 export async function stopAll() {
-  await Promise.all([...running].map((part) => part.stop()));
+  for (const part of [...running].reverse()) await part.stop();
 }
 
 function find(name, variable, ...more) {

@@ -94,7 +94,10 @@ export class SlowProxy {
     const isPut = ['PUT', 'POST', 'DELETE'].includes(asked.method);
     const wait = isPut ? this.#putMs() : this.#delays.getMs;
     // Seen and confirmed at the end of it; what is read is as of half of it.
-    await sleep(isPut ? wait : wait / 2);
+    entry.waitMs = isPut ? wait : wait / 2;
+    entry.readMs = Date.now();
+    await sleep(entry.waitMs);
+    entry.lateMs = Date.now() - entry.readMs - entry.waitMs;
     entry.isLost = this.#isLost(asked.method, path);
     const got = entry.isLost
       ? { status: 200, headers: { etag: '"lost"' }, body: '' }

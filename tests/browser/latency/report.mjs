@@ -3,6 +3,8 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FAULTS, missed } from './rows.mjs';
 
+/** A proxy that is later than that is a slower store than it is to be. */
+const BUSY_S = 0.02;
 const BEGIN = '<!-- measured: begin -->';
 const END = '<!-- measured: end -->';
 
@@ -105,6 +107,10 @@ export function markdownOf(results) {
   let text = '';
   if (plain.length) {
     text += `${secondsOf(plain)}; first picture: median of three visits (the slowest).\n\n${plainTable(plain)}`;
+    const late = Math.max(0, ...plain.map(({ rigLate }) => rigLate ?? 0));
+    if (late > BUSY_S) {
+      text += `\nThe machine was too busy: in a row the proxy was ${dash(1000 * late, 0)} ms late (95th percentile).\n`;
+    }
     if (plain.some(({ makeUp }) => makeUp))
       text += `\nWhat the delay is made of, in seconds:\n\n${makeUpTable(plain)}`;
   }
