@@ -6,8 +6,9 @@ const STALL_PICTURES = 3;
 const LOOK_EVERY_MS = 100;
 /** Live again: it stays for so long as near as it was before. */
 const STEADY_MS = 3000;
-const NEAR_MS = 300;
-const NEAR_PART = 0.25;
+/** A player that has stalled keeps more ahead for a while: that is still live. */
+const NEAR_MS = 500;
+const NEAR_PART = 0.5;
 
 export function percentile(values, part) {
   const sorted = [...values].sort((a, b) => a - b);
