@@ -21,11 +21,11 @@ export async function openBrowser() {
 
 /** A first visit: nothing of the page is in a cache. Returns when there is a picture. */
 export async function openPage(browser, url) {
+  const { LATENCY_PLAYER: other } = process.env;
   const context = await browser.newContext({ viewport: { width: 960, height: 720 } });
   try {
     const page = await context.newPage();
     await page.addInitScript({ path: SAMPLER });
-    const { LATENCY_PLAYER: other } = process.env;
     // Another build of the player than the agent's, for whoever works on it.
     if (other) {
       await page.route('**/assets/*.js', (route) => {
@@ -38,6 +38,8 @@ export async function openPage(browser, url) {
     await until('picture with a clock', PICTURE_WITHIN_MS, () =>
       page.evaluate(() => globalThis.latencyLog.frames.length > 0),
     );
+    // While there is a route, each request takes the way through this process.
+    if (other) await page.unrouteAll();
     return page;
   } catch (error) {
     await context.close().catch(() => undefined);
