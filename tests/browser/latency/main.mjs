@@ -256,6 +256,9 @@ async function main() {
   if (results.some(({ error }) => error)) process.exitCode = 1;
 }
 
+// Whoever reads along may leave; what was started has to be ended all the same.
+process.stdout.on('error', () => undefined);
+
 main().catch(async (error) => {
   console.error(`latency: ${error.message}`);
   process.exitCode = 2;
