@@ -9,7 +9,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(or $(GOBIN),$(or
 HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 IN_TIME = CARGO_TARGET_$(HOST)_RUNNER="timeout --foreground --verbose --kill-after=10 1800"
 
-.PHONY: help demo build test lint check player deny advisories bench load fleet chaos soak fuzz ffmpegs clean setup-run setup-test
+.PHONY: help demo build test lint check player deny advisories bench load fleet latency chaos soak fuzz ffmpegs clean setup-run setup-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,7 @@ test: setup-test lint deny advisories ## everything: format, lints, licences, un
 
 lint: player ## format, clippy, documentation, the player's types
 	npm --prefix player run check
+	cd player && npx --no-install biome ci --colors=off --error-on-warnings ../tests/browser/latency
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --no-deps --document-private-items
@@ -58,6 +59,10 @@ load: setup-test player ## 200 viewers of one stream, and 1,000 calls of the str
 
 fleet: setup-test player ## 1,000 cameras on demand, 20 at a time, and how long starts take
 	cargo bench -- fleet starts
+
+latency: setup-test player ## lens to screen in Chromium through a slow store, into artifacts/latency.md (LATENCY_SECONDS, LATENCY_ONLY, docs/latency.md)
+	cargo build --release
+	CHROMIUM="$$(packaging/setup.sh browser)" node tests/browser/latency/main.mjs
 
 # 4.3 is there to be refused. Not all of them have an ffmpeg that runs on every machine: what can't be fetched is told.
 FFMPEG_RELEASES ?= jammy noble trixie sid

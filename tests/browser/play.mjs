@@ -13,6 +13,16 @@ import { parseArgs } from 'node:util';
 import { faults, longestFreeze } from './judge.mjs';
 
 const LOOK_EVERY_MS = 250;
+export const BROWSER_ARGS = [
+  ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+  '--autoplay-policy=no-user-gesture-required',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-gpu',
+  '--disable-quic',
+  '--disable-sync',
+  '--no-first-run',
+];
 
 function fail(code, message) {
   console.error(`play: ${message}`);
@@ -45,7 +55,7 @@ function options() {
   return { page: values.page, screenshot: values.screenshot, out: values.out, ...numbers };
 }
 
-function chromiumPath() {
+export function chromiumPath() {
   const path = process.env.CHROMIUM || '/usr/bin/chromium';
   try {
     accessSync(path, constants.X_OK);
@@ -55,7 +65,7 @@ function chromiumPath() {
   return path;
 }
 
-async function playwright() {
+export async function playwright() {
   try {
     return (await import('playwright-core')).chromium;
   } catch {
@@ -69,16 +79,7 @@ export async function launch(profile, { width, height }) {
     executablePath: chromiumPath(),
     headless: true,
     viewport: { width, height },
-    args: [
-      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-      '--autoplay-policy=no-user-gesture-required',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-gpu',
-      '--disable-quic',
-      '--disable-sync',
-      '--no-first-run',
-    ],
+    args: BROWSER_ARGS,
   });
 }
 
