@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Agent;
 use super::assignment::{Assignment, Stay};
-use super::directory::{Directories, Directory, Stream};
+use super::directory::{Directories, Directory, Stream, full};
 use super::slot::Slot;
 use super::{camera, leftovers};
 use crate::clock;
@@ -315,10 +315,7 @@ impl Agent {
         let wanted = self.adhoc.streams.iter().filter(is_wanted).count();
         let known = self.adhoc.streams.iter().filter(|stream| stream.asked.is_some()).count();
         if wanted >= limits.max_streams || known >= ENDING * limits.max_streams {
-            return Err(Refusal::Busy(format!(
-                "there are {} streams of other cameras, as many as http.adhoc.max_streams allows: stop one",
-                limits.max_streams
-            )));
+            return Err(full(limits.max_streams));
         }
         let new = |_| Refusal::Busy("too many new streams".into());
         self.adhoc.rate.take((), now).map_err(new)?;
