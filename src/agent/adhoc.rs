@@ -134,8 +134,11 @@ impl Reception {
         }
         let (lookups, port, reach) = (self.lookups.clone(), url.port(), reach.clone());
         let lookup = async {
-            let turn = lookups.acquire_owned().await.ok();
-            // A resolver that hangs keeps its turn.
+            // A resolver that hangs keeps its turn; an address needs none.
+            let turn = match host {
+                Host::Name(_) => lookups.acquire_owned().await.ok(),
+                Host::Ip(_) => None,
+            };
             tokio::task::spawn_blocking(move || {
                 let _turn = turn;
                 judged(&host, port, &reach)
@@ -354,6 +357,15 @@ mod tests {
     fn this_machines_own_addresses_are_known_without_a_word_on_the_network() {
         assert!(is_own(Ipv4Addr::LOCALHOST.into()));
         assert!(!is_own("192.0.2.77".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn an_address_waits_for_no_name() {
+        let reception = Adhoc::new().reception;
+        let _hang = reception.lookups.clone().acquire_many_owned(LOOKUPS as u32).await.unwrap();
+        let url = adhoc::url("rtsp://10.99.0.9/live").unwrap();
+        let found = reception.found(&url, &Reach::default()).await;
+        assert_eq!(found.ok(), Some("10.99.0.9".parse().unwrap()));
     }
 
     #[test]
