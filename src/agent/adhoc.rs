@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Agent;
 use super::assignment::{Assignment, Stay};
-use super::directory::{Directories, Directory, Stream};
+use super::directory::{Directories, Directory, Stream, full};
 use super::slot::Slot;
 use super::{camera, leftovers};
 use crate::clock;
@@ -134,8 +134,11 @@ impl Reception {
         }
         let (lookups, port, reach) = (self.lookups.clone(), url.port(), reach.clone());
         let lookup = async {
-            let turn = lookups.acquire_owned().await.ok();
-            // A resolver that hangs keeps its turn.
+            // A resolver that hangs keeps its turn; an address needs none.
+            let turn = match host {
+                Host::Name(_) => lookups.acquire_owned().await.ok(),
+                Host::Ip(_) => None,
+            };
             tokio::task::spawn_blocking(move || {
                 let _turn = turn;
                 judged(&host, port, &reach)
@@ -315,10 +318,7 @@ impl Agent {
         let wanted = self.adhoc.streams.iter().filter(is_wanted).count();
         let known = self.adhoc.streams.iter().filter(|stream| stream.asked.is_some()).count();
         if wanted >= limits.max_streams || known >= ENDING * limits.max_streams {
-            return Err(Refusal::Busy(format!(
-                "there are {} streams of other cameras, as many as http.adhoc.max_streams allows: stop one",
-                limits.max_streams
-            )));
+            return Err(full(limits.max_streams));
         }
         let new = |_| Refusal::Busy("too many new streams".into());
         self.adhoc.rate.take((), now).map_err(new)?;
@@ -357,6 +357,15 @@ mod tests {
     fn this_machines_own_addresses_are_known_without_a_word_on_the_network() {
         assert!(is_own(Ipv4Addr::LOCALHOST.into()));
         assert!(!is_own("192.0.2.77".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn an_address_waits_for_no_name() {
+        let reception = Adhoc::new().reception;
+        let _hang = reception.lookups.clone().acquire_many_owned(LOOKUPS as u32).await.unwrap();
+        let url = adhoc::url("rtsp://10.99.0.9/live").unwrap();
+        let found = reception.found(&url, &Reach::default()).await;
+        assert_eq!(found.ok(), Some("10.99.0.9".parse().unwrap()));
     }
 
     #[test]

@@ -22,7 +22,11 @@ pub(super) fn control(directories: Directories, reception: Reception) -> Control
     let starts = directories.clone();
     let order = move |id: &str, order| {
         let directory = directories.borrow().clone();
-        directory.one(id).ok_or(Refusal::NoStream)?.carry_out(order)
+        let stream = directory.one(id).ok_or(Refusal::NoStream)?;
+        if order == Order::Want {
+            directory.has_room_for(stream, clock::now())?;
+        }
+        stream.carry_out(order)
     };
     let start = move |start: http::Start| -> http::Starting {
         let (directories, reception) = (starts.clone(), reception.clone());

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -16,7 +17,7 @@ use crate::config::model::{Adhoc, Camera, Config};
 use crate::domain::ids::CameraId;
 use crate::domain::prices::Prices;
 use crate::domain::source::{RtspUrl, Source};
-use crate::http::{StreamStatus, Streams};
+use crate::http::{Refusal, StreamStatus, Streams};
 
 #[derive(Debug, Clone)]
 pub(super) struct Stream {
@@ -48,12 +49,28 @@ impl Directory {
         self.streams.get(*self.places.get(id)?)
     }
 
+    /// One that a caller's start added, and that nobody wants any more, takes a place again.
+    pub(super) fn has_room_for(&self, stream: &Stream, now: Instant) -> Result<(), Refusal> {
+        let most = self.adhoc.as_ref().map_or(0, |limits| limits.max_streams);
+        if stream.asked.is_none() || stream.slot.is_wanted(now) {
+            return Ok(());
+        }
+        let wanted = |stream: &&Stream| stream.asked.is_some() && stream.slot.is_wanted(now);
+        if self.streams.iter().filter(wanted).count() < most { Ok(()) } else { Err(full(most)) }
+    }
+
     /// Some file systems would put both into one folder.
     pub(super) fn is_taken(&self, id: &CameraId) -> bool {
         let id = id.as_str().to_ascii_lowercase();
         let is_like = |stream: &Stream| stream.camera.id.as_str().eq_ignore_ascii_case(&id);
         self.taken.contains(&id) || self.streams.iter().any(is_like)
     }
+}
+
+pub(super) fn full(most: usize) -> Refusal {
+    Refusal::Busy(format!(
+        "there are {most} streams of other cameras, as many as http.adhoc.max_streams allows: stop one"
+    ))
 }
 
 impl Stream {
@@ -104,5 +121,40 @@ impl Agent {
         let places = streams.iter().enumerate();
         let places = places.map(|(at, stream)| (stream.camera.id.to_string(), at)).collect();
         Directory { streams, places, taken, adhoc, defaults: defaults.clone(), prices: *prices }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::slot::tests::slot;
+    use super::*;
+    use crate::config::model::{Settings, Start};
+
+    #[test]
+    fn what_has_ended_and_is_wanted_again_counts_as_a_new_one() {
+        let (now, idle) = (clock::now(), Duration::from_secs(5));
+        let stream = |asked: Option<&str>| {
+            let slot = slot(Settings { start: Start::OnDemand, idle_timeout: idle, ..Settings::default() });
+            let camera = slot.wanted.borrow().assignment.as_ref().unwrap().camera.clone();
+            let asked = asked.map(|url| crate::domain::adhoc::url(url).unwrap());
+            Stream { slot, camera, urls: Urls::default(), asked }
+        };
+        let urls = ["rtsp://10.0.0.1/a", "rtsp://10.0.0.1/b", "rtsp://10.0.0.1/c"];
+        let streams: Vec<_> = urls.into_iter().map(Some).chain([None]).map(stream).collect();
+        let adhoc = Some(Adhoc { max_streams: 2, ..Adhoc::default() });
+        let directory = Directory { streams, adhoc, ..Directory::default() };
+        let [one, two, three, configured] = &directory.streams[..] else { panic!("four") };
+        configured.slot.renew(now);
+        one.slot.renew(now);
+        assert!(directory.has_room_for(two, now).is_ok());
+        two.slot.renew(now);
+        assert!(matches!(directory.has_room_for(three, now), Err(Refusal::Busy(_))));
+        assert!(directory.has_room_for(two, now).is_ok(), "it has its place");
+        configured.slot.end();
+        assert!(directory.has_room_for(configured, now).is_ok(), "it is no stream of a caller's");
+        one.slot.end();
+        assert!(directory.has_room_for(three, now).is_ok());
     }
 }

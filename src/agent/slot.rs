@@ -140,7 +140,7 @@ impl Slot {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use tokio::task::JoinSet;
@@ -181,7 +181,7 @@ mod tests {
         Settings { target_fps: fps, ..usual() }
     }
 
-    fn slot(settings: Settings) -> Slot {
+    pub(in crate::agent) fn slot(settings: Settings) -> Slot {
         let assignment = assignment(settings);
         let id = assignment.camera.id.clone();
         let (_, status) = watch::channel(CameraStatus::new(id.clone(), clock::now()));

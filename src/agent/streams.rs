@@ -90,8 +90,11 @@ fn restarts_by_cause(status: &CameraStatus) -> BTreeMap<&'static str, u64> {
 }
 
 fn last_error(status: &CameraStatus) -> Option<String> {
-    let cause = status.last_trouble?.in_words();
-    let of_it = status.last_exit.as_ref().filter(|exit| Some(exit.cause) == status.last_trouble);
+    let trouble = status.last_trouble?;
+    let cause = trouble.in_words();
+    // What ffmpeg met where it was led to is not for callers, who may not go there.
+    let may_tell = trouble != Cause::Redirected;
+    let of_it = status.last_exit.as_ref().filter(|exit| exit.cause == trouble && may_tell);
     // The engine's words are without secrets already.
     match of_it.and_then(|exit| exit.last_words.last()) {
         Some(said) => Some(format!("{cause}; it said: {said}")),
@@ -134,6 +137,19 @@ mod tests {
         (status.live_since, status.last_segment) = (Some(t0), Some(t0 + 8 * s));
         let told = stream_status(&status, "Door", Urls::default(), t0 + 10 * s);
         assert_eq!((told.uptime_s, told.last_segment_age_s), (Some(10.0), Some(2.0)));
+    }
+
+    #[test]
+    fn nothing_is_told_of_where_a_camera_led_to() {
+        let t0 = start();
+        let mut status = CameraStatus::new("cam".parse().unwrap(), t0);
+        status.last_trouble = Some(Cause::Redirected);
+        let last_words = vec!["[error] /dev/fd/14: Connection refused".to_owned()];
+        let ran_for = Duration::from_secs(1);
+        status.last_exit =
+            Some(LastExit { cause: Cause::Redirected, code: Some(1), signal: None, last_words, ran_for });
+        let told = stream_status(&status, "Cam", Urls::default(), t0).last_error.unwrap();
+        assert_eq!(told, Cause::Redirected.in_words());
     }
 
     #[test]

@@ -89,15 +89,28 @@ const fn v6(a: u16, b: u16, c: u16, length: u32) -> (u128, u32) {
     (Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).to_bits(), length)
 }
 
+const fn v6_one(a: u16, b: u16, g: u16, h: u16) -> (u128, u32) {
+    (Ipv6Addr::new(a, b, 0, 0, 0, 0, g, h).to_bits(), 128)
+}
+
 const LOOPBACK: [(u128, u32); 2] = [v4(127, 0, 0, 0, 8), (1, 128)];
 const LINK: [(u128, u32); 2] = [v4(169, 254, 0, 0, 16), v6(0xfe80, 0, 0, 10)];
 /// Where clouds tell machines their secrets: no entry opens these.
-const METADATA: [(u128, u32); 5] = [
+const METADATA: [(u128, u32); 13] = [
     v4(169, 254, 169, 254, 32),
     v4(100, 100, 100, 200, 32),
     v4(168, 63, 129, 16, 32),
     v4(192, 0, 0, 192, 32),
-    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254).to_bits(), 128),
+    // Of containers.
+    v4(169, 254, 170, 2, 32),
+    v4(169, 254, 170, 23, 32),
+    v4(169, 254, 42, 42, 32),
+    v6_one(0xfe80, 0, 0xa9fe, 0xa9fe),
+    v6_one(0xfd00, 0xec2, 0, 0x254),
+    v6_one(0xfd00, 0xec2, 0, 0x23),
+    v6_one(0xfd20, 0xce, 0, 0x254),
+    v6_one(0xfd00, 0xc1, 0xa9fe, 0xa9fe),
+    v6_one(0xfd00, 0x42, 0, 0x42),
 ];
 /// No camera has one, and some lead elsewhere: no entry opens these.
 const SPECIAL: [(u128, u32); 20] = [
@@ -287,6 +300,12 @@ mod tests {
             ("169.254.169.254", Refused::Special),
             ("::ffff:169.254.169.254", Refused::Special),
             ("fd00:ec2::254", Refused::Special),
+            ("fd00:ec2::23", Refused::Special),
+            ("fd20:ce::254", Refused::Special),
+            ("fd00:c1::a9fe:a9fe", Refused::Special),
+            ("fd00:42::42", Refused::Special),
+            ("fe80::a9fe:a9fe", Refused::Special),
+            ("169.254.170.2", Refused::Special),
             ("100.100.100.200", Refused::Special),
             ("168.63.129.16", Refused::Special),
             ("0.0.0.0", Refused::Special),

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::{env, io};
 
@@ -85,9 +86,19 @@ fn start_anew(tunables: OsString) -> io::Error {
         Ok(program) => program,
         Err(error) => return error,
     };
+    if is_loader(&program) {
+        return io::ErrorKind::Unsupported.into();
+    }
     let mut args = env::args_os();
     let name = args.next().unwrap_or_else(|| program.clone().into_os_string());
     Command::new(program).arg0(name).args(args).env(TUNABLES, tunables).env(STARTED_ANEW, "1").exec()
+}
+
+/// `ld-linux-x86-64.so.2 edge-agent run`, as bundles start it: that would take our arguments for its own, and `run` for
+/// the program.
+fn is_loader(program: &Path) -> bool {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("ld") && name.contains(".so")
 }
 
 /// Gives the system back the pages between what is used: glibc itself only does so at a heap's end. Some milliseconds at
@@ -104,6 +115,18 @@ pub fn trim() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_loader_is_not_started_anew() {
+        for loader in
+            ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-2.31.so", "/lib64/ld64.so.2", "/lib/ld-musl-x86_64.so.1"]
+        {
+            assert!(is_loader(Path::new(loader)), "{loader}");
+        }
+        for program in ["/usr/bin/edge-agent", "/opt/ld/edge-agent", "/"] {
+            assert!(!is_loader(Path::new(program)), "{program}");
+        }
+    }
 
     #[test]
     fn what_the_user_tuned_stays_and_children_see_nothing_of_ours() {

@@ -164,8 +164,14 @@ fn input(source: &Source, ffmpeg: &Capabilities) -> (Vec<String>, Option<Script>
     }
 }
 
+/// A camera that a caller named must not have UDP packets sent to whatever address its answers tell.
 fn protocols(url: &RtspUrl) -> &'static str {
-    if url.is_tls() { "file,rtp,rtsp,rtsps,tcp,tls,udp" } else { "file,rtp,rtsp,tcp,udp" }
+    match (url.stays(), url.is_tls()) {
+        (false, false) => "file,rtp,rtsp,tcp,udp",
+        (false, true) => "file,rtp,rtsp,rtsps,tcp,tls,udp",
+        (true, false) => "file,rtsp,tcp",
+        (true, true) => "file,rtsp,rtsps,tcp,tls",
+    }
 }
 
 fn script(url: &str, ffmpeg: &Capabilities) -> String {
@@ -340,6 +346,22 @@ mod tests {
         let built = build("rtsp://admin:hunter2@10.0.0.9/h264?password=hunter2", Settings::default());
         assert!(!format!("{built:?}").contains("hunter2"));
         assert!(built.script.unwrap().redacted().contains("rtsp://***@10.0.0.9/h264?***"));
+    }
+
+    #[test]
+    fn a_camera_that_a_caller_named_gets_no_udp() {
+        let protocols = |url: &str, is_named: bool| {
+            let Source::Rtsp(url) = url.parse().unwrap() else { panic!("{url}") };
+            let url = if is_named { url.at(url.host().parse().unwrap()).unwrap() } else { url };
+            let choice = copy(AudioOut::Copy);
+            let spec = StreamSpec { source: Source::Rtsp(url), ..spec("test://", Settings::default()) };
+            let built =
+                command(&spec, &choice, &Way::software(), &ffmpeg(RtspOptions::InScript), Path::new("/s"));
+            built.args.iter().skip_while(|arg| *arg != "-protocol_whitelist").nth(1).unwrap().clone()
+        };
+        assert!(protocols("rtsp://10.0.0.9/1", false).contains("udp"));
+        assert_eq!(protocols("rtsp://10.0.0.9/1?udp", true), "file,rtsp,tcp");
+        assert_eq!(protocols("rtsps://10.0.0.9/1", true), "file,rtsp,rtsps,tcp,tls");
     }
 
     #[test]
