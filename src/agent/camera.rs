@@ -117,7 +117,7 @@ impl Keeper {
                 Stay::Left => self.clear_left(&assignment).await,
                 Stay::Passing => self.run_passing(&assignment, &acquaintance).await,
                 Stay::Configured => {
-                    self.run_configured(&assignment, &acquaintance, last.is_none()).await;
+                    self.run_configured(&assignment, &acquaintance).await;
                 }
             }
             last = Some((assignment, acquaintance));

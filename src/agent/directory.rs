@@ -14,6 +14,7 @@ use super::streams::{self, Urls};
 use crate::clock;
 use crate::config::Said;
 use crate::config::model::{Adhoc, Camera, Config};
+use crate::domain::adhoc::derived_id;
 use crate::domain::ids::CameraId;
 use crate::domain::prices::Prices;
 use crate::domain::source::{RtspUrl, Source};
@@ -74,8 +75,13 @@ pub(super) fn full(most: usize) -> Refusal {
 }
 
 impl Stream {
+    /// Of a camera of the configuration whatever the login is: who tries some must not learn which one is right.
     pub(super) fn is_of(&self, url: &RtspUrl) -> bool {
-        self.asked.as_ref() == Some(url) || matches!(&self.camera.source, Source::Rtsp(own) if own == url)
+        match (&self.asked, &self.camera.source) {
+            (Some(asked), _) => asked == url,
+            (None, Source::Rtsp(own)) => derived_id(own) == derived_id(url),
+            (None, Source::TestPattern | Source::Clip(_)) => false,
+        }
     }
 
     fn told(&self, prices: Option<Prices>) -> StreamStatus {
@@ -131,6 +137,21 @@ mod tests {
     use super::super::slot::tests::slot;
     use super::*;
     use crate::config::model::{Settings, Start};
+
+    #[test]
+    fn nobody_learns_a_cameras_login_by_trying_some() {
+        let url = |login: &str| crate::domain::adhoc::url(&format!("rtsp://{login}10.0.0.1/a")).unwrap();
+        let slot = slot(Settings::default());
+        let mut camera = slot.wanted.borrow().assignment.as_ref().unwrap().camera.clone();
+        camera.source = Source::Rtsp(url("viewer:hunter2@"));
+        let mut stream = Stream { slot, camera, urls: Urls::default(), asked: None };
+        for login in ["viewer:hunter2@", "viewer:wrong@", ""] {
+            assert!(stream.is_of(&url(login)), "{login}");
+        }
+        assert!(!stream.is_of(&crate::domain::adhoc::url("rtsp://viewer:hunter2@10.0.0.1/b").unwrap()));
+        stream.asked = Some(url("viewer:hunter2@"));
+        assert!(!stream.is_of(&url("viewer:wrong@")), "a caller's own goes by all of it");
+    }
 
     #[test]
     fn what_has_ended_and_is_wanted_again_counts_as_a_new_one() {

@@ -32,16 +32,12 @@ impl Keeper {
         }
     }
 
-    /// A camera of the configuration, while it is wanted. `is_first`: an agent before this one may have run it.
-    pub(super) async fn run_configured(
-        &self,
-        assignment: &Arc<Assignment>,
-        acquaintance: &Acquaintance,
-        is_first: bool,
-    ) {
+    /// A camera of the configuration, while it is wanted.
+    pub(super) async fn run_configured(&self, assignment: &Arc<Assignment>, acquaintance: &Acquaintance) {
         let (root, id) = (&self.around.workshop.spool_root, &assignment.camera.id);
         let is_always = self.wanted.borrow().is_always();
-        if is_first && !is_always && leftovers::is_marked(root, id) {
+        // An agent before this one may have run it.
+        if !is_always && !self.cleared.load(Ordering::Relaxed) && leftovers::is_marked(root, id) {
             self.clear_left(assignment).await;
             self.begin_anew(assignment, true);
         }
@@ -49,6 +45,8 @@ impl Keeper {
             return;
         }
         let Some(share) = self.share(assignment).await else { return };
+        // From here on what is left is this agent's own.
+        self.cleared.store(true, Ordering::Relaxed);
         // As it is now: it may have waited long.
         if self.wanted.borrow().is_always() {
             self.unmark(assignment).await;

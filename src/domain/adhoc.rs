@@ -61,12 +61,14 @@ pub fn derived_id(url: &RtspUrl) -> CameraId {
 
 /// What a camera's own words for a user, a password or a key have in them.
 const SECRETS: [&str; 10] = ["pass", "pwd", "psw", "user", "usr", "auth", "token", "key", "secret", "login"];
+/// As whole words: `encoder1` is none.
+const SHORT_SECRETS: [&str; 5] = ["pw", "code", "pin", "sess", "session"];
 
 fn without_logins(url: &RtspUrl) -> String {
     let Ok(parsed) = Url::parse(url.reveal()) else { return url.to_string() };
     let is_plain = |part: &&str| {
         let name = part.split('=').next().unwrap_or_default().to_ascii_lowercase();
-        !SECRETS.iter().any(|secret| name.contains(secret))
+        !SECRETS.iter().any(|secret| name.contains(secret)) && !SHORT_SECRETS.contains(&&*name)
     };
     // Cheap cameras have `user=admin&password=...` in the path.
     let parts = parsed.path().split(['&', '/']).chain(parsed.query().unwrap_or_default().split('&'));
@@ -90,12 +92,14 @@ mod tests {
             "rtsp://admin:hunter2@10.0.0.9:554/live?channel=1",
             "rtsp://10.0.0.9/live?channel=1&user=a&Password=hunter2",
             "rtsp://10.0.0.9/live?usr=a&pwd=x&channel=1&authToken=12",
+            "rtsp://10.0.0.9/live?channel=1&pin=1234&Code=9",
         ] {
             assert_eq!(id(same), plain, "{same}");
         }
         for other in [
             "rtsp://10.0.0.9/live?channel=2",
             "rtsp://10.0.0.9/other?channel=1",
+            "rtsp://10.0.0.9/encoder?channel=1",
             "rtsp://10.0.0.8/live?channel=1",
             "rtsp://10.0.0.9:8554/live?channel=1",
             "rtsps://10.0.0.9:554/live?channel=1",
