@@ -5,6 +5,7 @@
 //! {location}/{camera}/segment_{run}_{index}.ts
 //! {location}/{camera}/segment_{run}_{index}.m4s     fMP4
 //! {location}/{camera}/init_{run}.mp4                what its run's segments need
+//! {location}/{camera}/part_{run}_{number}.m4s       a part of a segment, counted within the run
 //! {location}/{camera}/snapshot.jpg
 //! {location}/{camera}/status.json
 //! ```
@@ -40,6 +41,9 @@ pub const SHEET_NAME: &str = "status.json";
 
 /// An init object's name there begins with it.
 pub const INIT_PREFIX: &str = "init_";
+
+/// A part's name there begins with it.
+pub const PART_PREFIX: &str = "part_";
 
 /// An object's full name in the store: `/`-separated, never starting with `/`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -170,15 +174,21 @@ impl Layout {
         self.named(&init_name(run, Of { of: renditions, ..Of::ONE }))
     }
 
+    /// A part of a run's segments. Its number says the next one's name: a player need not be told it.
+    pub fn part(&self, run: RunId, number: u64) -> ObjectKey {
+        self.named(&format!("{PART_PREFIX}{run}_{number:06}{FMP4_SUFFIX}"))
+    }
+
     /// The key behind a name that the first rendition's playlist has; `None` for names that this agent never gives there.
     pub fn segment_named(&self, name: &str) -> Option<ObjectKey> {
         SegmentName::parse(name).filter(|name| name.place.number == 1).map(|_| self.named(name))
     }
 
-    /// The run that made this object; `None` unless it is a segment or an init object in this very folder.
+    /// The run that made this object; `None` unless it is a segment, a part or an init object in this very folder.
     pub fn run_of(&self, key: &ObjectKey) -> Option<RunId> {
         let name = key.as_str().strip_prefix(&*self.folder)?;
-        SegmentName::parse(name).map(|name| name.run).or_else(|| Some(parse_init_name(name)?.0))
+        let of_segment = SegmentName::parse(name).map(|name| name.run);
+        of_segment.or_else(|| parse_part_name(name)).or_else(|| Some(parse_init_name(name)?.0))
     }
 
     /// The same with the segment's number in that run; `None` for an init object.
@@ -243,8 +253,7 @@ impl SegmentName {
             Some((index, place)) => (index, Of::parse(place)?),
             None => (index, Of::ONE),
         };
-        let digits = index.len() >= 6 && index.bytes().all(|b| b.is_ascii_digit());
-        if !digits {
+        if !is_number(index) {
             return None;
         }
         Some(Self { run: run.parse().ok()?, index: index.parse().ok()?, kind, place })
@@ -260,6 +269,17 @@ impl fmt::Display for SegmentName {
         };
         write!(f, "segment_{run}_{index:06}{place}{suffix}")
     }
+}
+
+/// Its run.
+fn parse_part_name(name: &str) -> Option<RunId> {
+    let (run, number) = name.strip_prefix(PART_PREFIX)?.strip_suffix(FMP4_SUFFIX)?.split_once('_')?;
+    is_number(number).then(|| run.parse().ok())?
+}
+
+/// As this agent writes it: of six digits or more.
+fn is_number(text: &str) -> bool {
+    text.len() >= 6 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn init_name(run: RunId, place: Of) -> String {
@@ -310,6 +330,18 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_its_runs_and_no_segment() {
+        let run = RunId::new(0x123, 0xab);
+        let key = layout().part(run, 1_234_567);
+        assert_eq!(key.as_str(), "location_1/cam_floor/part_00000000123000000ab_1234567.m4s");
+        assert_eq!((layout().run_of(&key), layout().place_of(&key)), (Some(run), None));
+        assert_eq!((key.init(), key.rendition(1)), (None, key.clone()));
+        assert!(key.clone().renditions().eq([key.clone()]));
+        assert_eq!(layout().segment_named(key.file_name()), None);
+        assert!(layout().part(run, 7).as_str().ends_with("_000007.m4s"));
+    }
+
+    #[test]
     fn the_names_of_all_renditions_follow_from_the_first_ones() {
         let run = RunId::new(0x123, 0xab);
         let names = |key: &ObjectKey| -> Vec<String> {
@@ -355,6 +387,10 @@ mod tests {
             "init_.mp4",
             "init_00000000123000000ab.ts",
             "segment_00000000123000000ab_7.ts",
+            "part_00000000123000000ab_7.m4s",
+            "part_00000000123000000ab_000007.ts",
+            "part_00000000123000000ab_00000x.m4s",
+            "part_000007.m4s",
             "segment_00000000123000000ab_000007_1of1.ts",
             "segment_00000000123000000ab_000007_3of2.ts",
             "segment_00000000123000000ab_000007_+1of2.ts",

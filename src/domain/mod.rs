@@ -12,6 +12,7 @@ pub mod backoff;
 pub mod bandwidth;
 pub mod choice;
 pub mod class;
+pub mod cmaf;
 pub mod codecs;
 pub mod demand;
 pub mod dice;
