@@ -16,6 +16,7 @@ use crate::domain::class::ObjectClass;
 use crate::domain::gate::Failure;
 use crate::domain::ids::Msn;
 use crate::domain::key::{Layout, ObjectKey};
+use crate::domain::parts::StartPart;
 use crate::domain::playlist::{MediaPlaylist, parse, render, scrape_sequences};
 use crate::domain::publication::{Action, Input, Remote};
 use crate::domain::segment::Rendition;
@@ -41,6 +42,7 @@ pub(super) enum Operation {
     ReadPlaylist,
     PutSegment,
     PutInit,
+    PutPart,
     PutPlaylist,
     Delete,
     List,
@@ -52,7 +54,7 @@ pub(super) enum Operation {
 impl Operation {
     /// Viewers wait for it.
     pub(super) fn is_of_the_stream(self) -> bool {
-        matches!(self, Self::ReadPlaylist | Self::PutSegment | Self::PutInit | Self::PutPlaylist)
+        matches!(self, Self::ReadPlaylist | Self::PutSegment | Self::PutInit | Self::PutPart | Self::PutPlaylist)
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -60,6 +62,7 @@ impl Operation {
             Self::ReadPlaylist => "read playlist",
             Self::PutSegment => "put segment",
             Self::PutInit => "put init object",
+            Self::PutPart => "put part",
             Self::PutPlaylist => "put playlist",
             Self::Delete => "delete",
             Self::List => "list",
@@ -108,6 +111,13 @@ impl Calls {
                 let failed = |error: &StoreError| Input::StoreFailed(ticket, failure(error));
                 let input = answer.as_ref().err().map_or(Input::Stored(ticket), failed);
                 outcome(Operation::PutInit, input, answer.err())
+            }
+            Action::PutPart(StartPart { ticket, key, bytes, limit }) => {
+                let put = tokio::time::timeout(limit, self.store.put(&key, bytes, ObjectClass::Fmp4));
+                let answer = put.await.unwrap_or_else(|_| Err(late(limit)));
+                let failed = |error: &StoreError| Input::PartFailed(ticket, failure(error));
+                let input = answer.as_ref().err().map_or(Input::PartStored(ticket), failed);
+                outcome(Operation::PutPart, input, answer.err())
             }
             Action::Ask => {
                 let answer = self.within(self.store.get(&self.layout.playlist())).await;

@@ -26,7 +26,21 @@ pub struct Sheet {
     target_duration_s: u64,
     segment_duration_ms: u64,
     player: Player,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<PartsSheet>,
     mode: String,
+}
+
+/// How a player finds parts without asking the playlist for each.
+#[derive(Debug, Clone, Serialize)]
+struct PartsSheet {
+    duration_ms: u64,
+    /// `{run}` is that of the newest init object or part in the playlist; `{number}` counts on by one.
+    name: &'static str,
+    number_digits: u8,
+    init: &'static str,
+    /// Each part is also in a whole segment.
+    whole_segments: bool,
 }
 
 /// By hls.js's names, but for the last.
@@ -35,13 +49,14 @@ struct Player {
     live_sync_duration_count: u32,
     live_max_latency_duration_count: u32,
     max_live_sync_playback_rate: f64,
-    /// There are no partial segments.
+    /// There are parts.
     low_latency: bool,
 }
 
 impl Sheet {
     pub fn new(camera: &CameraId, settings: &Settings, choice: &Choice) -> Self {
-        let profile = Profile::nearest(choice.segment_duration);
+        let in_parts = settings.sub_second;
+        let profile = in_parts.map_or_else(|| Profile::nearest(choice.segment_duration), |_| Profile::SubSecond);
         let listed_s = choice.segment_duration.as_secs_f64() * settings.segments_to_keep as f64;
         let Playing {
             live_sync_duration_count,
@@ -58,8 +73,15 @@ impl Sheet {
                 live_sync_duration_count,
                 live_max_latency_duration_count,
                 max_live_sync_playback_rate,
-                low_latency: false,
+                low_latency: in_parts.is_some(),
             },
+            parts: in_parts.map(|parts| PartsSheet {
+                duration_ms: parts.part_duration.as_millis() as u64,
+                name: "part_{run}_{number}.m4s",
+                number_digits: 6,
+                init: "init_{run}.mp4",
+                whole_segments: true,
+            }),
             mode: choice.why.clone(),
         }
     }
@@ -110,6 +132,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::model::SubSecond;
     use crate::domain::choice::decide;
 
     #[test]
@@ -131,8 +154,22 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_in_parts_says_how_they_are_named() {
+        let sub_second = Some(SubSecond { part_duration: Duration::from_millis(200) });
+        let settings = Settings { sub_second, segment_duration: Duration::from_secs(1), ..Settings::default() };
+        let sheet = Sheet::new(&"cam".parse().unwrap(), &settings, &decide(&settings.wish(), None));
+        let told: serde_json::Value = serde_json::from_slice(&sheet.render("")).unwrap();
+        assert_eq!((&told["profile"], &told["player"]["low_latency"]), (&"sub_second".into(), &true.into()));
+        let expected = serde_json::json!({
+            "duration_ms": 200, "name": "part_{run}_{number}.m4s", "number_digits": 6, "init": "init_{run}.mp4",
+            "whole_segments": true,
+        });
+        assert_eq!(told["parts"], expected);
+    }
+
+    #[test]
     fn each_profile_has_its_own() {
-        for (profile, target_duration_s) in Profile::ALL.into_iter().zip([1, 1, 2, 6]) {
+        for (profile, target_duration_s) in Profile::WHOLE.into_iter().zip([1, 1, 2, 6]) {
             let (segment_duration, segments_to_keep) = profile.segments();
             let settings =
                 Settings { segment_duration, segments_to_keep, target_fps: 16, ..Settings::default() };

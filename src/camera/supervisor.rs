@@ -24,9 +24,10 @@ use crate::domain::ids::{CameraId, Location, RunId};
 use crate::domain::key::Layout;
 use crate::domain::lifecycle::{Action, Cause, Input, Lifecycle, Patience, Phase};
 use crate::domain::pace::Pace;
+use crate::domain::parts::PartLimits;
 use crate::domain::publication::{self, Plan};
 use crate::domain::quota;
-use crate::domain::segment::{Form, Segment};
+use crate::domain::segment::{Form, Part, Segment};
 use crate::domain::uploads::UploadLimits;
 use crate::engine::spool::root::{SpoolError, discard};
 use crate::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run};
@@ -69,6 +70,7 @@ pub fn plan(
             attempt: (ATTEMPT_SEGMENTS * segment_duration).max(ATTEMPT),
         },
         min_playlist_interval: Duration::ZERO,
+        parts: settings.sub_second.map(|sub_second| PartLimits::usual(sub_second.part_duration)),
     }
 }
 
@@ -90,6 +92,8 @@ pub struct Supervisor {
     looks: Looks,
     /// The current run's.
     pace: Pace,
+    /// The same of its parts, which come before their segments.
+    part_pace: Pace,
     /// The current run's segments are not real any more.
     runaway: bool,
     /// Of supervisors before this one, which panicked.
@@ -120,6 +124,7 @@ impl Supervisor {
             voice: Voice::default(),
             looks,
             pace: Pace::new(clock::now()),
+            part_pace: Pace::new(clock::now()),
             runaway: false,
             restarts_before,
             studio: None,
@@ -223,6 +228,7 @@ impl Supervisor {
                 }
                 event = next(&mut current) => match event {
                     EngineEvent::Segment(segment) => self.segment(segment, &segments).await,
+                    EngineEvent::Part(part) => self.part(part, &segments).await,
                     EngineEvent::Lost { segments } => self.lost(segments),
                     EngineEvent::Withheld { segments } => self.missed(segments),
                     EngineEvent::Unfit(cause) => self.lifecycle.handle(clock::now(), Input::Unfit(cause)),
@@ -275,9 +281,16 @@ impl Supervisor {
     fn new_run(&mut self) -> RunId {
         let dice = (self.dice.roll() >> 32) as u32;
         let run = RunId::new(clock::wall_ms(), dice);
-        (self.pace, self.runaway) = (Pace::new(clock::now()), false);
+        (self.pace, self.part_pace, self.runaway) = (Pace::new(clock::now()), Pace::new(clock::now()), false);
         self.status.send_modify(|status| status.run = Some(run));
         run
+    }
+
+    /// Frozen pictures are noticed here first; that the run is over is told by its segments.
+    async fn part(&mut self, part: Part, segments: &mpsc::Sender<publication::Input>) {
+        if !self.runaway && self.part_pace.is_real(clock::now(), part.duration) {
+            let _ = segments.send(publication::Input::PartProduced(part)).await;
+        }
     }
 
     async fn segment(&mut self, segment: Segment, segments: &mpsc::Sender<publication::Input>) {

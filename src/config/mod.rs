@@ -27,6 +27,7 @@ mod renditions;
 mod secret;
 mod select;
 mod settings;
+mod sub_second;
 mod source;
 mod storage;
 mod storage_env;

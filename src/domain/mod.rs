@@ -27,6 +27,7 @@ pub mod lanes;
 pub mod lifecycle;
 pub mod media;
 pub mod pace;
+pub mod parts;
 pub mod pauses;
 pub mod picture;
 pub mod playlist;

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+
 use super::fmp4::Header;
 use super::ids::RunId;
 
@@ -59,6 +61,20 @@ pub struct Segment {
     /// Of an fMP4 run; the same for all of its segments.
     pub header: Option<Arc<Header>>,
     pub payload: Payload,
+}
+
+/// A piece of a segment as the engine hands it over, before the segment is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    pub run: RunId,
+    /// Position within the run, counted from 0 without holes.
+    pub number: u64,
+    /// The segment's position within the run.
+    pub segment: u64,
+    pub duration: Duration,
+    /// It begins with a keyframe.
+    pub independent: bool,
+    pub bytes: Bytes,
 }
 
 /// Where a segment's bytes are.

@@ -16,6 +16,7 @@ mod fmp4;
 mod main_job;
 mod on_demand;
 mod ownership;
+mod parts;
 mod reload;
 mod renditions;
 mod restarts;

@@ -77,6 +77,7 @@ async fn segments(folder: &Path) -> Vec<SeenSegment> {
                 uri: format!("{msn}.ts"),
                 map: None,
                 program_time: None,
+                parts: Vec::new(),
             },
             file: folder.join(format!("{msn:03}.ts")),
         })

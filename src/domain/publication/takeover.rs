@@ -8,6 +8,7 @@ use super::types::Remote;
 use super::{LATE_LANDING, Publication};
 use crate::domain::ids::Msn;
 use crate::domain::key::ObjectKey;
+use crate::domain::parts::Parts;
 use crate::domain::playlist::MediaPlaylist;
 use crate::domain::segment::{Segment, SegmentType};
 use crate::domain::uploads::{GivenUp, Outgoing};
@@ -164,6 +165,7 @@ impl Publication {
         self.ownership.floor.stand_back(self.renamed.filter(|_| has_inits).map(|(_, name)| name));
         self.stored_generation = self.generation;
         self.longest_named.clear();
+        self.parts.iter_mut().for_each(Parts::clear);
         self.retired.clear();
         self.sweep.stop();
     }

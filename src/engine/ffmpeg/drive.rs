@@ -1,5 +1,7 @@
 //! One ffmpeg from its start to its exit: what it wrote becomes segments, what it said becomes a cause.
 
+mod piped;
+
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use super::pipes::Pipes;
 use super::process::Lines;
 use super::stderr::{Fitness, LastWords};
 use super::tail::{FULL_BYTES, News, Tail, free_bytes, is_read_only, on_disk};
@@ -53,6 +56,7 @@ impl FfmpegRun {
     pub(super) fn start(
         tail: Tail,
         mut child: Child,
+        pipes: Option<Pipes>,
         folder: RunFolder,
         bell: Bell,
         workshop: Arc<Workshop>,
@@ -77,6 +81,7 @@ impl FfmpegRun {
             excess: None,
             workshop,
             tail,
+            pipes,
             unread: None,
             folder,
             events: events_out,
@@ -127,6 +132,8 @@ struct Driver {
     excess: Option<Excess>,
     workshop: Arc<Workshop>,
     tail: Tail,
+    /// Of a run in parts.
+    pipes: Option<Pipes>,
     /// Why the spool could not be read just now.
     unread: Option<String>,
     folder: RunFolder,
@@ -170,6 +177,7 @@ impl Driver {
             tokio::select! {
                 status = self.child.wait() => break status,
                 Some(line) = self.stderr.next(), if !self.stderr.is_over() => self.heed(&line).await,
+                piped = piped::next(&mut self.pipes) => self.piped(piped).await,
                 Some(how) = halts.recv() => self.halt(how).await,
                 () = clock::sleep_until(self.sound_judged_at) => self.judge_sound().await,
                 () = bell.ring() => self.look().await,
@@ -244,7 +252,8 @@ impl Driver {
 
     /// Hands over what is new in the spool.
     async fn look(&mut self) {
-        if self.tail.diff == Diff::default() && self.started + SLOW_START < clock::now() {
+        let waits = self.pipes.is_none() && self.tail.diff == Diff::default();
+        if waits && self.started + SLOW_START < clock::now() {
             tokio::time::sleep(BURST).await;
         }
         let news = self.tail.news().await;
@@ -279,6 +288,7 @@ impl Driver {
 
         // Bounded: a grandchild could hold the pipe open.
         let _ = tokio::time::timeout(LAST_WORDS_TIME, self.hear_the_rest()).await;
+        self.drain_pipes().await;
         let all_told = self.look_last().await;
         let code = status.and_then(|status| status.code());
         let signal = status.and_then(|status| status.signal());

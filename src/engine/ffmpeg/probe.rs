@@ -81,7 +81,7 @@ struct Session {
 impl Session {
     async fn start(workshop: &Workshop, source: &Source) -> Result<Self, EngineError> {
         let command = probe_command(source, &workshop.capabilities);
-        let mut child = process::start(workshop, &command, Stdio::piped()).await?;
+        let mut child = process::start(workshop, &command, Stdio::piped(), None).await?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (stdout, stderr) = (Lines::new(stdout), Lines::new(stderr));
         Ok(Self { child, stdin, stdout, stderr, words: LastWords::default() })

@@ -9,23 +9,25 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::Workshop;
-use super::argv::{FfmpegCommand, SCRIPT_INPUT, Script};
+use super::argv::{FfmpegCommand, SCRIPT_INPUT, SOUND_OUTPUT, Script};
 use super::stderr::MOST_LINE;
 use crate::domain::quota;
 use crate::engine::EngineError;
 use crate::sys::child::{be_nice, limit_files};
 
-/// Starts ffmpeg with its script, if it has one, on a pipe.
+/// Starts ffmpeg with its script, if it has one, on a pipe; `sound`: where it writes that, if it does by itself.
 pub(super) async fn start(
     workshop: &Workshop,
     command: &FfmpegCommand,
     stdout: Stdio,
+    sound: Option<OwnedFd>,
 ) -> Result<Child, EngineError> {
     let failed = |error| EngineError::Spawn { path: command.program.display().to_string(), error };
     let pipe = command.script.as_ref().map(script_pipe).transpose().map_err(failed)?;
     let mut process = Command::new(&command.program);
     process.args(command.args.iter().map(|arg| match (&pipe, arg.as_str()) {
         (Some(pipe), SCRIPT_INPUT) => format!("/dev/fd/{}", pipe.as_raw_fd()),
+        (_, SOUND_OUTPUT) => format!("pipe:{}", sound.as_ref().map_or(1, AsRawFd::as_raw_fd)),
         (_, arg) => arg.to_owned(),
     }));
     // Standard input is how ffmpeg is asked to finish (`q`).
@@ -34,7 +36,7 @@ pub(super) async fn start(
     let share = workshop.spool_share.load(Ordering::Relaxed);
     limit_files(&mut process, quota::largest_file(share, command.outputs));
     be_nice(&mut process, command.nice);
-    workshop.spawner.spawn(process, pipe).await.map_err(failed)
+    workshop.spawner.spawn(process, pipe.into_iter().chain(sound).collect()).await.map_err(failed)
 }
 
 /// The reading end of a pipe that holds the script and then ends.

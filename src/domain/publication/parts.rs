@@ -1,0 +1,104 @@
+//! A stream in parts: they are stored at once, listed with their segment, and leave with it.
+
+use std::time::{Duration, Instant};
+
+use super::{LATE_LANDING, Plan, Publication};
+use crate::domain::dice::Dice;
+use crate::domain::gate::Failure;
+use crate::domain::key::ObjectKey;
+use crate::domain::parts::{Parts, StartPart};
+use crate::domain::playlist::{MediaPlaylist, PartList};
+use crate::domain::segment::{Form, Part, SegmentType};
+use crate::domain::uploads::Ticket;
+use crate::domain::window::Window;
+
+/// Older ones are of no use to who plays at the live edge (RFC 8216bis, 6.2.2).
+const LISTED_TARGETS: u32 = 3;
+/// What its parts may cost a playlist: they were sent with the segment, or before.
+const PATIENCE_PARTS: u32 = 2;
+/// Beyond the window and the backlog: of segments that are being made, or were lost in the spool.
+const MORE_GROUPS: usize = 4;
+
+pub(super) fn queue(plan: &Plan, dice: impl FnOnce() -> Dice) -> Option<Parts> {
+    let groups = Window::most(plan.depth) + plan.uploads.backlog + MORE_GROUPS;
+    plan.parts.map(|limits| Parts::new(limits, groups, dice()))
+}
+
+impl Publication {
+    /// While it is not known who publishes, or another agent does, the whole segments alone are kept.
+    pub(super) fn part_produced(&mut self, now: Instant, part: Part) {
+        let Some(parts) = self.parts.as_mut().filter(|_| self.window.is_some()) else { return };
+        let name = self.renamed.filter(|(run, _)| *run == part.run).map_or(part.run, |(_, name)| name);
+        let layout = &self.plan.layout;
+        let segment = layout.segment(name, part.segment, Form::from(SegmentType::Fmp4));
+        parts.push(now, segment, layout.part(name, part.number), part);
+    }
+
+    pub(super) fn part_failed(&mut self, now: Instant, ticket: Ticket, failure: Failure) {
+        self.parts.iter_mut().for_each(|parts| parts.failed(now, ticket, failure));
+    }
+
+    /// Where no playlist is taken, parts would pile up as segments would.
+    pub(super) fn start_part(&mut self, now: Instant) -> Option<StartPart> {
+        let may_start = self.may_upload();
+        let parts = self.parts.as_mut()?;
+        parts.expire(now);
+        for key in parts.take_gone() {
+            self.retired.condemn(key, now + LATE_LANDING);
+        }
+        if may_start { parts.start(now) } else { None }
+    }
+
+    pub(super) fn part_at(&self) -> Option<Instant> {
+        self.parts.as_ref()?.deadline(self.may_upload())
+    }
+
+    /// Segments would take from the uplink what parts need.
+    pub(super) fn are_parts_behind(&self) -> bool {
+        self.parts.as_ref().is_some_and(Parts::is_behind)
+    }
+
+    /// The newest segment is stored, and its last parts are on their way: the playlist waits for them, a little.
+    pub(super) fn parts_awaited(&self) -> Option<Instant> {
+        let parts = self.parts.as_ref()?;
+        let newest = self.window.as_ref()?.entries().last()?;
+        let patience = PATIENCE_PARTS * parts.limits().duration;
+        (!parts.are_settled(&newest.key)).then_some(self.changed_at? + patience)
+    }
+
+    /// A segment one of whose parts is missing is listed without them: what a player makes of a hole in the parts is not
+    /// sure, and it can always take the whole.
+    pub(super) fn with_parts(&self, playlist: MediaPlaylist) -> MediaPlaylist {
+        let Some(parts) = &self.parts else { return playlist };
+        let most = LISTED_TARGETS * Duration::from_secs(self.plan.target_duration_s);
+        let mut age = Duration::ZERO;
+        let young = playlist.entries.iter().rev().map(|entry| (entry, entry.duration)).take_while(|(_, duration)| {
+            age += *duration;
+            age <= most
+        });
+        let mut of: Vec<_> = young
+            .filter_map(|(entry, duration)| Some((entry.msn, parts.listed(&entry.key, duration)?)))
+            .collect();
+        of.reverse();
+        let planned = parts.limits().duration;
+        let longest = of.iter().flat_map(|(_, parts)| parts).map(|part| part.duration).max();
+        let target = longest.unwrap_or_default().max(planned);
+        // A player hears of a segment's parts with the segment, a target duration late at worst.
+        let hold_back = 2 * self.plan.uploads.segment_duration + 2 * target;
+        MediaPlaylist { parts: Some(PartList { target, hold_back, of }), ..playlist }
+    }
+
+    /// Their segment will never be listed.
+    pub(super) fn forget_parts(&mut self, now: Instant, segment: &ObjectKey) {
+        for key in self.parts.iter_mut().flat_map(|parts| parts.forget(segment)) {
+            self.retired.condemn(key, now + LATE_LANDING);
+        }
+    }
+
+    /// Nothing more comes.
+    pub(super) fn forget_all_parts(&mut self, now: Instant) {
+        for key in self.parts.iter_mut().flat_map(|parts| parts.forget_all_but(|_| false)) {
+            self.retired.condemn(key, now + LATE_LANDING);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A stream in parts, as other players see it: ordinary HLS with parts listed, legal past kills and outages.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::process::Command;
+use url::Url;
+
+use crate::browser::{free_address, play};
+use crate::support::agent::Place;
+use crate::support::camera::{Camera, CameraOpts};
+use crate::support::fault_proxy::{Fault, FaultProxy};
+use crate::support::frames::{self, Expected};
+use crate::support::viewer::Viewer;
+use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, bucket, folder_of, minio, my_turn, playlist_of};
+
+const CAMERA: &str = "cam_floor";
+const WATCH_SECONDS: u32 = 10;
+const MORE_WITHIN: Duration = Duration::from_secs(40);
+/// A segment has a second, and five of them.
+const PARTS: usize = 5;
+
+async fn more(viewer: &mut Viewer, segments: usize) {
+    viewer.segments(viewer.segment_count() + segments, MORE_WITHIN).await;
+}
+
+fn settings(more: &str) -> String {
+    format!("defaults:\n  settings: {{profile: sub_second{more}}}\n")
+}
+
+/// As a player that knows nothing of parts.
+async fn plays_as_ordinary_hls(playlist: &str) {
+    let mut ffprobe = Command::new("ffprobe");
+    ffprobe.args(["-v", "error", "-read_intervals", "%+3", "-show_entries", "packet=stream_index"]);
+    let output = ffprobe.args(["-of", "csv=p=0", playlist]).output().await.expect("install ffmpeg");
+    let (said, text) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{said}");
+    for track in ["0", "1"] {
+        let packets = text.lines().filter(|line| line.trim_matches(',') == track).count();
+        assert!(packets > 20, "{packets} packets of track {track}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_in_parts_is_legal_past_a_kill_and_a_camera_that_hangs_up() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let camera = Camera::start(CameraOpts::default()).await;
+    let listen = free_address();
+    let mut place = Place::new("parts");
+    let http = format!("http:\n  listen: {listen}\n{}", settings(""));
+    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &http);
+    let playlist = playlist_of(&minio, CAMERA);
+    let mut viewer = Viewer::watch(&playlist, &place.path().join("seen"));
+    let mut agent = place.start(&[]);
+    viewer.segments(4, UP_WITHIN).await;
+    plays_as_ordinary_hls(&playlist).await;
+    let page = Url::parse_with_params(&format!("http://{listen}/"), [("src", &playlist)]).unwrap();
+    play(page.as_str(), "parts", WATCH_SECONDS).await;
+
+    agent.kill9().await;
+    agent = place.start(&[]);
+    more(&mut viewer, 4).await;
+    camera.control("kick").await;
+    more(&mut viewer, 6).await;
+    agent.stop(STOP_WITHIN).await;
+    let report = viewer.stop().await;
+    report.assert_legal();
+    let listed = |text: &str| text.matches("#EXT-X-PART:").count();
+    let full = report.playlists.iter().filter(|(_, text)| listed(text) == 3 * PARTS).count();
+    assert!(full > 5, "{full} playlists list all parts of three segments");
+    let expected = Expected { size: (854, 480), fps: 15, audio: true };
+    let last = report.segments.len() - 3;
+    assert_eq!(frames::faults(&report.segments[last..], expected).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_come_back_after_an_outage_and_leave_with_their_segments() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let opts = CameraOpts { size: (640, 360), gop: 25, ..CameraOpts::default() };
+    let camera = Camera::start(opts).await;
+    let proxy = FaultProxy::start(&minio.endpoint).await;
+    let mut place = Place::new("parts-outage");
+    place.configure_at(&proxy.http(), &minio, BUCKET, &[(CAMERA, &camera.url())], &settings(", quality: auto"));
+    let mut viewer = Viewer::watch(&playlist_of(&minio, CAMERA), &place.path().join("seen"));
+    let mut agent = place.start(&[]);
+    viewer.segments(4, UP_WITHIN).await;
+    proxy.set(Fault::Refuse).await;
+    // Longer than the backlog is.
+    agent.log_line(&["warn", "given up"], MORE_WITHIN).await;
+    proxy.set(Fault::None).await;
+    more(&mut viewer, 8).await;
+    // Held: a window of 6 s, and their own second.
+    more(&mut viewer, 10).await;
+    let names = bucket::objects(&minio.client(), &folder_of(CAMERA)).await;
+    let parts = names.iter().filter(|name| name.starts_with("part_")).count();
+    assert!((PARTS * 6..PARTS * 22).contains(&parts), "{parts} parts: {names:?}");
+    agent.signal(Signal::SIGTERM);
+    agent.stop(STOP_WITHIN).await;
+    let report = viewer.stop().await;
+    report.assert_legal();
+}
