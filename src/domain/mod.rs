@@ -8,6 +8,7 @@
 //! nothing happens. A drained machine never has a deadline in the past.
 
 pub mod access;
+pub mod arrivals;
 pub mod backoff;
 pub mod bandwidth;
 pub mod choice;

@@ -169,8 +169,9 @@ async fn sound_and_picture_stay_as_far_apart_as_they_were() {
             let source = format!("file://{}", clip.display());
             let (workshop, spec) = workshop_of(ffmpeg, &source, &spool, u64::MAX, settings);
             let acquaintance = Acquaintance::default();
-            acquaintance.learn(Known::Media(media(&CameraOpts { gop: 25, ..CameraOpts::default() })));
-            let mut run = start(&FfmpegEngine::acquainted(workshop, spec, acquaintance)).await;
+            acquaintance.learn(Known::Media(media(&CameraOpts { size: (320, 180), gop: 25, ..CameraOpts::default() })));
+            let engine = FfmpegEngine::acquainted(workshop, spec, acquaintance);
+            let mut run = start(&engine).await;
             let told = told(&mut run, 3).await;
             told.check();
             let film = told.film(folder.path());
@@ -193,14 +194,34 @@ async fn sound_and_picture_stay_as_far_apart_as_they_were() {
     }
 }
 
+/// Copies a camera of which this is known.
+async fn knowing(camera: &Camera, opts: &CameraOpts, audio: bool, spool: &Path) -> FfmpegEngine {
+    let ffmpeg = detect(other_ffmpeg().as_deref()).await.expect("install ffmpeg: apt-get install ffmpeg");
+    let settings = Settings { quality: Some(Quality::Auto), ..settings() };
+    let (workshop, spec) = workshop_of(ffmpeg, &camera.url(), spool, u64::MAX, settings);
+    let acquaintance = Acquaintance::default();
+    let known = media(opts);
+    acquaintance.learn(Known::Media(Media { audio: known.audio.clone().filter(|_| audio), ..known }));
+    FfmpegEngine::acquainted(workshop, spec, acquaintance)
+}
+
+#[tokio::test]
+async fn a_camera_that_lost_its_sound_is_looked_at_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let opts = CameraOpts { size: (320, 180), gop: 25, audio: false, ..CameraOpts::default() };
+    let camera = Camera::start(opts.clone()).await;
+    let engine = knowing(&camera, &opts, true, folder.path()).await;
+    let exit = exit(&mut start(&engine).await).await;
+    assert!(engine.is_outgrown(), "{exit:?}");
+}
+
 #[tokio::test]
 async fn a_copied_camera_gives_its_own_frames_in_parts() {
     for (fps, gop, audio, frames) in [(25, 25, true, 5), (15, 30, false, 3), (12, 12, true, 2)] {
         let folder = tempfile::tempdir().expect("a folder");
         let opts = CameraOpts { size: (320, 180), fps, gop, audio, ..CameraOpts::default() };
         let camera = Camera::start(opts.clone()).await;
-        let settings = Settings { quality: Some(Quality::Auto), ..settings() };
-        let engine = copying_as(&camera, &opts, &folder.path().join("spool"), settings).await;
+        let engine = knowing(&camera, &opts, audio, &folder.path().join("spool")).await;
         let mut run = start(&engine).await;
         let told = told(&mut run, 3).await;
         told.check();

@@ -124,6 +124,8 @@ fn only(
         if choice.audio != AudioOut::None {
             args.extend(audio_map(&spec.source, choice.audio));
             args.extend(audio(choice.audio));
+            // Without any sound ffmpeg would take the picture, and encode it.
+            args.push("-vn".to_owned());
             args.extend(fragments(SOUND_OUTPUT));
         }
         return args;

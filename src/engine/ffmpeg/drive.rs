@@ -194,6 +194,7 @@ impl Driver {
 
     async fn heed(&mut self, line: &str) {
         self.hear(line);
+        self.hear_of_silence(line);
         if let Some(cause) = self.fitness.hear(line) {
             // What is finished until now is still good.
             self.look().await;

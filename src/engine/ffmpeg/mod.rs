@@ -201,6 +201,7 @@ impl Engine for FfmpegEngine {
         let fitness = Fitness::new(&self.choice, self.media.as_ref());
         let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
         let tail = Tail::new(run, folder.path(), form, fitness.is_of_copy());
+        let tail = if outlets.is_some() { tail.in_parts() } else { tail };
         let pipes = outlets.map(|sound| {
             let recipe = self.recipe(run, folder.path(), fitness.is_of_copy());
             Pipes::new(Outlets { picture: process.stdout.take(), sound }, recipe)

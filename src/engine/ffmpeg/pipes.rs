@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -13,6 +13,7 @@ use tokio::net::unix::pipe;
 use tokio::process::ChildStdout;
 
 use super::tail::on_disk;
+use crate::domain::arrivals::Arrivals;
 use crate::domain::cmaf::{Cut, Cutter, Damaged, Made, Sample, Samples, Tracks};
 use crate::domain::codecs::{Picture, Pictures};
 use crate::domain::ids::RunId;
@@ -78,6 +79,10 @@ pub(super) struct Pipes {
     is_damaged: bool,
     /// The journal's last lines.
     journal: Vec<(u64, Duration)>,
+    /// How much was told in parts, and in segments.
+    told: Duration,
+    whole: Duration,
+    arrivals: Arrivals,
 }
 
 #[derive(Debug)]
@@ -120,7 +125,22 @@ impl Pipes {
             is_other: false,
             is_damaged: false,
             journal: Vec::new(),
+            told: Duration::ZERO,
+            whole: Duration::ZERO,
+            arrivals: Arrivals::default(),
         }
+    }
+
+    /// A part came at this time. A frame comes out when the next one is there, which is when it ends.
+    pub(super) fn came(&mut self, part: &Part, at: SystemTime) {
+        self.told += part.duration;
+        self.arrivals.came(at, self.told);
+    }
+
+    /// When these segments ended.
+    pub(super) fn ended_at(&mut self, segments: &[Whole]) -> Option<SystemTime> {
+        self.whole += segments.iter().map(|segment| segment.duration).sum::<Duration>();
+        self.arrivals.when(self.whole)
     }
 
     /// What the next bytes bring; never again behind the end of both pipes. Cancel-safe.
