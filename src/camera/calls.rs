@@ -54,7 +54,10 @@ pub(super) enum Operation {
 impl Operation {
     /// Viewers wait for it.
     pub(super) fn is_of_the_stream(self) -> bool {
-        matches!(self, Self::ReadPlaylist | Self::PutSegment | Self::PutInit | Self::PutPart | Self::PutPlaylist)
+        matches!(
+            self,
+            Self::ReadPlaylist | Self::PutSegment | Self::PutInit | Self::PutPart | Self::PutPlaylist
+        )
     }
 
     pub(super) fn name(self) -> &'static str {

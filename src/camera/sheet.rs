@@ -56,7 +56,8 @@ struct Player {
 impl Sheet {
     pub fn new(camera: &CameraId, settings: &Settings, choice: &Choice) -> Self {
         let in_parts = settings.sub_second;
-        let profile = in_parts.map_or_else(|| Profile::nearest(choice.segment_duration), |_| Profile::SubSecond);
+        let profile =
+            in_parts.map_or_else(|| Profile::nearest(choice.segment_duration), |_| Profile::SubSecond);
         let listed_s = choice.segment_duration.as_secs_f64() * settings.segments_to_keep as f64;
         let Playing {
             live_sync_duration_count,
@@ -156,7 +157,8 @@ mod tests {
     #[test]
     fn a_stream_in_parts_says_how_they_are_named() {
         let sub_second = Some(SubSecond { part_duration: Duration::from_millis(200) });
-        let settings = Settings { sub_second, segment_duration: Duration::from_secs(1), ..Settings::default() };
+        let settings =
+            Settings { sub_second, segment_duration: Duration::from_secs(1), ..Settings::default() };
         let sheet = Sheet::new(&"cam".parse().unwrap(), &settings, &decide(&settings.wish(), None));
         let told: serde_json::Value = serde_json::from_slice(&sheet.render("")).unwrap();
         assert_eq!((&told["profile"], &told["player"]["low_latency"]), (&"sub_second".into(), &true.into()));

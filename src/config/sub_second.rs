@@ -44,10 +44,14 @@ fn refuse_torn(reader: &mut Reader<'_>, said: &Said, part: &Given<Duration>) {
     }
     let seconds = |frames: f64| (frames > 0.0).then(|| frames / f64::from(rate)).filter(is_short_number);
     let near = join(seconds(count.floor()), seconds(count.ceil()));
-    let mend = near.map_or_else(|| "use another one, or another target_fps".to_owned(), |near| format!("use {near}"));
+    let mend = near
+        .map_or_else(|| "use another one, or another target_fps".to_owned(), |near| format!("use {near}"));
     let length = part.value.as_secs_f64();
     let count = shown(count);
-    reader.fault(&part.spot, format!("{length} s at {rate} fps are {count} frames, not a whole number; {mend}"));
+    reader.fault(
+        &part.spot,
+        format!("{length} s at {rate} fps are {count} frames, not a whole number; {mend}"),
+    );
 }
 
 /// In whole milliseconds: others can't be written down.

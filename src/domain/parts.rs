@@ -55,6 +55,7 @@ pub struct StartPart {
 #[derive(Debug)]
 struct Held {
     key: ObjectKey,
+    number: u64,
     duration: Duration,
     independent: bool,
     born: Instant,
@@ -130,9 +131,9 @@ impl Parts {
 
     /// `segment`: that it is of.
     pub fn push(&mut self, now: Instant, segment: ObjectKey, key: ObjectKey, part: Part) {
-        let Part { duration, independent, bytes, .. } = part;
+        let Part { number, duration, independent, bytes, .. } = part;
         let state = State::Waiting(bytes, None);
-        let held = Held { key, duration, independent, born: now, tries: 0, state };
+        let held = Held { key, number, duration, independent, born: now, tries: 0, state };
         match self.groups.back_mut().filter(|group| group.segment == segment) {
             Some(group) => group.parts.push(held),
             None => self.groups.push_back(Group { segment, parts: vec![held] }),
@@ -234,6 +235,12 @@ impl Parts {
         })
     }
 
+    /// The number behind the segment's last part.
+    pub fn next_number(&self, segment: &ObjectKey) -> Option<u64> {
+        let group = self.groups.iter().find(|group| group.segment == *segment)?;
+        group.parts.last().map(|held| held.number + 1)
+    }
+
     /// None of the segment's parts waits for an answer, or for its turn.
     pub fn are_settled(&self, segment: &ObjectKey) -> bool {
         let group = self.groups.iter().find(|group| group.segment == *segment);
@@ -249,7 +256,8 @@ impl Parts {
 
     /// As [`Self::forget`], of all segments but these.
     pub fn forget_all_but(&mut self, is_kept: impl Fn(&ObjectKey) -> bool) -> Vec<ObjectKey> {
-        let (kept, others) = std::mem::take(&mut self.groups).into_iter().partition(|group| is_kept(&group.segment));
+        let (kept, others) =
+            std::mem::take(&mut self.groups).into_iter().partition(|group| is_kept(&group.segment));
         self.groups = kept;
         let others: VecDeque<Group> = others;
         others.into_iter().flat_map(|group| group.parts).filter_map(Held::may_exist).collect()

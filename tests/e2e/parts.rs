@@ -82,7 +82,13 @@ async fn parts_come_back_after_an_outage_and_leave_with_their_segments() {
     let camera = Camera::start(opts).await;
     let proxy = FaultProxy::start(&minio.endpoint).await;
     let mut place = Place::new("parts-outage");
-    place.configure_at(&proxy.http(), &minio, BUCKET, &[(CAMERA, &camera.url())], &settings(", quality: auto"));
+    place.configure_at(
+        &proxy.http(),
+        &minio,
+        BUCKET,
+        &[(CAMERA, &camera.url())],
+        &settings(", quality: auto"),
+    );
     let mut viewer = Viewer::watch(&playlist_of(&minio, CAMERA), &place.path().join("seen"));
     let mut agent = place.start(&[]);
     viewer.segments(4, UP_WITHIN).await;

@@ -48,7 +48,11 @@ impl Told {
             let bytes: Vec<u8> = parts.iter().flat_map(|part| part.bytes.to_vec()).collect();
             assert!(fs::read(path(segment)).expect("a segment") == bytes, "segment {index}");
             let all: Duration = parts.iter().map(|part| part.duration).sum();
-            assert!(all.abs_diff(segment.duration) < Duration::from_micros(10), "{all:?} {:?}", segment.duration);
+            assert!(
+                all.abs_diff(segment.duration) < Duration::from_micros(10),
+                "{all:?} {:?}",
+                segment.duration
+            );
         }
     }
 
@@ -107,7 +111,10 @@ async fn an_encoded_run_has_even_parts_that_play() {
         told.check();
         let part = Duration::from_secs_f64(f64::from(frames) / f64::from(fps));
         for part_told in &told.parts {
-            assert!(part_told.duration.abs_diff(part) < Duration::from_micros(10), "{fps} fps: {part_told:?}");
+            assert!(
+                part_told.duration.abs_diff(part) < Duration::from_micros(10),
+                "{fps} fps: {part_told:?}"
+            );
         }
         assert!(told.segments.iter().all(|segment| segment.duration == Duration::from_secs(1)), "{fps} fps");
         let film = told.film(folder.path());
@@ -146,7 +153,8 @@ async fn a_run_that_is_asked_to_end_tells_its_last_part_and_segment() {
     let all: u64 = told.parts.last().map(|part| part.segment).expect("parts");
     assert_eq!(told.segments.last().map(|segment| segment.index), Some(all), "nothing is left over");
     decode(&told.film(folder.path())).await;
-    let left: Vec<_> = fs::read_dir(path(&told.segments[0]).parent().expect("a folder")).expect("it is there").collect();
+    let left: Vec<_> =
+        fs::read_dir(path(&told.segments[0]).parent().expect("a folder")).expect("it is there").collect();
     assert_eq!(left.len(), told.segments.len(), "{left:?}");
 }
 
@@ -160,7 +168,20 @@ async fn sound_and_picture_stay_as_far_apart_as_they_were() {
             let mut make = tokio::process::Command::new("ffmpeg");
             make.args(["-v", "error", "-y", "-f", "lavfi", "-i", "sine=sample_rate=16000"]);
             make.args(["-itsoffset", late, "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25"]);
-            make.args(["-map", "1:v", "-map", "0:a", "-t", "6", "-c:v", "libx264", "-profile:v", "main", "-g", "25"]);
+            make.args([
+                "-map",
+                "1:v",
+                "-map",
+                "0:a",
+                "-t",
+                "6",
+                "-c:v",
+                "libx264",
+                "-profile:v",
+                "main",
+                "-g",
+                "25",
+            ]);
             make.args(["-bf", b_frames, "-sc_threshold", "0", "-c:a", "aac"]).arg(&clip);
             assert!(make.status().await.expect("install ffmpeg").success());
             let settings = Settings { quality: Some(Quality::Auto), ..settings() };
@@ -169,7 +190,11 @@ async fn sound_and_picture_stay_as_far_apart_as_they_were() {
             let source = format!("file://{}", clip.display());
             let (workshop, spec) = workshop_of(ffmpeg, &source, &spool, u64::MAX, settings);
             let acquaintance = Acquaintance::default();
-            acquaintance.learn(Known::Media(media(&CameraOpts { size: (320, 180), gop: 25, ..CameraOpts::default() })));
+            acquaintance.learn(Known::Media(media(&CameraOpts {
+                size: (320, 180),
+                gop: 25,
+                ..CameraOpts::default()
+            })));
             let engine = FfmpegEngine::acquainted(workshop, spec, acquaintance);
             let mut run = start(&engine).await;
             let told = told(&mut run, 3).await;

@@ -166,7 +166,8 @@ impl Judge {
         let mut new = Vec::new();
         for Part { uri, duration, .. } in &segment.parts {
             let Some(part) = self.parts.get_mut(uri) else {
-                let own = Segment { duration: *duration, uri: uri.clone(), parts: Vec::new(), ..segment.clone() };
+                let own =
+                    Segment { duration: *duration, uri: uri.clone(), parts: Vec::new(), ..segment.clone() };
                 self.parts.insert(uri.clone(), first_seen(&own, answer, longest));
                 new.push(uri.clone());
                 continue;
@@ -303,6 +304,7 @@ fn alone(playlist: &Playlist) -> Vec<String> {
 fn in_parts(playlist: &Playlist) -> Vec<String> {
     let mut problems = Vec::new();
     let has_parts = playlist.segments.iter().any(|segment| !segment.parts.is_empty());
+    problems.extend((has_parts && !playlist.hinted).then(|| "parts without a hint of the next one".into()));
     let Some(target) = playlist.part_target else {
         problems.extend(has_parts.then(|| "parts without PART-INF".into()));
         return problems;
@@ -316,7 +318,8 @@ fn in_parts(playlist: &Playlist) -> Vec<String> {
         let Some((last, others)) = segment.parts.split_last() else { continue };
         let all: Duration = segment.parts.iter().map(|part| part.duration).sum();
         if all.abs_diff(segment.duration) > ROUNDING || !segment.parts[0].independent {
-            problems.push(format!("the parts of {} are not it: {all:?} of {:?}", segment.uri, segment.duration));
+            problems
+                .push(format!("the parts of {} are not it: {all:?} of {:?}", segment.uri, segment.duration));
         }
         if behind > Duration::from_secs(3 * playlist.target_duration) + ROUNDING {
             problems.push(format!("parts of {}, which is old", segment.uri));

@@ -14,6 +14,8 @@ pub struct Playlist {
     /// PART-TARGET and PART-HOLD-BACK.
     pub part_target: Option<Duration>,
     pub part_hold_back: Option<Duration>,
+    /// Of the next part.
+    pub hinted: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +77,7 @@ struct Reader {
     map: Option<String>,
     part_target: Option<Duration>,
     part_hold_back: Option<Duration>,
+    hinted: Option<()>,
 }
 
 impl Reader {
@@ -119,17 +122,23 @@ impl Reader {
             "-X-PROGRAM-DATE-TIME" => once(&mut self.program_time, date_time(value)?),
             "INF" => once(&mut self.duration, extinf(value)?),
             "-X-PART-INF" => {
-                let target = value.strip_prefix("PART-TARGET=").ok_or("a PART-INF without PART-TARGET alone")?;
+                let target =
+                    value.strip_prefix("PART-TARGET=").ok_or("a PART-INF without PART-TARGET alone")?;
                 self.in_header().and(once(&mut self.part_target, seconds(target)?))
             }
             // No more than a bucket can keep.
             "-X-SERVER-CONTROL" => {
-                let back = value.strip_prefix("PART-HOLD-BACK=").ok_or("it promises more than PART-HOLD-BACK")?;
+                let back =
+                    value.strip_prefix("PART-HOLD-BACK=").ok_or("it promises more than PART-HOLD-BACK")?;
                 self.in_header().and(once(&mut self.part_hold_back, seconds(back)?))
             }
             "-X-PART" => {
                 self.parts.push(part(value)?);
                 Ok(())
+            }
+            // A hint promises nothing, but belongs behind all segments.
+            "-X-PRELOAD-HINT" if value.starts_with("TYPE=PART,URI=\"") && value.ends_with('"') => {
+                once(&mut self.hinted, ())
             }
             "-X-ENDLIST" => {
                 self.ended = true;
@@ -149,6 +158,9 @@ impl Reader {
     }
 
     fn uri(&mut self, uri: &str) -> Result<(), String> {
+        if self.hinted.is_some() {
+            return Err("a segment behind the hint".into());
+        }
         let duration = self.duration.take().ok_or("a URI without #EXTINF")?;
         let before = self.segments.last();
         let discontinuity = std::mem::take(&mut self.discontinuity);
@@ -171,7 +183,11 @@ impl Reader {
     }
 
     fn finish(self) -> Result<Playlist, String> {
-        if self.duration.is_some() || self.discontinuity || self.program_time.is_some() || !self.parts.is_empty() {
+        if self.duration.is_some()
+            || self.discontinuity
+            || self.program_time.is_some()
+            || !self.parts.is_empty()
+        {
             return Err("torn: tags without their URI at the end".into());
         }
         let playlist = Playlist {
@@ -183,6 +199,7 @@ impl Reader {
             ended: self.ended,
             part_target: self.part_target,
             part_hold_back: self.part_hold_back,
+            hinted: self.hinted.is_some(),
         };
         if playlist.version < 3 {
             return Err(format!("version {} knows no fractions in #EXTINF", playlist.version));

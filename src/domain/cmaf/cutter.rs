@@ -154,7 +154,9 @@ impl Cutter {
         let (begin, end) = (first.time, last.end());
         let until = self.seconds(end);
         let mut sound = Vec::new();
-        while let Some(packet) = self.sound.pop_front_if(|packet| seconds(packet.time, self.sound_per_second) < until) {
+        while let Some(packet) =
+            self.sound.pop_front_if(|packet| seconds(packet.time, self.sound_per_second) < until)
+        {
             sound.push(packet);
         }
         let number = self.next_part;
@@ -311,7 +313,8 @@ mod tests {
         let mut cutter = cutter(1000, cut(200, 900));
         (0..7).for_each(|number| drop(cutter.see(frame(number, 40, 25)).unwrap()));
         let made = cutter.finish();
-        let [Made::Part { number: 1, duration: part, .. }, Made::Segment { index: 0, duration, parts }] = &made[..]
+        let [Made::Part { number: 1, duration: part, .. }, Made::Segment { index: 0, duration, parts }] =
+            &made[..]
         else {
             panic!("{made:?}");
         };

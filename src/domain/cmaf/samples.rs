@@ -99,10 +99,6 @@ impl Samples {
         self.is_init_whole.then_some(&*self.init)
     }
 
-    pub fn next(&mut self) -> Option<Sample> {
-        self.found.pop_front()
-    }
-
     fn take(&mut self, kind: [u8; 4], whole: Bytes) -> Result<(), Damaged> {
         match &kind {
             b"ftyp" | b"moov" if !self.is_init_whole => {
@@ -118,6 +114,15 @@ impl Samples {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// What has come so far: more may come behind `None`.
+impl Iterator for Samples {
+    type Item = Sample;
+
+    fn next(&mut self) -> Option<Sample> {
+        self.found.pop_front()
     }
 }
 
@@ -140,7 +145,13 @@ impl Tables {
             let end = begin.checked_add(row.bytes).filter(|end| *end <= mdat.len())?;
             let Row { time, duration, offset, flags, .. } = *row;
             // Its own copy: a frame must not keep its neighbours' bytes.
-            Some(Sample { time, duration, offset, flags, bytes: Bytes::copy_from_slice(mdat.get(begin..end)?) })
+            Some(Sample {
+                time,
+                duration,
+                offset,
+                flags,
+                bytes: Bytes::copy_from_slice(mdat.get(begin..end)?),
+            })
         })
     }
 }
@@ -225,8 +236,11 @@ mod tests {
     }
 
     fn stream() -> (Vec<u8>, Vec<Sample>) {
-        let samples =
-            vec![sample(900_000, b"one"), sample(903_600, b""), Sample { flags: 0, ..sample(907_200, b"three") }];
+        let samples = vec![
+            sample(900_000, b"one"),
+            sample(903_600, b""),
+            Sample { flags: 0, ..sample(907_200, b"three") },
+        ];
         let fragments = samples.iter().flat_map(|sample| fragment(std::slice::from_ref(sample)));
         (init(90_000).into_iter().chain(fragments).collect(), samples)
     }

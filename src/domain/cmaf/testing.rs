@@ -18,13 +18,15 @@ pub(crate) fn init(per_second: u32) -> Vec<u8> {
     movie.extend([0; 19]);
     movie.push(2);
     let extends = part(b"mvex", &part(b"trex", &words(&[0, 1, 1, 0, 0, 0])));
-    [part(b"ftyp", b"iso5"), part(b"moov", &[part(b"mvhd", &words(&movie)), track, extends].concat())].concat()
+    [part(b"ftyp", b"iso5"), part(b"moov", &[part(b"mvhd", &words(&movie)), track, extends].concat())]
+        .concat()
 }
 
 /// One fragment, with all of them in one run.
 pub(crate) fn fragment(samples: &[Sample]) -> Vec<u8> {
     let time = samples.first().map_or(0, |first| first.time);
-    let rows = samples.iter().flat_map(|s| [s.duration, s.bytes.len() as u32, s.flags, s.offset.cast_unsigned()]);
+    let rows =
+        samples.iter().flat_map(|s| [s.duration, s.bytes.len() as u32, s.flags, s.offset.cast_unsigned()]);
     let track = |data_at: u32| {
         let head = [0xf01, samples.len() as u32, data_at];
         let run = part(b"trun", &words(&head.into_iter().chain(rows.clone()).collect::<Vec<_>>()));

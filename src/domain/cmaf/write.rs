@@ -50,7 +50,8 @@ fn write_track(out: &mut BytesMut, id: u32, samples: &[Sample], data_at: usize) 
     let ends = samples.iter().skip(1).map(|next| Some(next.time)).chain([None]);
     for (sample, next) in samples.iter().zip(ends) {
         // A run has no holes: where frames were lost the one before lasts longer.
-        let lasts = next.and_then(|next| next.checked_sub(sample.time)).and_then(|lasts| u32::try_from(lasts).ok());
+        let lasts =
+            next.and_then(|next| next.checked_sub(sample.time)).and_then(|lasts| u32::try_from(lasts).ok());
         out.put_u32(lasts.unwrap_or(sample.duration));
         out.put_u32(sample.bytes.len() as u32);
         out.put_u32(sample.flags);

@@ -44,6 +44,9 @@ pub struct PartList {
     /// PART-HOLD-BACK.
     pub hold_back: Duration,
     pub of: Vec<(Msn, Vec<ListedPart>)>,
+    /// EXT-X-PRELOAD-HINT: the next part's name. hls.js 1.7 comes to a halt where parts are listed and nothing follows the last
+    /// whole segment.
+    pub hint: Option<ObjectKey>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

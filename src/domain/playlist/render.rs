@@ -35,6 +35,11 @@ pub fn render(playlist: &MediaPlaylist) -> String {
         render_entry(&mut text, entry, new, playlist.parts_of(entry));
         init = needs;
     }
+    if let Some(hint) =
+        playlist.parts.as_ref().and_then(|parts| parts.hint.as_ref()).filter(|_| !playlist.ended)
+    {
+        let _ = writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{}\"", hint.file_name());
+    }
     if playlist.ended {
         text.push_str("#EXT-X-ENDLIST\n");
     }

@@ -343,7 +343,10 @@ impl Publication {
             return None;
         }
         let interval = self.put_at.map(|at| at + self.plan.min_playlist_interval);
-        [self.changed_at, self.playlist_gate.opens_at(), interval, self.parts_awaited()].into_iter().flatten().max()
+        [self.changed_at, self.playlist_gate.opens_at(), interval, self.parts_awaited()]
+            .into_iter()
+            .flatten()
+            .max()
     }
 
     /// It is what follows the note.
@@ -375,7 +378,8 @@ impl Publication {
         let (playlist, sweep) = (self.playlist_at(), self.sweep.deadline());
         let read = self.ownership.read_at(playlist, self.cleans_at());
         let playlist = playlist.and_then(|at| self.ownership.put_at(at));
-        let upload = if self.may_upload() && !self.are_parts_behind() { self.uploads.deadline() } else { None };
+        let upload =
+            if self.may_upload() && !self.are_parts_behind() { self.uploads.deadline() } else { None };
         let init = self.window.as_ref().and_then(|_| self.uploads.init_deadline());
         let late = self.uploads.look_at();
         let sweep = sweep.filter(|_| self.ownership.may_sweep());

@@ -72,20 +72,26 @@ impl Publication {
         let Some(parts) = &self.parts else { return playlist };
         let most = LISTED_TARGETS * Duration::from_secs(self.plan.target_duration_s);
         let mut age = Duration::ZERO;
-        let young = playlist.entries.iter().rev().map(|entry| (entry, entry.duration)).take_while(|(_, duration)| {
-            age += *duration;
-            age <= most
-        });
+        let young =
+            playlist.entries.iter().rev().map(|entry| (entry, entry.duration)).take_while(|(_, duration)| {
+                age += *duration;
+                age <= most
+            });
         let mut of: Vec<_> = young
             .filter_map(|(entry, duration)| Some((entry.msn, parts.listed(&entry.key, duration)?)))
             .collect();
         of.reverse();
+        let newest = playlist.entries.last().map(|entry| &entry.key);
+        let next = newest.and_then(|key| self.plan.layout.run_of(key).zip(parts.next_number(key)));
+        let hint = next.map(|(run, number)| self.plan.layout.part(run, number)).filter(|_| !of.is_empty());
+        // Without a hint it is no list that players bear.
+        of.retain(|_| hint.is_some());
         let planned = parts.limits().duration;
         let longest = of.iter().flat_map(|(_, parts)| parts).map(|part| part.duration).max();
         let target = longest.unwrap_or_default().max(planned);
         // A player hears of a segment's parts with the segment, a target duration late at worst.
         let hold_back = 2 * self.plan.uploads.segment_duration + 2 * target;
-        MediaPlaylist { parts: Some(PartList { target, hold_back, of }), ..playlist }
+        MediaPlaylist { parts: Some(PartList { target, hold_back, of, hint }), ..playlist }
     }
 
     /// Their segment will never be listed.

@@ -54,9 +54,8 @@ pub(super) struct FfmpegRun {
 
 impl FfmpegRun {
     pub(super) fn start(
-        tail: Tail,
+        (tail, pipes): (Tail, Option<Pipes>),
         mut child: Child,
-        pipes: Option<Pipes>,
         folder: RunFolder,
         bell: Bell,
         workshop: Arc<Workshop>,

@@ -140,7 +140,10 @@ impl FfmpegEngine {
     }
 
     /// Of a run in parts also where its sound comes from, if it has any.
-    async fn spawn(&self, command: &FfmpegCommand) -> Result<(Child, Option<Option<pipe::Receiver>>), EngineError> {
+    async fn spawn(
+        &self,
+        command: &FfmpegCommand,
+    ) -> Result<(Child, Option<Option<pipe::Receiver>>), EngineError> {
         if self.spec.settings.sub_second.is_none() {
             return Ok((process::start(&self.workshop, command, Stdio::null(), None).await?, None));
         }
@@ -206,7 +209,15 @@ impl Engine for FfmpegEngine {
             let recipe = self.recipe(run, folder.path(), fitness.is_of_copy());
             Pipes::new(Outlets { picture: process.stdout.take(), sound }, recipe)
         });
-        Ok(Box::new(drive::FfmpegRun::start(tail, process, pipes, folder, bell, workshop, fitness, acquaintance)))
+        Ok(Box::new(drive::FfmpegRun::start(
+            (tail, pipes),
+            process,
+            folder,
+            bell,
+            workshop,
+            fitness,
+            acquaintance,
+        )))
     }
 
     fn earlier_runs(&self) -> Vec<RunId> {

@@ -181,9 +181,7 @@ impl Pipes {
     }
 
     fn cut(&mut self, piped: &mut Piped) -> Result<(), Damaged> {
-        while let Some(frame) = self.picture.samples.next() {
-            self.waiting.push(frame);
-        }
+        self.waiting.extend(&mut self.picture.samples);
         if self.cutter.is_none() && !self.join() {
             return Ok(());
         }
@@ -208,7 +206,8 @@ impl Pipes {
             Some(Some(sound)) => Tracks::join(picture, Some(sound)),
             Some(None) => {
                 let alone = Tracks::join(picture, None);
-                let most = alone.as_ref().map_or(0, |tracks| SOUND_TIME_S * u64::from(tracks.picture_per_second));
+                let most =
+                    alone.as_ref().map_or(0, |tracks| SOUND_TIME_S * u64::from(tracks.picture_per_second));
                 let ends = self.waiting.first().zip(self.waiting.last());
                 if ends.is_none_or(|(first, last)| last.time.saturating_sub(first.time) < most) {
                     return false;
@@ -227,12 +226,13 @@ impl Pipes {
             match made {
                 Made::Part { number, segment, duration, independent, bytes, keyframe } => {
                     keyframe.iter().for_each(|keyframe| self.compare(keyframe));
-                    let part =
-                        Part { run: self.recipe.run, number, segment, duration, independent, bytes };
+                    let part = Part { run: self.recipe.run, number, segment, duration, independent, bytes };
                     // Nobody should see another picture without a break; the segment's look ends the run.
                     piped.parts.extend((!self.is_other).then_some(part));
                 }
-                Made::Segment { index, duration, parts } => piped.segments.push(Whole { index, duration, parts }),
+                Made::Segment { index, duration, parts } => {
+                    piped.segments.push(Whole { index, duration, parts })
+                }
             }
         }
     }

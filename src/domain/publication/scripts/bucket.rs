@@ -177,7 +177,9 @@ impl Bucket {
                 continue;
             };
             let all: Duration = parts.iter().map(|part| part.duration).sum();
-            self.check(all == entry.duration && parts[0].independent, || format!("not all parts of {entry:?}"));
+            self.check(all == entry.duration && parts[0].independent, || {
+                format!("not all parts of {entry:?}")
+            });
             self.check(parts.is_sorted_by(|a, b| a.key < b.key), || format!("parts out of order: {parts:?}"));
             for part in parts {
                 let is_same_run = plan().layout.run_of(&part.key) == plan().layout.run_of(&entry.key);

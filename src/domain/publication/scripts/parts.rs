@@ -112,6 +112,10 @@ fn the_playlist_is_one_of_low_latency_hls() {
          #EXTINF:2.000000,\nsegment_{run}_000001.m4s\n"
     );
     assert!(text.contains(&second), "{text}");
+    assert!(
+        text.ends_with(&format!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"part_{run}_000015.m4s\"\n")),
+        "{text}"
+    );
     assert!(!text.contains("CAN-BLOCK-RELOAD"));
 }
 

@@ -292,7 +292,8 @@ impl World {
         let listed: BTreeSet<_> = listed.flat_map(|key| key.renditions().collect::<Vec<_>>()).collect();
         // Parts stay as long as their segment, also if they are not listed any more.
         let is_listed_part = |key: &&ObjectKey| part_of(key).is_some_and(|segment| listed.contains(&segment));
-        let objects: BTreeSet<_> = self.bucket.objects.iter().filter(|key| !is_listed_part(key)).cloned().collect();
+        let objects: BTreeSet<_> =
+            self.bucket.objects.iter().filter(|key| !is_listed_part(key)).cloned().collect();
         assert_eq!(objects, listed, "orphans, or listed but missing");
         assert_eq!((self.machine.progress().backlog, self.held), (0, 0), "segments, and bytes in the spool");
     }
