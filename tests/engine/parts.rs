@@ -158,13 +158,13 @@ async fn a_run_that_is_asked_to_end_tells_its_last_part_and_segment() {
     assert_eq!(left.len(), told.segments.len(), "{left:?}");
 }
 
-/// With a picture that begins later than the sound, or earlier, as cameras have it.
+/// With a picture that begins later than the sound, as cameras have it, and shown in another order than decoded.
 #[tokio::test]
 async fn sound_and_picture_stay_as_far_apart_as_they_were() {
     let folder = tempfile::tempdir().expect("a folder");
-    for (late, begins) in [("0.7", 0.7), ("-0.4", -0.4)] {
+    for late in ["0.7", "0.25"] {
         for b_frames in ["0", "2"] {
-            let clip = folder.path().join(format!("clip{late}{b_frames}.mkv"));
+            let clip = folder.path().join(format!("clip{late}{b_frames}.mp4"));
             let mut make = tokio::process::Command::new("ffmpeg");
             make.args(["-v", "error", "-y", "-f", "lavfi", "-i", "sine=sample_rate=16000"]);
             make.args(["-itsoffset", late, "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25"]);
@@ -213,8 +213,7 @@ async fn sound_and_picture_stay_as_far_apart_as_they_were() {
             let off = (ours - apart(heard)).rem_euclid(1.0);
             assert!(off.min(1.0 - off) < 0.05, "{ours} {} packets behind the picture", apart(heard));
             let waits = sound[0].1 - shown;
-            let expected = if begins < 0.0 { -begins } else { 0.0 };
-            assert!((waits - expected).abs() < 0.13, "{waits} instead of {expected}");
+            assert!(waits.abs() < 0.13, "what is heard before the first picture is left out: {waits}");
         }
     }
 }
