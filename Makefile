@@ -9,7 +9,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(or $(GOBIN),$(or
 HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 IN_TIME = CARGO_TARGET_$(HOST)_RUNNER="timeout --foreground --verbose --kill-after=10 1800"
 
-.PHONY: help demo build test lint check player deny advisories bench chaos soak fuzz ffmpegs clean setup-run setup-test
+.PHONY: help demo build test lint check player deny advisories bench load fleet chaos soak fuzz ffmpegs clean setup-run setup-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -50,8 +50,14 @@ chaos: setup-test player ## every fault and 100 kill -9 on the real agent, into 
 soak: setup-test player ## 8 cameras for SOAK_MINUTES (60) with random faults, into artifacts/soak.csv
 	cargo test --release --test chaos -- --soak
 
-bench: setup-test player ## publishing overhead, the agent's own CPU and memory, and the whole pipeline copying and re-encoding
+bench: setup-test player ## publishing overhead, the agent's own CPU and memory, the whole pipeline, starts, load and fleet
 	cargo bench
+
+load: setup-test player ## 200 viewers of one stream, and 1,000 calls of the streams API a second
+	cargo bench -- load
+
+fleet: setup-test player ## 1,000 cameras on demand, 20 at a time, and how long starts take
+	cargo bench -- fleet starts
 
 # 4.3 is there to be refused. Not all of them have an ffmpeg that runs on every machine: what can't be fetched is told.
 FFMPEG_RELEASES ?= jammy noble trixie sid
@@ -87,4 +93,4 @@ setup-test:
 
 clean: ## build results and installed npm packages
 	cargo clean
-	rm -rf player/dist player/node_modules tests/browser/node_modules artifacts fuzz/target fuzz/corpus fuzz/artifacts
+	rm -rf player/dist player/node_modules tests/browser/node_modules tests/schemathesis/.venv artifacts fuzz/target fuzz/corpus fuzz/artifacts

@@ -1,5 +1,6 @@
 //! Serves a folder of streams with the player page: `cargo run --example serve -- ROOT [ADDR]`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ async fn main() -> Result<()> {
     let addr = args.next().as_deref().unwrap_or("127.0.0.1:0").parse()?;
     let bound = http::bind(addr, &Access::default()).await?;
     let cameras = cameras_in(&root)?;
+    let files = FilesAt { root, folders: HashMap::new(), by_key: true };
     #[expect(clippy::print_stdout, reason = "the address is this program's output")]
     {
         println!("http://{}/", bound.local_addr());
@@ -21,13 +23,7 @@ async fn main() -> Result<()> {
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };
-    bound
-        .serve(
-            Site { cameras, files: Some(FilesAt { root }), ..Site::default() },
-            stop,
-            Duration::from_secs(1),
-        )
-        .await;
+    bound.serve(Site { cameras, files: Some(files), ..Site::default() }, stop, Duration::from_secs(1)).await;
     Ok(())
 }
 

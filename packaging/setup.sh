@@ -30,6 +30,12 @@ has_ffmpeg() { have ffprobe && have ffmpeg && [[ $(ffmpeg -hide_banner -encoders
 has_node() { have node && node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)'; }
 has_libc_headers() { printf '#include <stdlib.h>\n' | cc -E - >/dev/null 2>&1; }
 
+# A virtual environment of Debian's Python has pip only with its own package.
+has_venv() { "$PYTHON" -c 'import ensurepip, venv'; }
+
+# Debian has it in /usr/sbin, which is not in everybody's PATH.
+has_nginx() { [[ $(PATH="$PATH:/usr/sbin" nginx -V 2>&1) == *http_auth_request_module* ]]; }
+
 have_limits() { have unshare && have nsenter && have prlimit && have setpriv; }
 
 has_element() {
@@ -93,6 +99,10 @@ needed_to_test() {
     need "GStreamer's libav plugin" gstreamer1.0-libav has_element avenc_aac
     need "systemd-analyze" systemd have systemd-analyze
     need "faketime" faketime have faketime
+    need "promtool" prometheus have promtool
+    # Installed, it also serves a page on port 80: `systemctl disable --now nginx` where that is not wanted.
+    need "nginx with auth_request" nginx has_nginx
+    need "Python's venv" "python3 python3-venv" has_venv
     need "unshare, nsenter, prlimit and setpriv" util-linux have_limits
     # Ubuntu's package is a snap in disguise; see install_browser.
     is_ubuntu || need "Chromium" chromium find_chromium
@@ -208,6 +218,17 @@ install_minio() {
     have minio || die "MinIO was built, but is in no folder of PATH nor in \$GOBIN"
 }
 
+# As its requirements say; skipped when that was done for these very ones.
+install_schemathesis() {
+    local folder=tests/schemathesis
+    cmp -s "$folder/requirements.txt" "$folder/.venv/.installed" && return
+    say "schemathesis"
+    rm -rf "$folder/.venv"
+    "$PYTHON" -m venv "$folder/.venv"
+    "$folder/.venv/bin/pip" install --quiet --disable-pip-version-check -r "$folder/requirements.txt" </dev/null
+    cp "$folder/requirements.txt" "$folder/.venv/.installed"
+}
+
 install_cargo_deny() {
     have cargo-deny && return
     say "building cargo-deny $CARGO_DENY_VERSION (some minutes)"
@@ -228,6 +249,7 @@ main() {
     npm_packages tests/browser
     install_browser
     install_minio
+    install_schemathesis
     install_cargo_deny
 }
 

@@ -1,32 +1,46 @@
 // `node build.mjs` makes dist/, a folder that any web server can serve; `--tests` bundles test/ for node.
-import { copyFile, mkdir, readdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 
 process.chdir(dirname(fileURLToPath(import.meta.url)));
+
+const COMMON = { bundle: true, format: 'esm', logLevel: 'warning' };
+
+/** The element's style is a text in its script. */
+const styleAsText = {
+  name: 'style-as-text',
+  setup({ onLoad }) {
+    onLoad({ filter: /element\.css$/ }, async ({ path }) => {
+      const { code } = await transform(await readFile(path, 'utf8'), { loader: 'css', minify: true });
+      return { contents: code, loader: 'text' };
+    });
+  },
+};
+
+/** The page takes the element from the same file as everybody else. */
+const elementApart = {
+  name: 'element-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/edge-player\.ts$/ }, () => ({ path: './edge-player.js', external: true }));
+  },
+};
 
 async function page() {
   await rm('dist', { recursive: true, force: true });
   await mkdir('dist/assets', { recursive: true });
-  await build({
-    entryPoints: { player: 'src/main.ts' },
+  const script = {
+    ...COMMON,
     outdir: 'dist/assets',
-    bundle: true,
     minify: true,
-    format: 'esm',
     target: ['es2021'],
     legalComments: 'eof',
-    logLevel: 'warning',
-  });
-  await build({
-    entryPoints: { player: 'src/player.css' },
-    outdir: 'dist/assets',
-    bundle: true,
-    minify: true,
-    logLevel: 'warning',
-  });
+  };
+  await build({ ...script, entryPoints: { 'edge-player': 'src/edge-player.ts' }, plugins: [styleAsText] });
+  await build({ ...script, entryPoints: { player: 'src/main.ts' }, plugins: [elementApart] });
+  await build({ ...script, entryPoints: { player: 'src/player.css' } });
   await copyFile('src/icon.svg', 'dist/assets/icon.svg');
   const hls = dirname(createRequire(import.meta.url).resolve('hls.js/package.json'));
   await copyFile(join(hls, 'dist/hls.worker.js'), 'dist/assets/hls.worker.js');
@@ -39,15 +53,14 @@ async function tests() {
   await rm(outdir, { recursive: true, force: true });
   const files = (await readdir('test')).filter((name) => name.endsWith('.test.ts'));
   await build({
+    ...COMMON,
     entryPoints: files.map((name) => `test/${name}`),
     outdir,
-    bundle: true,
-    format: 'esm',
     // Node 18 takes no .js in node_modules for an ES module.
     outExtension: { '.js': '.mjs' },
     platform: 'node',
     sourcemap: 'inline',
-    logLevel: 'warning',
+    plugins: [styleAsText],
   });
 }
 

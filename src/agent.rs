@@ -16,15 +16,24 @@
 //! drains. After [`DRAIN_GRACE`], or on a second signal, `abort` ends what is left.
 
 mod access;
+mod adhoc;
+mod assignment;
 mod camera;
 mod control;
 mod credentials;
+mod directory;
+mod figures;
+mod leftovers;
+mod passing;
 mod ready;
 mod reload;
+mod site;
+mod slot;
 mod streams;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,27 +43,36 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::camera::metered::Stopwatch;
 use crate::camera::status::CameraStatus;
 use crate::clock;
 use crate::config::StorageSource;
-use crate::config::model::{Camera, Config, StoreConfig};
+use crate::config::model::{Camera, Config, Start};
 use crate::domain::health;
-use crate::domain::key::{Layout, ObjectKey};
+use crate::domain::key::Layout;
 use crate::domain::lifecycle::Phase;
-use crate::domain::quota;
+use crate::domain::quota::{self, Division, Parts};
 use crate::engine::ffmpeg::{Trials, Workshop, capabilities};
+use crate::engine::spool::origin::tidy;
 use crate::engine::spool::root::{default_root, file_system_bytes};
+use crate::engine::spool::shares::SpoolShares;
 use crate::engine::spool::watch::SpoolWatch;
-use crate::http::{self, CameraLink, Control, FilesAt, Ready, STREAMS_PATH, Site, Streams};
+use crate::http::{self, Ready, Site};
 use crate::store;
 use crate::sys::child::Spawner;
 
 use access::access;
 pub use access::random_key;
-use camera::{Slot, Surroundings};
+use adhoc::Adhoc;
+pub use adhoc::Event;
+use assignment::OriginStore;
+pub use assignment::has_origin;
+use camera::Surroundings;
 use credentials::SharedStore;
+use directory::Directory;
 pub use reload::Prepared;
-use streams::Urls;
+pub use site::playlist_url;
+use slot::Slot;
 
 /// For the last segments to be published. Below systemd's TimeoutStopSec.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(20);
@@ -76,6 +94,9 @@ pub struct Agent {
     store: SharedStore,
     credentials: JoinSet<()>,
     site: watch::Sender<Site>,
+    /// What it tells of the streams.
+    directory: watch::Sender<Arc<Directory>>,
+    adhoc: Adhoc,
     /// Signs viewers' addresses where the configuration has no key.
     own_key: SecretString,
     ready: Ready,
@@ -102,17 +123,21 @@ impl Agent {
         let store = store::open(&config.store).await.context("the storage can't be set up")?;
         let store = SharedStore::new(store, config.store.clone());
         let spool_root = config.spool.clone().unwrap_or_else(default_root);
-        let spool_share = spool_share(config, &spool_root, cameras.iter().copied());
+        let division = division(config, &spool_root, cameras.iter().copied());
+        tidy_origins(config, spool_root.clone()).await;
+        let origin = Arc::new(OriginStore::new(spool_root.clone(), division.share()));
         let workshop = Arc::new(Workshop {
             capabilities,
             spawner: Spawner::start().context("no thread for child processes")?,
             watch: SpoolWatch::new(),
             spool_root,
-            spool_share: spool_share.into(),
+            spool_share: SpoolShares::of(division),
         });
         let around = Surroundings {
             trials: Arc::new(Trials::new(workshop.clone())),
             workshop,
+            stopwatch: Stopwatch::default(),
+            origin,
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         };
@@ -125,6 +150,8 @@ impl Agent {
             credentials: credentials::spawn(&store, None),
             store,
             site: watch::Sender::new(Site::default()),
+            directory: watch::Sender::default(),
+            adhoc: Adhoc::new(),
             own_key,
             ready: Ready::default(),
             readiness: JoinSet::new(),
@@ -132,6 +159,7 @@ impl Agent {
             http_stop: CancellationToken::new(),
             http_addr: bound.as_ref().map(http::Bound::local_addr),
         };
+        agent.find_left().await;
         agent.assign();
         if let Some(bound) = bound {
             agent.show();
@@ -149,7 +177,8 @@ impl Agent {
 
     /// Of the cameras that run, and of those that are just ending after a reload.
     pub fn statuses(&self) -> Vec<watch::Receiver<CameraStatus>> {
-        self.slots.iter().filter(|slot| !slot.is_retired()).map(|slot| slot.status.clone()).collect()
+        let there = self.slots.iter().filter(|slot| !slot.is_retired() && !slot.is_left());
+        there.map(|slot| slot.status.clone()).collect()
     }
 
     /// The ids of the cameras that should run.
@@ -166,11 +195,15 @@ impl Agent {
     /// What the web server shows from now on.
     fn show(&self) {
         if let Some(addr) = self.http_addr {
-            let site = site(&self.config, &self.cameras, addr);
+            let directory = Arc::new(self.directory(addr));
+            self.directory.send_replace(directory.clone());
+            let site = self.site_at(addr, &directory);
             let access = self.config.http.as_ref().map(|http| access(http, &self.own_key));
-            let (streams, control, ready) = (self.streams(), self.control(), self.ready.clone());
+            let (streams, figures) = (directory::told(self.directory.subscribe()), self.figures(&directory));
+            let control = control::control(self.directory.subscribe(), self.adhoc.reception.clone());
+            let ready = self.ready.clone();
             let access = access.unwrap_or_default();
-            self.site.send_replace(Site { streams, control, ready, access, ..site });
+            self.site.send_replace(Site { streams, figures, control, ready, access, ..site });
         }
     }
 
@@ -180,30 +213,16 @@ impl Agent {
         self.readiness.spawn(ready::await_storage(self.store.store(), playlist, self.ready.clone()));
     }
 
-    fn control(&self) -> Control {
-        let slot = |camera: &Camera| self.slots.iter().find(|slot| slot.id == camera.id);
-        control::control(self.cameras.iter().filter_map(|camera| Some((camera, slot(camera)?))))
-    }
-
-    /// What the web server tells of the cameras, asked for at each request.
-    fn streams(&self) -> Streams {
-        let tell = |camera: &Camera| {
-            let slot = self.slots.iter().find(|slot| slot.id == camera.id)?;
-            let layout = Layout::new(&self.config.location, &camera.id);
-            let url = |key| url_of(&self.config, &key, self.http_addr);
-            let snapshot = camera.settings.snapshot_interval.and_then(|_| url(layout.snapshot()));
-            let is_local = matches!(self.config.store, StoreConfig::File(_));
-            let local = is_local.then(|| format!("{STREAMS_PATH}/{}", entry(&layout, camera)));
-            let urls = Urls { playlist: url(entry(&layout, camera)), local, snapshot };
-            Some((slot.status.clone(), camera.name.clone(), urls))
-        };
-        let told: Vec<_> = self.cameras.iter().filter_map(tell).collect();
-        Streams::new(move || {
-            let now = clock::now();
-            let tell = |(status, name, urls): &(watch::Receiver<CameraStatus>, String, Urls)| {
-                streams::stream_status(&status.borrow(), name, urls.clone(), now)
-            };
-            told.iter().map(tell).collect()
+    /// Of the cameras, for metrics.
+    fn figures(&self, directory: &Directory) -> http::Figures {
+        // Not of those that are ending: nobody would take them out of the metrics again.
+        let slots = directory.streams.iter().map(|stream| &stream.slot);
+        let told: Vec<_> = slots.map(|slot| (slot.id.clone(), slot.figures.clone())).collect();
+        let stopwatch = self.around.stopwatch.clone();
+        http::Figures::new(move || http::Counted {
+            cameras: told.iter().map(|(id, figures)| figures.told(id.as_str())).collect(),
+            latencies: figures::latencies(&stopwatch),
+            process: figures::process(),
         })
     }
 
@@ -244,17 +263,34 @@ async fn drain(tasks: &mut JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
 }
 
-/// What each camera's spool may take; warns of cameras for which that is too little.
-fn spool_share<'a>(config: &Config, root: &Path, cameras: impl ExactSizeIterator<Item = &'a Camera>) -> u64 {
-    let share = quota::share(spool_limit(config, root), cameras.len());
-    for Camera { id, settings, .. } in cameras {
-        let least = settings.least_share();
-        if share < least {
-            let (share_mb, least_mb) = (in_mb(share), in_mb(least));
-            tracing::warn!(camera = %id, share_mb, least_mb, "this camera's share of spool_limit is small: raise it");
-        }
+/// What this box served of cameras that the configuration has no more.
+async fn tidy_origins(config: &Config, spool_root: PathBuf) {
+    let ids: HashSet<_> = config.cameras.iter().map(|camera| camera.id.clone()).collect();
+    let tidy = move || tidy(&spool_root, |camera| ids.contains(camera));
+    let _ = tokio::task::spawn_blocking(tidy).await;
+}
+
+/// How the spool is divided; warns once of cameras that get too little of it.
+fn division<'a>(config: &Config, root: &Path, cameras: impl Iterator<Item = &'a Camera>) -> Division {
+    let cameras: Vec<_> = cameras.collect();
+    let division = division_of(config, spool_limit(config, root), &cameras);
+    let share = division.share();
+    let small: Vec<_> = cameras.iter().filter(|camera| share < camera.settings.least_share()).collect();
+    if let Some(camera) = small.iter().max_by_key(|camera| camera.settings.least_share()) {
+        let (share_mb, least_mb) = (in_mb(share), in_mb(camera.settings.least_share()));
+        let (camera, cameras) = (&camera.id, small.len());
+        tracing::warn!(%camera, cameras, share_mb, least_mb, "a camera's share of spool_limit is small: raise it");
     }
-    share
+    division
+}
+
+/// Of a limit: half of it is for what this box serves itself, if it does.
+pub fn division_of(config: &Config, limit: u64, cameras: &[&Camera]) -> Division {
+    let always = cameras.iter().filter(|camera| camera.settings.start == Start::Always).count();
+    let adhoc = config.http.as_ref().and_then(|http| http.adhoc.as_ref());
+    let others = adhoc.map_or(0, |adhoc| adhoc.max_streams);
+    let Parts { runs, .. } = Parts::of(limit, has_origin(config));
+    Division { limit: runs, always, on_demand: cameras.len() - always + others }
 }
 
 /// What all spools may take together.
@@ -265,47 +301,4 @@ pub fn spool_limit(config: &Config, root: &Path) -> u64 {
 /// Decimal megabytes, for people.
 pub fn in_mb(bytes: u64) -> f64 {
     (bytes as f64 / 1e5).round() / 10.0
-}
-
-fn site(config: &Config, cameras: &[Camera], addr: SocketAddr) -> Site {
-    let files = match &config.store {
-        StoreConfig::File(file) => Some(FilesAt { root: file.root.clone() }),
-        StoreConfig::S3(_) | StoreConfig::Supabase(_) => None,
-    };
-    let link = |camera: &Camera| {
-        Some(CameraLink {
-            id: camera.id.to_string(),
-            name: camera.name.clone(),
-            playlist_url: match &files {
-                // A path: the page may be reached under any name of this machine.
-                Some(_) => {
-                    let layout = Layout::new(&config.location, &camera.id);
-                    format!("{STREAMS_PATH}/{}", entry(&layout, camera))
-                }
-                None => playlist_url(config, camera, Some(addr))?,
-            },
-        })
-    };
-    Site { cameras: cameras.iter().filter_map(link).collect(), files, ..Site::default() }
-}
-
-/// Where viewers find a camera's playlist; `None` for a folder that nothing serves.
-pub fn playlist_url(config: &Config, camera: &Camera, http: Option<SocketAddr>) -> Option<String> {
-    url_of(config, &entry(&Layout::new(&config.location, &camera.id), camera), http)
-}
-
-/// Where players begin.
-fn entry(layout: &Layout, camera: &Camera) -> ObjectKey {
-    if camera.settings.is_multivariant() { layout.multivariant() } else { layout.playlist() }
-}
-
-fn url_of(config: &Config, key: &ObjectKey, http: Option<SocketAddr>) -> Option<String> {
-    if let Some(url) = store::public_url(&config.store, key) {
-        return Some(url.to_string());
-    }
-    let mut addr = http.or(config.http.as_ref().map(|http| http.listen))?;
-    if addr.ip().is_unspecified() {
-        addr.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-    }
-    matches!(config.store, StoreConfig::File(_)).then(|| format!("http://{addr}{STREAMS_PATH}/{key}"))
 }

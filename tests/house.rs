@@ -23,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "domain::playlist",
             "domain::rate",
             "domain::signature",
+            "domain::viewers",
         ],
     ),
     ("sys", &[]),

@@ -24,7 +24,7 @@ impl<'a> AgentProcess<'a> {
             .arg("--config")
             .arg(&config)
             // It ends even if this benchmark is killed.
-            .args(["--for", "3m"])
+            .args(["--for", "20m"])
             // Neither this shell's accounts nor its proxies.
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -13,6 +13,7 @@ mod camera;
 mod footprint;
 mod link;
 mod numbers;
+mod office;
 mod pipeline;
 mod process;
 mod publishing;
@@ -44,6 +45,15 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     if is_wanted("pipeline") {
         pipeline::report()?;
+    }
+    if is_wanted("starts") {
+        office::starts()?;
+    }
+    if is_wanted("load") {
+        office::load()?;
+    }
+    if is_wanted("fleet") {
+        office::fleet()?;
     }
     Ok(ExitCode::SUCCESS)
 }

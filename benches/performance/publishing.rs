@@ -120,6 +120,7 @@ fn config(stage: &Stage, s3: SocketAddr) -> anyhow::Result<Config> {
         use_case: LIVE_STREAM.into(),
         enabled: true,
         settings,
+        said: Default::default(),
     };
     let credentials = S3Credentials {
         access_key_id: "bench".into(),
@@ -136,10 +137,12 @@ fn config(stage: &Stage, s3: SocketAddr) -> anyhow::Result<Config> {
             public_base_url: None,
         }),
         min_playlist_interval: std::time::Duration::ZERO,
+        request_prices: None,
         http: None,
         spool: Some(stage.spool()),
         spool_limit: None,
         ffmpeg: Some(stage.ffmpeg()),
+        defaults: Default::default(),
         cameras: vec![camera],
         others: Vec::new(),
     })

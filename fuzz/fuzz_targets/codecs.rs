@@ -2,7 +2,7 @@
 #![no_main]
 
 use edge_agent_fuzz::domain::bandwidth::Bandwidth;
-use edge_agent_fuzz::domain::codecs::{Pictures, keyframes, of_init, of_transport_stream};
+use edge_agent_fuzz::domain::codecs::{Pictures, frames, keyframes, of_init, of_transport_stream};
 use edge_agent_fuzz::domain::playlist::{Variant, render_multivariant};
 use libfuzzer_sys::fuzz_target;
 
@@ -14,6 +14,7 @@ fuzz_target!(|data: &[u8]| {
         sample.into_iter().for_each(|sample| pictures.read_sample(sample));
     }
     assert!(pictures.found().len() <= 2);
+    let _ = (frames::of_transport_stream(data), frames::of_fragments(data));
     for streams in [of_transport_stream(data), of_init(data)].into_iter().flatten() {
         assert!(streams.width > 0 && streams.height > 0, "{streams:?}");
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == ',';

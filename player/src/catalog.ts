@@ -11,11 +11,16 @@ export interface PageQuery {
   src: string | null;
   camera: string | null;
   name: string | null;
+  /** `live`: a wall of streams, also of cameras with still pictures. */
+  wall: string | null;
+  /** How many of them at a time. */
+  playing: string | null;
 }
 
 export function readQuery(search: string): PageQuery {
   const query = new URLSearchParams(search);
-  return { src: query.get('src'), camera: query.get('camera'), name: query.get('name') };
+  const [src, camera, name] = [query.get('src'), query.get('camera'), query.get('name')];
+  return { src, camera, name, wall: query.get('wall'), playing: query.get('playing') };
 }
 
 /** `?src=` as a camera; `null` for what is no http(s) address. */
@@ -51,10 +56,6 @@ export function parseCameras(json: unknown, base: string): Camera[] {
     const camera = cameraFromSource(url, typeof name === 'string' && name ? name : id, base);
     return camera ? [{ ...camera, id }] : [];
   });
-}
-
-export function pickCamera(cameras: readonly Camera[], id: string | null): Camera | undefined {
-  return cameras.find((camera) => camera.id === id) ?? cameras[0];
 }
 
 /** The server wants its token again. */

@@ -1,8 +1,11 @@
 // How hls.js plays a live stream out of plain object storage. Pure.
 import type { HlsConfig, LoaderConfig, RetryConfig } from 'hls.js/light';
 
-/** A fragment that is missing for longer has left the window; then the playlist decides where to go on. */
 const FRAGMENT_TRIES = 5;
+/** Whoever lists a fragment has stored it. One that is missing for longer than this is lost: playback goes on behind it. */
+const MISSING_TRIES = 3;
+/** Stays ahead of what the longest usual segments need (sheet.ts): three of 6 s, and one that comes. */
+const MAX_BUFFER_S = 30;
 
 /**
  * hls.js takes 4xx as final. Here it is not: a playlist may not be there *yet*, a replaced object may be
@@ -17,50 +20,58 @@ function retry(tries: number, retryDelayMs: number, maxRetryDelayMs: number): Re
   };
 }
 
+function isMissing(status: number | undefined): boolean {
+  return status !== undefined && status >= 400 && status < 500;
+}
+
+function fragmentRetry(): RetryConfig {
+  return {
+    ...retry(FRAGMENT_TRIES, 200, 2000),
+    shouldRetry: (_config, retryCount, _isTimeout, answer) =>
+      retryCount < (isMissing(answer?.code) ? MISSING_TRIES : FRAGMENT_TRIES),
+  };
+}
+
 function loadPolicy(tries: number, firstByteMs: number, wholeMs: number): { default: LoaderConfig } {
   return {
     default: {
       maxTimeToFirstByteMs: firstByteMs,
       maxLoadTimeMs: wholeMs,
       timeoutRetry: retry(tries, 250, 2000),
-      errorRetry: retry(tries, 500, 2000),
+      errorRetry: retry(tries, 250, 2000),
     },
   };
 }
 
-/**
- * Supabase's CDN may keep an overwritten object for a minute; another query is another object to it.
- * Only there: a query more would break a presigned URL.
- */
-export function pastCdn(url: string, nowMs: number): string {
-  const parsed = new URL(url);
-  const cached = /(^|\.)supabase\.co$/.test(parsed.hostname) && parsed.pathname.includes('/object/public/');
-  if (!cached || !/\.(m3u8|json)$/.test(parsed.pathname)) return url;
-  parsed.searchParams.set('t', String(nowMs));
-  return parsed.href;
-}
-
-export function hlsConfig(workerPath: string, now: () => number): Partial<HlsConfig> {
+/** `fresh`: an address as it has to be asked for now; `sent` hears of each request. */
+export function hlsConfig(
+  workerPath: string | null,
+  fresh: (url: string) => string,
+  sent: (request: XMLHttpRequest) => void,
+): Partial<HlsConfig> {
+  const fragments = loadPolicy(FRAGMENT_TRIES, 10_000, 60_000).default;
   return {
-    workerPath,
-    // The agent's word on the stream takes the place of these (sheet.ts). Two segments behind the edge: one to play, one in reserve. Stalls widen it, up to one more.
+    ...(workerPath ? { workerPath } : {}),
+    // Where to begin; the agent's word on the stream takes its place (sheet.ts). From there on live-edge.ts leads:
+    // hls.js only comes back when playback has left the playlist.
     liveSyncDurationCount: 2,
-    liveSyncOnStallIncrease: 1,
-    liveMaxLatencyDurationCount: 8,
-    // Gently: 4 % is not seen, and heard only in music.
-    maxLiveSyncPlaybackRate: 1.04,
+    liveSyncOnStallIncrease: 0,
+    lowLatencyMode: false,
+    maxLiveSyncPlaybackRate: 1,
     // Of several renditions none that is larger than what is seen of it: a wall of tiles would pay for pixels that nobody sees.
     capLevelToPlayerSize: true,
     // A page may be open for months.
     backBufferLength: 20,
-    maxBufferLength: 20,
+    maxBufferLength: MAX_BUFFER_S,
+    maxMaxBufferLength: MAX_BUFFER_S,
     maxBufferSize: 30_000_000,
     manifestLoadPolicy: loadPolicy(Number.POSITIVE_INFINITY, 10_000, 20_000),
     playlistLoadPolicy: loadPolicy(Number.POSITIVE_INFINITY, 10_000, 20_000),
-    fragLoadPolicy: loadPolicy(FRAGMENT_TRIES, 10_000, 60_000),
+    fragLoadPolicy: { default: { ...fragments, errorRetry: fragmentRetry() } },
     xhrSetup: (xhr, url) => {
-      const fresh = pastCdn(url, now());
-      if (fresh !== url) xhr.open('GET', fresh, true);
+      sent(xhr);
+      const address = fresh(url);
+      if (address !== url) xhr.open('GET', address, true);
     },
   };
 }

@@ -1,16 +1,20 @@
-// The page: finds the cameras, plays one, shows how it goes.
-import { type Camera, cameraFromSource, fetchCameras, NotAllowed, pickCamera, readQuery } from './catalog.ts';
-import { chooseEngine } from './engine.ts';
-import { Player, type Stats } from './player.ts';
+// The page: finds the cameras, plays one or shows them all.
+import { type Camera, cameraFromSource, fetchCameras, NotAllowed, readQuery } from './catalog.ts';
+import type { Stats } from './stats.ts';
 import { View } from './view.ts';
+import { type TileReport, Wall } from './wall.ts';
+import { mostPlaying } from './wall-choice.ts';
+import './edge-player.ts';
 
 declare global {
   interface Window {
-    edgePlayer?: { stats(): Stats; goLive(): void };
+    edgePlayer?: { stats(): Stats | null; goLive(): void };
+    edgeWall?: { tiles(): TileReport[] };
   }
 }
 
 const CATALOG_RETRY_MS = 2000;
+const CATALOG_AGAIN_MS = 30_000;
 
 const base = document.baseURI;
 const query = readQuery(location.search);
@@ -26,43 +30,54 @@ function hideToken(): void {
 function main(): void {
   hideToken();
   const view = new View();
-  const openEngine = chooseEngine(new URL('assets/hls.worker.js', base).href);
-  if (!openEngine) {
-    view.showMessage('this browser cannot play HLS', 'Any current Chrome, Edge, Firefox or Safari can.');
-    return;
-  }
-  const player = new Player(view.video, openEngine, findAgain, (stats) => view.showStats(stats));
-  view.onGoLive(() => player.goLive());
-  const play = (camera: Camera) => {
-    view.showCamera(camera);
-    player.open(camera);
-  };
-  window.edgePlayer = { stats: () => player.stats(), goLive: () => player.goLive() };
-
   if (query.src !== null) {
     const camera = cameraFromSource(query.src, query.name, base);
-    if (camera) play(camera);
+    if (camera) playOne(view, camera);
     else view.showMessage('this is no playlist address', 'Give ?src= the http(s) address of a stream.m3u8.');
     return;
   }
-  void playFromServer(view, play);
+  void playFromServer(view);
 }
 
-async function playFromServer(view: View, play: (camera: Camera) => void): Promise<void> {
+function playOne(view: View, camera: Camera): void {
+  const player = view.showCamera(camera, (src) => findAgain(camera.id, src));
+  window.edgePlayer = { stats: () => player.stats(), goLive: () => player.goLive() };
+}
+
+async function playFromServer(view: View): Promise<void> {
   const cameras = await camerasOfServer(view);
-  const first = cameras && pickCamera(cameras, query.camera);
-  if (!first) {
+  const [first] = cameras ?? [];
+  if (!cameras || !first) {
     const hint = cameras ? 'Add one to cameras.yaml.' : 'Add ?src= with the address of a stream.m3u8.';
     view.showMessage('no camera to show', hint);
+    return;
+  }
+  if (query.camera === null && cameras.length > 1) {
+    showWall(view, cameras);
     return;
   }
   view.showChooser(cameras, (camera) => {
     const url = new URL(location.href);
     url.searchParams.set('camera', camera.id);
     history.replaceState(null, '', url);
-    play(camera);
+    playOne(view, camera);
   });
-  play(first);
+  playOne(view, cameras.find(({ id }) => id === query.camera) ?? first);
+}
+
+function showWall(view: View, cameras: Camera[]): void {
+  const isSmall = matchMedia('(max-width: 40rem)').matches;
+  const live = query.wall === 'live';
+  const wall = new Wall({ most: mostPlaying(query.playing, isSmall), live, findAgain: findByAddress });
+  view.showWall(wall, live);
+  wall.show(cameras);
+  window.edgeWall = { tiles: () => wall.reports() };
+  setInterval(async () => {
+    if (document.hidden) return;
+    // What can't be read now has not changed.
+    const now = await fetchCameras(base).catch(() => null);
+    if (now?.length) wall.show(now);
+  }, CATALOG_AGAIN_MS);
 }
 
 /** The page may outlive the server: asks until it answers. */
@@ -80,9 +95,13 @@ async function camerasOfServer(view: View): Promise<Camera[] | null> {
 }
 
 /** As the server has it now; `undefined`: it does not know the camera, or does not answer. */
-async function findAgain(camera: Camera): Promise<Camera | undefined> {
-  const cameras = await fetchCameras(base).catch(() => null);
-  return cameras?.find(({ id }) => id === camera.id);
+async function findAgain(id: string, src: string): Promise<string | undefined> {
+  const cameras = id ? await fetchCameras(base).catch(() => null) : null;
+  const found = cameras?.find((camera) => camera.id === id)?.playlistUrl;
+  return found === src ? undefined : found;
 }
+
+/** A wall reads its list anew anyway. */
+async function findByAddress(): Promise<undefined> {}
 
 main();

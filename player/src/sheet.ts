@@ -1,31 +1,43 @@
-// What the agent says of a stream for its players, in `status.json` beside the playlist. Pure but for `fetchSettings`.
-import { pastCdn } from './hls-config.ts';
+// What the agent says of a stream for its players, in `status.json` beside the playlist. Pure but for `fetchSheet`.
+import { type Pace, USUAL_PACE } from './live-edge.ts';
 
-/** Those of hls.js that depend on the stream. `lowLatencyMode` is not among them: without it, it never catches up. */
-export interface PlayerSettings {
-  liveSyncDurationCount: number;
-  liveMaxLatencyDurationCount: number;
-  maxLiveSyncPlaybackRate: number;
+export interface Sheet {
+  /** Segments behind the edge to begin at. */
+  syncSegments: number;
+  pace: Pace;
+  /** The store's CDN keeps old playlists, so each request needs another query. */
+  cacheBusting: boolean;
+  /** As the agent sees the camera; an agent without these does not say. */
+  phase: string | null;
+  reason: string | null;
+  lastSegmentMs: number | null;
 }
 
 /** Of a newer one nothing is believed. */
 const VERSION = 1;
 const PATIENCE_MS = 10_000;
+/** What every profile's reserve is at least: one to play, one that comes. */
+const LEAST_SYNC = 2;
 
 /** `null`: it can't be used, so the player's own settings stay. */
-export function parseSheet(json: unknown): PlayerSettings | null {
+export function parseSheet(json: unknown): Sheet | null {
   const sheet = record(json);
   const player = record(sheet?.player);
   if (sheet?.version !== VERSION || !player) return null;
-  const sync = within(player.live_sync_duration_count, 1, 10);
-  // hls.js jumps all the time where a stall can bring playback that far behind.
-  const most = within(player.live_max_latency_duration_count, (sync ?? 0) + 2, 100);
-  const rate = within(player.max_live_sync_playback_rate, 1, 2);
-  if (sync === null || most === null || rate === null) return null;
+  const syncSegments = within(player.live_sync_duration_count, 1, 10);
+  const audibleRate = within(player.max_live_sync_playback_rate, 1, 2);
+  if (syncSegments === null || audibleRate === null) return null;
+  const segmentMs = within(sheet.segment_duration_ms, 100, 60_000);
+  const targetS = within(sheet.target_duration_s, 1, 60);
+  const segmentS = segmentMs === null ? (targetS ?? USUAL_PACE.segmentS) : segmentMs / 1000;
+  const reserveS = Math.max(0, syncSegments - LEAST_SYNC) * segmentS;
   return {
-    liveSyncDurationCount: sync,
-    liveMaxLatencyDurationCount: most,
-    maxLiveSyncPlaybackRate: rate,
+    syncSegments,
+    pace: { segmentS, reserveS, audibleRate },
+    cacheBusting: player.cache_busting === true,
+    phase: text(sheet.phase),
+    reason: text(sheet.reason),
+    lastSegmentMs: time(sheet.last_segment_at),
   };
 }
 
@@ -37,23 +49,30 @@ function within(value: unknown, least: number, most: number): number | null {
   return typeof value === 'number' && value >= least && value <= most ? value : null;
 }
 
-/** Where players begin; also that of a single rendition. */
-const PLAYLIST = /\/(multivariant|stream(_\d)?)\.m3u8$/;
+function text(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value.slice(0, 200) : null;
+}
 
-/** `null` for what is no agent's playlist; a query (a signature, say) is of the playlist alone. */
-export function sheetUrl(playlistUrl: string, nowMs: number): string | null {
-  const url = new URL(playlistUrl);
-  return PLAYLIST.test(url.pathname) ? pastCdn(new URL('status.json', url).href, nowMs) : null;
+function time(value: unknown): number | null {
+  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(ms) ? null : ms;
 }
 
 /** `null`: nobody says, or nobody answers. */
-export async function fetchSettings(playlistUrl: string): Promise<PlayerSettings | null> {
-  const url = sheetUrl(playlistUrl, Date.now());
+export async function fetchSheet(url: string | null, signal?: AbortSignal): Promise<Sheet | null> {
   if (!url) return null;
+  // AbortSignal.any is too young for some browsers.
+  const abort = new AbortController();
+  const stop = () => abort.abort();
+  const timer = setTimeout(stop, PATIENCE_MS);
+  signal?.addEventListener('abort', stop);
   try {
-    const response = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
+    const response = await fetch(url, { cache: 'no-store', signal: abort.signal });
     return response.ok ? parseSheet(await response.json()) : null;
   } catch {
     return null;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
   }
 }

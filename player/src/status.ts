@@ -1,6 +1,6 @@
 // What the viewer is told. Pure.
 
-export type StatusKind = 'waiting' | 'live' | 'behind' | 'reconnecting' | 'paused' | 'ended';
+export type StatusKind = 'waiting' | 'live' | 'behind' | 'reconnecting' | 'offline' | 'paused' | 'ended';
 
 export interface Status {
   kind: StatusKind;
@@ -8,6 +8,7 @@ export interface Status {
 }
 
 export interface Observation {
+  nowMs: number;
   /** A frame has been on screen since this camera was chosen. */
   everPlayed: boolean;
   /** The viewer pressed pause. */
@@ -17,15 +18,26 @@ export interface Observation {
   idleFor: number;
   /** Seconds behind the point where playback should be; `null` if unknown. */
   behind: number | null;
+  /** Seconds since the playlist last named something new, or was first asked for. */
+  silentFor: number;
+  segmentS: number;
+  /** Wall clock of the newest picture there is; `null`: never seen one. */
+  newestMs: number | null;
 }
 
 /** A shorter pause is a hiccup that needs no words. */
 export const FROZEN_AFTER_S = 2;
 /** Below this the distance is the normal play of buffer and playlist. */
 export const BEHIND_AFTER_S = 3;
+/** A camera that restarts takes less. */
+const OFFLINE_AFTER_S = 20;
+/** The newest picture of a stream that goes on is no older than this. */
+const OLD_S = 60;
 
 export function statusOf(seen: Observation): Status {
   if (seen.ended) return { kind: 'ended', label: 'ended' };
+  const since = offlineSince(seen);
+  if (since !== null) return { kind: 'offline', label: `offline since ${clockTime(since, seen.nowMs)}` };
   if (!seen.everPlayed) return { kind: 'waiting', label: 'waiting for the stream' };
   if (seen.paused) return { kind: 'paused', label: 'paused' };
   if (seen.idleFor >= FROZEN_AFTER_S) return { kind: 'reconnecting', label: 'reconnecting' };
@@ -35,8 +47,34 @@ export function statusOf(seen: Observation): Status {
   return { kind: 'live', label: 'live' };
 }
 
+/**
+ * Since when there is no new picture, once that is no hiccup. A clock alone proves nothing, as the viewer's or the
+ * box's may be wrong: the playlist has to be silent, too.
+ */
+function offlineSince({ nowMs, newestMs, silentFor, segmentS }: Observation): number | null {
+  if (newestMs === null) return null;
+  const isOld = nowMs - newestMs > OLD_S * 1000;
+  const patience = isOld ? 1 + 1.5 * segmentS : Math.max(OFFLINE_AFTER_S, 5 * segmentS);
+  return silentFor > patience ? newestMs : null;
+}
+
+/** `14:32`, with the day if it was another. */
+export function clockTime(atMs: number, nowMs: number): string {
+  const [at, now] = [new Date(atMs), new Date(nowMs)];
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
+  if (at.toDateString() === now.toDateString()) return time;
+  const day = `${two(at.getDate())} ${MONTHS[at.getMonth()]}`;
+  return at.getFullYear() === now.getFullYear() ? `${day}, ${time}` : `${day} ${at.getFullYear()}, ${time}`;
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+function two(value: number): string {
+  return String(value).padStart(2, '0');
+}
+
 export interface Latencies {
-  /** From the playlist's live edge to the picture, as hls.js sees it. */
+  /** From the playlist's live edge to the picture. */
   fromEdge: number | null;
   /** Where playback aims to be, from the same edge. */
   target: number | null;

@@ -1,44 +1,59 @@
 // The page's elements. Knows how things look, not why.
 import type { Camera } from './catalog.ts';
-import type { Stats } from './player.ts';
+import type { EdgePlayer } from './edge-player.ts';
 import { duration } from './status.ts';
-
-/** Fast enough to be seen as smooth work, slow enough that a number can be read. */
-const DELAY_SMOOTHING = 0.3;
+import type { Wall } from './wall.ts';
 
 export class View {
-  readonly video = element('video', HTMLVideoElement);
   private readonly name = element('name', HTMLElement);
-  private readonly chip = element('chip', HTMLElement);
-  private readonly label = element('label', HTMLElement);
-  private readonly announcer = element('announcer', HTMLElement);
-  private readonly veil = element('veil', HTMLElement);
-  private readonly veilText = element('veil-text', HTMLElement);
-  private readonly veilHint = element('veil-hint', HTMLElement);
+  private readonly stage = element('stage', HTMLElement);
+  private readonly facts = element('facts', HTMLElement);
   private readonly delay = element('delay', HTMLElement);
   private readonly picture = element('picture', HTMLElement);
-  private readonly goLive = element('go-live', HTMLButtonElement);
   private readonly cameras = element('cameras', HTMLElement);
-  private smoothDelay: number | null = null;
+  private readonly mode = element('mode', HTMLButtonElement);
+  private player: EdgePlayer | null = null;
 
-  onGoLive(action: () => void): void {
-    this.goLive.addEventListener('click', action);
-  }
-
-  showCamera(camera: Camera): void {
+  /** Another camera is another stream in the same player: full screen and sound stay as they are. */
+  showCamera(camera: Camera, findAgain: (src: string) => Promise<string | undefined>): EdgePlayer {
     this.name.textContent = camera.name;
-    this.video.setAttribute('aria-label', `Live video of ${camera.name}`);
     document.title = camera.name;
-    this.smoothDelay = null;
+    this.facts.hidden = false;
     for (const button of this.cameras.querySelectorAll('button')) {
       button.setAttribute('aria-pressed', String(button.dataset.id === camera.id));
     }
+    const player = this.player ?? this.makePlayer();
+    player.setAttribute('label', `Live video of ${camera.name}`);
+    player.findAgain = findAgain;
+    player.src = camera.playlistUrl;
+    return player;
+  }
+
+  showWall(wall: Wall, live: boolean): void {
+    this.name.textContent = 'Cameras';
+    document.title = 'Cameras';
+    document.body.dataset.view = 'wall';
+    this.stage.replaceChildren(wall.node);
+    this.mode.hidden = false;
+    this.mode.setAttribute('aria-pressed', String(live));
+    this.mode.addEventListener('click', () => {
+      const isLive = this.mode.getAttribute('aria-pressed') !== 'true';
+      this.mode.setAttribute('aria-pressed', String(isLive));
+      wall.live = isLive;
+    });
   }
 
   /** With one camera there is nothing to choose. */
   showChooser(cameras: readonly Camera[], choose: (camera: Camera) => void): void {
     this.cameras.hidden = cameras.length < 2;
+    const all = document.createElement('a');
+    all.className = 'button';
+    all.textContent = 'All cameras';
+    const url = new URL(location.href);
+    url.searchParams.delete('camera');
+    all.href = url.href;
     this.cameras.replaceChildren(
+      all,
       ...cameras.map((camera) => {
         const button = document.createElement('button');
         button.type = 'button';
@@ -53,41 +68,41 @@ export class View {
 
   /** Instead of a picture: there is nothing to play, and why. */
   showMessage(text: string, hint: string): void {
-    this.setState('waiting', text);
-    this.veil.hidden = false;
-    this.veil.dataset.state = 'message';
-    this.veilText.textContent = text;
-    this.veilHint.textContent = hint;
-  }
-
-  showStats(stats: Stats): void {
-    this.setState(stats.state, stats.label);
-    const covered = stats.state === 'waiting' || stats.state === 'reconnecting';
-    this.veil.hidden = !covered;
-    this.veil.dataset.state = stats.state;
-    this.veilText.textContent = stats.label;
-    this.veilHint.textContent = '';
-    this.goLive.hidden = stats.state !== 'behind' && stats.state !== 'paused';
-    this.delay.textContent = this.delayText(stats);
-    this.picture.textContent = stats.width ? `${stats.width}×${stats.height}` : '–';
-  }
-
-  private delayText({ state, latency }: Stats): string {
-    if (latency === null || (state !== 'live' && state !== 'behind')) {
-      this.smoothDelay = null;
-      return '–';
+    const message = document.createElement('div');
+    message.className = 'message';
+    message.setAttribute('role', 'status');
+    for (const [name, line] of [
+      ['message-text', text],
+      ['message-hint', hint],
+    ] as const) {
+      const paragraph = document.createElement('p');
+      paragraph.className = name;
+      paragraph.textContent = line;
+      message.append(paragraph);
     }
-    const jumped = this.smoothDelay === null || Math.abs(latency - this.smoothDelay) > 1;
-    const before = jumped || this.smoothDelay === null ? latency : this.smoothDelay;
-    this.smoothDelay = before + DELAY_SMOOTHING * (latency - before);
-    return this.smoothDelay < 90 ? `${this.smoothDelay.toFixed(1)} s` : duration(this.smoothDelay);
+    this.player = null;
+    this.facts.hidden = true;
+    // Said again only when it is something else.
+    if (this.stage.textContent !== message.textContent) this.stage.replaceChildren(message);
   }
 
-  private setState(state: Stats['state'], label: string): void {
-    // A screen reader hears changes of state, not every counted second.
-    if (this.chip.dataset.state !== state || !this.announcer.textContent) this.announcer.textContent = label;
-    this.chip.dataset.state = state;
-    this.label.textContent = label;
+  private makePlayer(): EdgePlayer {
+    const player = document.createElement('edge-player') as EdgePlayer;
+    for (const name of ['muted', 'autoplay', 'controls']) player.setAttribute(name, '');
+    player.addEventListener('edge-latency', () => this.showFacts(player));
+    player.addEventListener('edge-state', () => this.showFacts(player));
+    this.player = player;
+    this.stage.replaceChildren(player);
+    return player;
+  }
+
+  private showFacts(player: EdgePlayer): void {
+    const stats = player.stats();
+    const moves = stats?.state === 'live' || stats?.state === 'behind';
+    const latency = moves ? (stats?.latency ?? null) : null;
+    this.delay.textContent =
+      latency === null ? '–' : latency < 90 ? `${latency.toFixed(1)} s` : duration(latency);
+    this.picture.textContent = stats?.width ? `${stats.width}×${stats.height}` : '–';
   }
 }
 

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cameraFromSource, parseCameras, pickCamera, readQuery } from '../src/catalog.ts';
+import { cameraFromSource, parseCameras, readQuery } from '../src/catalog.ts';
 
 const base = 'http://127.0.0.1:8080/';
 
 test('the query names a playlist or a camera', () => {
-  assert.deepEqual(readQuery('?camera=cam_floor'), { src: null, camera: 'cam_floor', name: null });
+  const { src, camera, wall, playing } = readQuery('?camera=cam_floor&wall=live&playing=4');
+  assert.deepEqual(
+    { src, camera, wall, playing },
+    { src: null, camera: 'cam_floor', wall: 'live', playing: '4' },
+  );
   assert.equal(readQuery('?src=https%3A%2F%2Fh%2Fa.m3u8').src, 'https://h/a.m3u8');
 });
 
@@ -40,10 +44,4 @@ test('the list of cameras is read, what is broken in it left out', () => {
     ],
   );
   assert.throws(() => parseCameras({ error: 'x' }, base));
-});
-
-test('an unknown camera falls back to the first', () => {
-  const cameras = parseCameras([{ id: 'a', name: 'A', playlist_url: '/a.m3u8' }], base);
-  assert.equal(pickCamera(cameras, 'gone')?.id, 'a');
-  assert.equal(pickCamera([], 'a'), undefined);
 });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hlsConfig } from '../src/hls-config.ts';
-import { fetchSettings, parseSheet, sheetUrl } from '../src/sheet.ts';
+import { USUAL_PACE } from '../src/live-edge.ts';
+import { fetchSheet, parseSheet } from '../src/sheet.ts';
 
 const player = {
   live_sync_duration_count: 3,
@@ -9,16 +10,44 @@ const player = {
   max_live_sync_playback_rate: 1.02,
   low_latency: false,
 };
-const sheet = { version: 1, camera: 'cam_floor', profile: 'stable', target_duration_s: 6, player };
-const settings = {
-  liveSyncDurationCount: 3,
-  liveMaxLatencyDurationCount: 6,
-  maxLiveSyncPlaybackRate: 1.02,
+const sheet = {
+  version: 1,
+  camera: 'cam_floor',
+  profile: 'stable',
+  target_duration_s: 6,
+  segment_duration_ms: 6000,
+  player,
+};
+const parsed = {
+  syncSegments: 3,
+  pace: { segmentS: 6, reserveS: 6, audibleRate: 1.02 },
+  cacheBusting: false,
+  phase: null,
+  reason: null,
+  lastSegmentMs: null,
 };
 
-test('a sheet gives the settings of hls.js', () => {
-  assert.deepEqual(parseSheet(sheet), settings);
-  assert.deepEqual(parseSheet({ ...sheet, more: 'of a later agent' }), settings);
+test('a sheet gives the settings of the player', () => {
+  assert.deepEqual(parseSheet(sheet), parsed);
+  assert.deepEqual(parseSheet({ ...sheet, more: 'of a later agent' }), parsed);
+});
+
+test('an agent that says more is understood', () => {
+  const told = parseSheet({
+    ...sheet,
+    phase: 'retrying',
+    reason: 'the camera refused user or password (401)',
+    last_segment_at: '2026-09-01T12:00:00.5Z',
+    player: { ...player, cache_busting: true },
+  });
+  assert.deepEqual(told, {
+    ...parsed,
+    cacheBusting: true,
+    phase: 'retrying',
+    reason: 'the camera refused user or password (401)',
+    lastSegmentMs: Date.UTC(2026, 8, 1, 12, 0, 0, 500),
+  });
+  assert.equal(parseSheet({ ...sheet, last_segment_at: 'soon' })?.lastSegmentMs, null);
 });
 
 test('what makes no sense is left alone', () => {
@@ -29,39 +58,27 @@ test('what makes no sense is left alone', () => {
     { live_sync_duration_count: 0 },
     { live_sync_duration_count: '3' },
     { live_sync_duration_count: Number.NaN },
-    { live_max_latency_duration_count: 4 },
-    { live_max_latency_duration_count: undefined },
     { max_live_sync_playback_rate: 16 },
   ]) {
     assert.equal(parseSheet({ ...sheet, player: { ...player, ...wrong } }), null, JSON.stringify(wrong));
   }
 });
 
-test('it lies beside the playlist', () => {
-  const at = 'https://h/location_1/cam_floor/';
-  assert.equal(sheetUrl(`${at}stream.m3u8`, 7), `${at}status.json`);
-  assert.equal(sheetUrl(`${at}stream.m3u8?X-Amz-Signature=0`, 7), `${at}status.json`);
-  assert.equal(sheetUrl(`${at}multivariant.m3u8`, 7), `${at}status.json`);
-  assert.equal(sheetUrl(`${at}stream_2.m3u8`, 7), `${at}status.json`);
-  assert.equal(sheetUrl('https://h/other/index.m3u8', 7), null);
-  const supabase = 'https://abc.supabase.co/storage/v1/object/public/streams/l/c/';
-  assert.equal(sheetUrl(`${supabase}stream.m3u8`, 7), `${supabase}status.json?t=7`);
-});
-
 test('a balanced stream is played as one that nobody tells of', () => {
-  const { liveSyncDurationCount, liveMaxLatencyDurationCount, maxLiveSyncPlaybackRate } = hlsConfig(
-    '',
-    () => 0,
-  );
   // As the agent has it (src/domain/profile.rs).
-  assert.deepEqual(
-    [liveSyncDurationCount, liveMaxLatencyDurationCount, maxLiveSyncPlaybackRate],
-    [2, 8, 1.04],
+  const balanced = { live_sync_duration_count: 2, max_live_sync_playback_rate: 1.04 };
+  const told = parseSheet({ ...sheet, target_duration_s: 2, segment_duration_ms: 2000, player: balanced });
+  assert.deepEqual(told?.pace, USUAL_PACE);
+  const config = hlsConfig(
+    null,
+    (url) => url,
+    () => undefined,
   );
+  assert.equal(told.syncSegments, config.liveSyncDurationCount);
 });
 
 test('without an answer nothing changes', async (t) => {
-  const url = 'https://h/l/c/stream.m3u8';
+  const url = 'https://h/l/c/status.json';
   const answers = [
     () => Promise.resolve(Response.json(sheet)),
     () => Promise.resolve(new Response('<html>', { status: 200 })),
@@ -73,10 +90,10 @@ test('without an answer nothing changes', async (t) => {
     asked.push(address);
     return answers[asked.length - 1]?.();
   });
-  assert.deepEqual(await fetchSettings(url), settings);
-  assert.equal(await fetchSettings(url), null);
-  assert.equal(await fetchSettings(url), null);
-  assert.equal(await fetchSettings(url), null);
-  assert.equal(await fetchSettings('https://h/x.m3u8'), null);
+  assert.deepEqual(await fetchSheet(url), parsed);
+  assert.equal(await fetchSheet(url), null);
+  assert.equal(await fetchSheet(url), null);
+  assert.equal(await fetchSheet(url), null);
+  assert.equal(await fetchSheet(null), null);
   assert.deepEqual(asked, Array(4).fill('https://h/l/c/status.json'));
 });

@@ -1,8 +1,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { duration, type Observation, secondsBehind, shownLatency, statusOf } from '../src/status.ts';
+import {
+  clockTime,
+  duration,
+  type Observation,
+  secondsBehind,
+  shownLatency,
+  statusOf,
+} from '../src/status.ts';
 
-const playing: Observation = { everPlayed: true, paused: false, ended: false, idleFor: 0, behind: 0 };
+const NOW = new Date(2026, 8, 1, 14, 40).getTime();
+const playing: Observation = {
+  nowMs: NOW,
+  everPlayed: true,
+  paused: false,
+  ended: false,
+  idleFor: 0,
+  behind: 0,
+  silentFor: 1,
+  segmentS: 2,
+  newestMs: NOW - 3000,
+};
 
 test('before the first frame the page waits, whatever else is known', () => {
   const seen = { ...playing, everPlayed: false, paused: true, idleFor: Number.POSITIVE_INFINITY };
@@ -24,6 +42,36 @@ test('a still picture is being reconnected, unless the viewer paused it or it en
   assert.equal(statusOf({ ...playing, idleFor: 2, behind: 50 }).kind, 'reconnecting');
   assert.equal(statusOf({ ...playing, idleFor: 60, paused: true }).kind, 'paused');
   assert.equal(statusOf({ ...playing, idleFor: 60, ended: true }).kind, 'ended');
+});
+
+test('a camera that is silent for long is offline since its newest picture', () => {
+  const since = new Date(2026, 8, 1, 14, 32).getTime();
+  const silent = { ...playing, idleFor: 30, silentFor: 30, newestMs: since };
+  assert.deepEqual(statusOf(silent), { kind: 'offline', label: 'offline since 14:32' });
+  assert.equal(statusOf({ ...silent, everPlayed: false }).kind, 'offline');
+  assert.equal(statusOf({ ...silent, ended: true }).kind, 'ended');
+  // Just now: it may be a hiccup.
+  assert.equal(statusOf({ ...silent, silentFor: 12, newestMs: NOW - 12_000 }).kind, 'reconnecting');
+  // A page that is opened on yesterday's playlist need not wait for long.
+  assert.equal(statusOf({ ...silent, silentFor: 5, newestMs: NOW - 86_400_000 }).kind, 'offline');
+  // Of longer segments it is heard more rarely.
+  assert.equal(
+    statusOf({ ...silent, segmentS: 6, silentFor: 25, newestMs: NOW - 25_000 }).kind,
+    'reconnecting',
+  );
+});
+
+test('a wrong clock alone takes no camera offline', () => {
+  for (const newestMs of [NOW - 86_400_000, NOW + 3_600_000, null]) {
+    assert.equal(statusOf({ ...playing, newestMs }).kind, 'live');
+  }
+});
+
+test('since when: the time, with the day if it was another', () => {
+  const at = (...date: [number, number, number, number, number]) => new Date(...date).getTime();
+  assert.equal(clockTime(at(2026, 8, 1, 9, 5), NOW), '09:05');
+  assert.equal(clockTime(at(2026, 7, 31, 23, 59), NOW), '31 Aug, 23:59');
+  assert.equal(clockTime(at(2025, 8, 1, 9, 5), NOW), '01 Sep 2025, 09:05');
 });
 
 test('the distance is counted from where playback should be', () => {

@@ -36,6 +36,8 @@ pub(super) fn renewed(old: Option<HttpConfig>, new: Option<HttpConfig>) -> Optio
     }
     http.signing_keys = new.signing_keys;
     http.sign_max = new.sign_max;
+    http.adhoc = new.adhoc;
+    http.streams = new.streams;
     Some(http)
 }
 

@@ -3,10 +3,11 @@
 //! What is wanted is a level, not a queue of orders: however often it changes while a camera is ending, the newest
 //! is what starts next. A camera's runs follow each other (its spool is locked), cameras do not wait for each other.
 
-use std::pin::Pin;
+mod room;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -14,24 +15,29 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::DRAIN_GRACE;
+use super::assignment::{Assignment, OriginStore, Stay};
+use super::figures::Figures;
+use super::slot::{Slot, Wanted};
+use crate::camera::metered::Stopwatch;
 use crate::camera::sheet::{Posting, Sheet};
 use crate::camera::snapshots::Studio;
 use crate::camera::status::{CameraStatus, StatusSender};
-use crate::camera::supervisor::{End, Supervisor, plan};
+use crate::camera::supervisor::{End, Supervisor};
 use crate::camera::variants::Board;
 use crate::clock;
-use crate::config::model::{Camera, Start};
-use crate::config::same_stream;
+use crate::config::model::Camera;
 use crate::domain::backoff::Backoff;
+use crate::domain::choice::Choice;
 use crate::domain::demand::Demand;
 use crate::domain::encoder::{Encoder, Policy};
-use crate::domain::ids::{CameraId, Location};
 use crate::domain::lifecycle::Patience;
-use crate::domain::publication::Plan;
 use crate::engine::ffmpeg::encoders::Finding;
 use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, FfmpegStills, Trials, Workshop};
+use crate::engine::spool::origin::forget;
+use crate::engine::spool::shares::Share;
 use crate::engine::{Engine as _, StreamSpec};
-use crate::store::renewing::RenewingStore;
+
+pub(super) use room::{Left, WIND_UP_GRACE};
 
 /// After a panic; below [`super::HANGS_AFTER`].
 const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
@@ -39,125 +45,118 @@ const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Du
 const MOST_TOLD: u32 = 3;
 /// Waiting for trials of encoders is not hanging (see `Agent::is_alive`).
 const BEAT: Duration = Duration::from_secs(5);
-/// A hold and a sweep take a minute or two.
-const WIND_UP_GRACE: Duration = Duration::from_secs(600);
 const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
-
-/// One stream and where it goes.
-#[derive(Debug)]
-pub(super) struct Assignment {
-    pub(super) location: Location,
-    pub(super) camera: Camera,
-    pub(super) store: Arc<RenewingStore>,
-    pub(super) min_playlist_interval: Duration,
-}
-
-impl Assignment {
-    fn is_stream_of(&self, other: &Self) -> bool {
-        self.location == other.location
-            && same_stream(&self.camera, &other.camera)
-            && Arc::ptr_eq(&self.store, &other.store)
-            && self.min_playlist_interval == other.min_playlist_interval
-    }
-}
-
-#[derive(Debug)]
-struct Wanted {
-    assignment: Option<Arc<Assignment>>,
-    /// The task has ended: for another assignment there has to be a new one.
-    retired: bool,
-}
-
-impl Wanted {
-    /// Nobody has to want it for that.
-    fn is_always(&self) -> bool {
-        let start = self.assignment.as_ref().map(|assignment| assignment.camera.settings.start);
-        start == Some(Start::Always)
-    }
-}
-
-/// The agent's end of a camera's task.
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) id: CameraId,
-    wanted: Arc<watch::Sender<Wanted>>,
-    name: Arc<watch::Sender<String>>,
-    demand: Arc<watch::Sender<Demand>>,
-    pub(super) status: watch::Receiver<CameraStatus>,
-}
-
-impl Slot {
-    /// From now on this should run there, or nothing. `false`: the task has ended, nothing was changed.
-    pub(super) fn want(&self, assignment: Option<Arc<Assignment>>) -> bool {
-        // A new name alone restarts nothing.
-        let name = assignment.as_ref().map(|assignment| assignment.camera.name.clone());
-        if let Some(name) = name {
-            self.name.send_if_modified(|now| std::mem::replace(now, name.clone()) != name);
-        }
-        self.wanted.send_if_modified(|wanted| {
-            if !wanted.retired {
-                wanted.assignment = assignment;
-            }
-            !wanted.retired
-        })
-    }
-
-    /// For whoever wants or stops the stream, if it runs on demand.
-    pub(super) fn demand(&self) -> Arc<watch::Sender<Demand>> {
-        self.demand.clone()
-    }
-
-    pub(super) fn is_retired(&self) -> bool {
-        self.wanted.borrow().retired
-    }
-}
 
 /// What all cameras of an agent share.
 #[derive(Debug, Clone)]
 pub(super) struct Surroundings {
     pub(super) workshop: Arc<Workshop>,
     pub(super) trials: Arc<Trials>,
+    pub(super) stopwatch: Stopwatch,
+    pub(super) origin: Arc<OriginStore>,
     pub(super) stop: CancellationToken,
     pub(super) abort: CancellationToken,
 }
 
 /// Starts a camera's task in `tasks`.
-pub(super) fn spawn(tasks: &mut JoinSet<()>, around: &Surroundings, assignment: Arc<Assignment>) -> Slot {
+pub(super) fn spawn(
+    tasks: &mut JoinSet<()>,
+    around: &Surroundings,
+    assignment: Arc<Assignment>,
+    demand: Demand,
+) -> Slot {
     let id = assignment.camera.id.clone();
-    let (status, receiver) = watch::channel(CameraStatus::new(id.clone(), clock::now()));
+    let (status, receiver) = watch::channel(CameraStatus::at_first(&assignment.camera, clock::now()));
+    let (origin_status, origin) = watch::channel(CameraStatus::at_first(&assignment.camera, clock::now()));
+    let figures = Figures::new(around.stopwatch.clone());
     let name = Arc::new(watch::Sender::new(assignment.camera.name.clone()));
-    let wanted = Arc::new(watch::Sender::new(Wanted { assignment: Some(assignment), retired: false }));
-    let demand = Arc::new(watch::Sender::new(Demand::default()));
+    let wanted = Arc::new(watch::Sender::new(Wanted::of(assignment)));
+    let demand = Arc::new(watch::Sender::new(demand));
+    let asked = Arc::new(watch::Sender::new(0));
     let keeper = Keeper {
         wanted: wanted.clone(),
         name: name.clone(),
         demand: demand.clone(),
+        asked: asked.clone(),
         around: around.clone(),
         status: Arc::new(status),
+        figures: figures.clone(),
+        origin_status: Arc::new(origin_status),
+        cleared: AtomicBool::new(false),
     };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
-    Slot { id, wanted, name, demand, status: receiver }
+    Slot { id, wanted, name, demand, asked, status: receiver, figures, origin }
 }
 
-struct Keeper {
+pub(super) struct Keeper {
     wanted: Arc<watch::Sender<Wanted>>,
     name: Arc<watch::Sender<String>>,
     demand: Arc<watch::Sender<Demand>>,
-    around: Surroundings,
-    status: StatusSender,
+    asked: Arc<watch::Sender<u64>>,
+    pub(super) around: Surroundings,
+    pub(super) status: StatusSender,
+    pub(super) figures: Figures,
+    pub(super) origin_status: StatusSender,
+    /// Nothing more is to be done about what was left here.
+    pub(super) cleared: AtomicBool,
 }
 
 impl Keeper {
     async fn keep(self) {
-        while let Some(assignment) = self.next() {
-            self.status.send_replace(CameraStatus::new(assignment.camera.id.clone(), clock::now()));
-            if self.is_wanted(&assignment).await {
-                self.run(&assignment).await;
+        let mut last: Option<(Arc<Assignment>, Acquaintance)> = None;
+        loop {
+            self.forget_origin().await;
+            let Some(assignment) = self.next() else { return };
+            let was_passing = last.as_ref().is_some_and(|(last, _)| last.stay != Stay::Configured);
+            if was_passing && assignment.stay == Stay::Configured {
+                self.adopt(&assignment).await;
             }
+            let known = last.filter(|(last, _)| last.camera.source == assignment.camera.source);
+            self.begin_anew(&assignment, known.is_some());
+            // A stream that is wanted again begins without a look.
+            let same = known.filter(|(last, _)| last.is_stream_of(&assignment));
+            let acquaintance = same.map(|(_, acquaintance)| acquaintance).unwrap_or_default();
+            match assignment.stay {
+                Stay::Left => self.clear_left(&assignment).await,
+                Stay::Passing => self.run_passing(&assignment, &acquaintance).await,
+                Stay::Configured => {
+                    if self.is_wanted(&assignment).await
+                        && let Some(share) = self.share(&assignment).await
+                    {
+                        self.run(&assignment, &share, &acquaintance).await;
+                    }
+                }
+            }
+            last = Some((assignment, acquaintance));
             if self.around.stop.is_cancelled() || self.around.abort.is_cancelled() {
                 return;
             }
+        }
+    }
+
+    /// Nothing is known but that the same camera refused, if it did.
+    fn begin_anew(&self, assignment: &Assignment, is_same_camera: bool) {
+        let barred = self.status.borrow().barred.filter(|_| is_same_camera);
+        let first = || CameraStatus::at_first(&assignment.camera, clock::now());
+        self.status.send_replace(first().barred_by(barred));
+        self.origin_status.send_replace(first());
+    }
+
+    /// Where this box serves the stream no more.
+    async fn forget_origin(&self) {
+        let is_served = |assignment: Arc<Assignment>| {
+            let stays = match assignment.stay {
+                Stay::Configured => true,
+                Stay::Passing => self.keeps_it(clock::now()),
+                Stay::Left => false,
+            };
+            stays && assignment.place.has_origin()
+        };
+        let assignment = self.wanted.borrow().assignment.clone();
+        if !assignment.is_some_and(is_served) {
+            let (root, id) = (self.around.workshop.spool_root.clone(), self.status.borrow().id.clone());
+            let _ = tokio::task::spawn_blocking(move || forget(&root, &id)).await;
         }
     }
 
@@ -165,15 +164,29 @@ impl Keeper {
     fn next(&self) -> Option<Arc<Assignment>> {
         let mut next = None;
         self.wanted.send_if_modified(|wanted| {
-            next.clone_from(&wanted.assignment);
+            let now = clock::now();
+            if !self.demand.borrow().is_wanted(now) {
+                wanted.overrides = None;
+            }
+            next = wanted.effective().filter(|next| match next.stay {
+                Stay::Configured => true,
+                Stay::Passing => self.keeps_it(now),
+                Stay::Left => !self.cleared.load(Ordering::Relaxed),
+            });
             wanted.retired = next.is_none();
             false
         });
         next
     }
 
+    /// One that nobody wants any more, but whose camera refused, is not forgotten before it may be asked again.
+    fn keeps_it(&self, now: Instant) -> bool {
+        let barred = self.status.borrow().barred;
+        self.demand.borrow().is_wanted(now) || barred.is_some_and(|barred| now < barred.until)
+    }
+
     /// Waits until somebody wants the stream, if it runs on demand. `false`: it is not to run any more.
-    async fn is_wanted(&self, assignment: &Assignment) -> bool {
+    pub(super) async fn is_wanted(&self, assignment: &Assignment) -> bool {
         tokio::select! {
             biased;
             () = self.around.stop.cancelled() => false,
@@ -201,22 +214,31 @@ impl Keeper {
     }
 
     /// Until the agent stops or something else is wanted, and then to its orderly end.
-    async fn run(&self, assignment: &Arc<Assignment>) {
+    pub(super) async fn run(
+        &self,
+        assignment: &Arc<Assignment>,
+        share: &Share,
+        acquaintance: &Acquaintance,
+    ) -> Left {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
-        let (acquaintance, told) = (Acquaintance::default(), AtomicU32::new(0));
+        let (acquaintance, told) = (acquaintance.clone(), AtomicU32::new(0));
         let encoder = EncoderUse::software();
         let used = encoder.clone();
         let over = CancellationToken::new();
         let ends = Ends { over: &over, stop: &stop, abort: &abort };
-        let run = Run { assignment, keeper: self, acquaintance, encoder: used, told, ends };
+        let run = Run { assignment, keeper: self, acquaintance, encoder: used, share, told, ends };
+        // Perhaps somebody has set the camera better meanwhile, or beyond the cap that a copy was found to keep.
+        if run.bare_engine().encodes() || assignment.camera.settings.max_bitrate.is_some() {
+            run.acquaintance.doubt(clock::now());
+        }
         let runs = run.supervised();
         tokio::pin!(runs);
         let settings = &assignment.camera.settings;
         tokio::select! {
             biased;
-            () = &mut runs => return,
+            () = &mut runs => return Left::Something,
             () = self.superseded(assignment) => {}
-            () = self.becomes(false) => return self.wind_up(assignment, runs, ends).await,
+            () = self.becomes(false) => return self.wind_up(assignment, share, runs, ends).await,
             never = encoder.tend(|encoder| self.around.trials.again(encoder, settings)) => match never {},
         }
         let mut wanted = self.wanted.subscribe();
@@ -231,37 +253,12 @@ impl Keeper {
                 runs.await;
             }
         }
+        Left::Something
     }
 
-    /// The stream ends for its viewers, and nothing of it is left; that is cut short when somebody wants it again.
-    async fn wind_up(
-        &self,
-        assignment: &Assignment,
-        mut runs: Pin<&mut (impl Future<Output = ()> + Send)>,
-        ends: Ends<'_>,
-    ) {
-        if self.around.stop.is_cancelled() {
-            // The agent ends, and gives it the time to publish what there is.
-            return runs.await;
-        }
-        tracing::info!("nobody wants this stream any more: it ends");
-        ends.over.cancel();
-        ends.stop.cancel();
-        tokio::select! {
-            () = &mut runs => return,
-            _ = self.is_wanted(assignment) => {}
-            () = tokio::time::sleep(WIND_UP_GRACE) => {
-                tracing::warn!("not all that the stream left in the storage could be removed: the next run sweeps it");
-            }
-        }
-        ends.abort.cancel();
-        runs.await;
-    }
-
-    async fn superseded(&self, assignment: &Assignment) {
-        let other = |wanted: &Wanted| {
-            wanted.assignment.as_ref().is_none_or(|wanted| !wanted.is_stream_of(assignment))
-        };
+    pub(super) async fn superseded(&self, assignment: &Assignment) {
+        let other =
+            |wanted: &Wanted| wanted.effective().is_none_or(|wanted| !wanted.is_stream_of(assignment));
         // The sender is `self`'s: it does not go away.
         let _ = self.wanted.subscribe().wait_for(other).await;
     }
@@ -274,6 +271,7 @@ struct Run<'a> {
     /// What this stream's camera was found to send.
     acquaintance: Acquaintance,
     encoder: EncoderUse,
+    share: &'a Share,
     /// How often the log was told what was chosen.
     told: AtomicU32,
     ends: Ends<'a>,
@@ -322,11 +320,9 @@ impl Run<'_> {
     }
 
     fn supervise(&self) -> impl Future<Output = End> + Send + use<> {
-        let Assignment { location, camera, store, min_playlist_interval } = self.assignment;
-        let Camera { id, settings, .. } = camera;
+        let Camera { id, settings, .. } = &self.assignment.camera;
         let engine = self.engine();
-        let choice = engine.choice().clone();
-        let share = self.keeper.around.workshop.spool_share.load(Ordering::Relaxed);
+        let (choice, is_known) = (engine.choice().clone(), engine.chosen().is_some());
         let look_every = settings.health_check_interval;
         let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
         let studio = settings.snapshot_interval.map(|interval| Studio {
@@ -334,16 +330,20 @@ impl Run<'_> {
             stills: Arc::new(FfmpegStills::new(self.keeper.around.workshop.clone(), settings.nice)),
         });
         let supervisor = Supervisor::new(Box::new(engine), patience, self.keeper.status.clone(), seed());
-        let posting =
-            Posting { sheet: Sheet::new(id, settings, &choice), name: self.keeper.name.subscribe() };
+        let (sheet, name) = (Sheet::new(id, settings, &choice), self.keeper.name.subscribe());
+        let posting = Posting { sheet, is_known, name };
         let board = settings
             .is_multivariant()
             .then(|| Board::new(choice.renditions(), choice.frames_per_s().map(f64::from)));
         let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting)).with_variants(board);
-        let min_playlist_interval = *min_playlist_interval;
-        let plan = Plan { min_playlist_interval, ..plan(location, id, settings, &choice, share) };
+        let Keeper { around, origin_status, .. } = self.keeper;
+        let (plan, store, origin) =
+            self.assignment.places(around, &choice, self.share.bytes(), origin_status);
+        let store = self.assignment.place.metered(store, self.keeper.figures.meter.clone());
         let Ends { over, stop, abort } = self.ends;
-        supervisor.over_with(over.clone()).run(plan, store.clone(), stop.clone(), abort.clone())
+        let supervisor = supervisor.with_origin(origin).over_with(over.clone());
+        let supervisor = supervisor.asked_by(self.keeper.asked.subscribe());
+        supervisor.run(plan, store, stop.clone(), abort.clone())
     }
 
     /// With the encoder that its settings ask for, if that works here.
@@ -363,26 +363,38 @@ impl Run<'_> {
     }
 
     fn bare_engine(&self) -> FfmpegEngine {
-        let Camera { id, source, settings, .. } = &self.assignment.camera;
-        let spec = StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() };
+        let spec = stream_spec(&self.assignment.camera);
         let workshop = self.keeper.around.workshop.clone();
-        FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone())
+        FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()).within(self.share.clone())
     }
 
     fn engine(&self) -> FfmpegEngine {
         let engine = self.bare_engine().encoding_with(self.encoder.clone());
+        let engine = engine.counted_in(self.keeper.figures.ffmpeg.clone());
         let mode = engine.mode();
         // A camera that changes all the time must not fill the log.
-        if mode.is_some() && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
-            tracing::info!(mode, "mode chosen");
+        if let Some(mode) = &mode
+            && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD
+        {
+            tracing::info!(mode = mode.in_words, "mode chosen");
         }
         self.keeper.status.send_modify(|status| status.mode = mode);
         engine
     }
 }
 
+/// What would be done before a look.
+pub(super) fn choice_of(workshop: &Arc<Workshop>, camera: &Camera) -> Choice {
+    FfmpegEngine::new(workshop.clone(), stream_spec(camera)).choice().clone()
+}
+
+fn stream_spec(camera: &Camera) -> StreamSpec {
+    let Camera { id, source, settings, .. } = camera;
+    StreamSpec { camera: id.clone(), source: source.clone(), settings: settings.clone() }
+}
+
 /// A seed for jitter and run ids.
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     // Without the system's random source the clock has to do.
     getrandom::u64().unwrap_or_else(|_| clock::wall_ms())
 }

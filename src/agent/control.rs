@@ -1,62 +1,109 @@
 //! Orders of the web server's callers: they reach a camera's task as a demand, and nothing else.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::camera::Slot;
+use super::adhoc::Reception;
+use super::directory::{Directories, Stream};
 use crate::camera::status::CameraStatus;
 use crate::clock;
-use crate::config::model::{Camera, Start};
+use crate::config::Overrides;
+use crate::config::model::{Settings, Start};
+use crate::domain::choice::Quality;
 use crate::domain::demand::Demand;
-use crate::domain::lifecycle::Phase;
-use crate::http::{Control, Order, Refusal, Settled};
+use crate::domain::lifecycle::{Cause, Phase};
+use crate::domain::profile::Profile;
+use crate::http::{self, Accepted, Control, Order, Refusal, Settled};
 
-struct Stream {
-    demand: Arc<watch::Sender<Demand>>,
-    status: watch::Receiver<CameraStatus>,
-    camera: Camera,
+/// `reception` sees to streams that the configuration does not know.
+pub(super) fn control(directories: Directories, reception: Reception) -> Control {
+    let starts = directories.clone();
+    let order = move |id: &str, order| {
+        let directory = directories.borrow().clone();
+        directory.one(id).ok_or(Refusal::NoStream)?.carry_out(order)
+    };
+    let start = move |start: http::Start| -> http::Starting {
+        let (directories, reception) = (starts.clone(), reception.clone());
+        Box::pin(async move {
+            let http::Start { id, rtsp_url, overrides } = start;
+            let overrides = overrides_of(overrides);
+            match (id, rtsp_url) {
+                (id, Some(url)) => reception.start(&directories, id, &url, &overrides).await,
+                (Some(id), None) => {
+                    let directory = directories.borrow().clone();
+                    directory.one(&id).ok_or(Refusal::NoStream)?.start(&overrides)
+                }
+                (None, None) => Err(Refusal::NoStream),
+            }
+        })
+    };
+    Control::new(order).starting(start)
 }
 
-/// Of the cameras that run now, or may.
-pub(super) fn control<'a>(cameras: impl Iterator<Item = (&'a Camera, &'a Slot)>) -> Control {
-    let stream = |(camera, slot): (&Camera, &Slot)| Stream {
-        demand: slot.demand(),
-        status: slot.status.clone(),
-        camera: camera.clone(),
-    };
-    let streams: Vec<_> = cameras.map(stream).collect();
-    Control::new(move |id, order| {
-        let stream =
-            streams.iter().find(|stream| stream.camera.id.as_str() == id).ok_or(Refusal::NoStream)?;
-        stream.carry_out(order)
-    })
+fn overrides_of(overrides: http::Overrides) -> Overrides {
+    let http::Overrides { quality, max_bitrate, profile } = overrides;
+    Overrides { quality, max_bitrate, profile }
 }
 
 impl Stream {
-    fn carry_out(&self, order: Order) -> Result<Settled, Refusal> {
+    /// Joins it, or begins it with what is wanted otherwise.
+    pub(super) fn start(&self, overrides: &Overrides) -> Result<Accepted, Refusal> {
         let settings = &self.camera.settings;
-        match order {
-            Order::Want => {
-                let now = clock::now();
-                self.demand.send_modify(|demand| demand.renew(now, settings.idle_timeout));
-            }
-            Order::Stop if settings.start == Start::Always => return Err(Refusal::AlwaysRuns),
-            Order::Stop => self.demand.send_modify(Demand::drop_all),
+        let wanted = (!overrides.is_empty())
+            .then(|| overrides.over(&self.camera.said))
+            .transpose()
+            .map_err(Refusal::Invalid)?
+            .map(|wanted| Settings { start: settings.start, ..wanted })
+            .filter(|wanted| wanted != settings);
+        if wanted.is_some() && settings.start == Start::Always {
+            return Err(Refusal::Conflict(
+                "this camera always runs (start: always), as the configuration says: leave quality, max_bitrate and \
+                 profile out, or change them there"
+                    .into(),
+            ));
         }
-        Ok(Box::pin(settled(self.status.clone(), self.demand.clone(), settings.idle_timeout)))
+        let now = clock::now();
+        let in_effect = self.slot.start(now, wanted).ok_or(Refusal::NoStream)?;
+        Ok(self.accepted(&in_effect, now))
+    }
+
+    pub(super) fn accepted(&self, in_effect: &Settings, asked_at: Instant) -> Accepted {
+        Accepted {
+            stream_id: self.camera.id.to_string(),
+            settled: self.settled(Some(asked_at)),
+            quality: in_effect.quality.map(Quality::name),
+            max_bitrate: in_effect.max_bitrate,
+            profile: Profile::nearest(in_effect.segment_duration).name(),
+        }
+    }
+
+    fn carry_out(&self, order: Order) -> Result<Settled, Refusal> {
+        match order {
+            Order::Want => self.slot.renew(clock::now()),
+            Order::Stop if self.camera.settings.start == Start::Always => return Err(Refusal::AlwaysRuns),
+            Order::Stop => self.slot.end(),
+        }
+        Ok(self.settled(None))
+    }
+
+    fn settled(&self, asked_at: Option<Instant>) -> Settled {
+        let Stream { slot, camera, .. } = self;
+        Box::pin(settled(slot.status.clone(), slot.demand.clone(), camera.settings.idle_timeout, asked_at))
     }
 }
 
-/// The camera may take longer than its stream is wanted without another word.
+/// The camera may take longer than its stream is wanted without another word. `asked_at`: what failed before counts for
+/// nothing, as there is another try.
 async fn settled(
     mut status: watch::Receiver<CameraStatus>,
     demand: Arc<watch::Sender<Demand>>,
     idle_timeout: Duration,
+    asked_at: Option<Instant>,
 ) {
     let prolong = || demand.send_modify(|demand| demand.prolong(clock::now(), idle_timeout));
-    let settles = async { status.wait_for(is_settled).await.is_err() };
+    let settles = async { status.wait_for(|status| is_settled(status, asked_at)).await.is_err() };
     tokio::pin!(settles);
     loop {
         let is_gone = tokio::select! {
@@ -76,9 +123,13 @@ async fn settled(
 }
 
 /// It can be played, or its run has failed.
-fn is_settled(status: &CameraStatus) -> bool {
+fn is_settled(status: &CameraStatus, asked_at: Option<Instant>) -> bool {
     let is_live = matches!(status.phase, Phase::Live { .. });
-    (is_live && status.playlist_stored.is_some()) || matches!(status.phase, Phase::BackingOff { .. })
+    let has_failed = matches!(status.phase, Phase::BackingOff { .. });
+    // A camera that refused is not asked again for a while, whoever asks.
+    let is_barred = status.barred.is_some() && status.last_trouble == Some(Cause::Auth);
+    let is_new = asked_at.is_none_or(|asked_at| status.failed_at > Some(asked_at));
+    (is_live && status.playlist_stored.is_some()) || (has_failed && (is_new || is_barred))
 }
 
 #[cfg(test)]
@@ -86,6 +137,7 @@ mod tests {
     use tokio::task::JoinSet;
 
     use super::*;
+    use crate::domain::lifecycle::Barred;
 
     const S: Duration = Duration::from_secs(1);
 
@@ -95,7 +147,7 @@ mod tests {
         let demand = Arc::new(watch::Sender::new(Demand::default()));
         demand.send_modify(|demand| demand.renew(clock::now(), 5 * S));
         let mut waits = JoinSet::new();
-        waits.spawn(settled(status, demand.clone(), 5 * S));
+        waits.spawn(settled(status, demand.clone(), 5 * S, None));
         tokio::time::sleep(29 * S).await;
         let is_wanted = || demand.borrow().is_wanted(clock::now());
         assert!(is_wanted() && waits.try_join_next().is_none());
@@ -113,10 +165,23 @@ mod tests {
         let demand = Arc::new(watch::Sender::new(Demand::default()));
         demand.send_modify(|demand| demand.renew(clock::now(), 5 * S));
         let mut waits = JoinSet::new();
-        waits.spawn(settled(status, demand.clone(), 5 * S));
+        waits.spawn(settled(status, demand.clone(), 5 * S, None));
         tokio::time::sleep(8 * S).await;
         demand.send_modify(Demand::drop_all);
         tokio::time::sleep(8 * S).await;
         assert!(!demand.borrow().is_wanted(clock::now()) && waits.try_join_next().is_none());
+    }
+
+    #[test]
+    fn an_old_failure_is_no_answer_unless_nobody_tries_again() {
+        let now = clock::now();
+        let mut status = CameraStatus::new("cam".parse().unwrap(), now);
+        status.phase = Phase::BackingOff { until: now + 60 * S };
+        (status.failed_at, status.last_trouble) = (Some(now), Some(Cause::Unreachable));
+        assert!(is_settled(&status, None) && !is_settled(&status, Some(now)));
+        assert!(is_settled(&status, now.checked_sub(S)), "it has failed again");
+        status.barred = Some(Barred { until: now + 60 * S, times: 1 });
+        status.last_trouble = Some(Cause::Auth);
+        assert!(is_settled(&status, Some(now)), "it is not asked again");
     }
 }

@@ -1,15 +1,17 @@
 //! A new configuration for a running agent: prepared aside, then taken over in one step, or not at all.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 
-use super::camera::Assignment;
+use super::adhoc::Passing;
+use super::assignment::{Assignment, Place, Stay, has_origin};
 use super::credentials::SharedStore;
-use super::{Agent, access, camera, spool_share};
-use crate::config::model::{Camera, Config};
+use super::{Agent, access, camera, division};
+use crate::config::model::{Camera, Config, Start};
 use crate::config::{CameraChanges, Loaded, camera_changes, same_access, same_place};
+use crate::domain::demand::Demand;
 use crate::store::{self, ObjectStore};
 
 /// A configuration that is known to be good, with all that could fail done.
@@ -62,6 +64,7 @@ impl Agent {
         }
         let moved = moved
             || self.config.location != config.location
+            || has_origin(&self.config) != has_origin(&config)
             || self.config.min_playlist_interval != config.min_playlist_interval;
         let wanted: Vec<_> = cameras.iter().collect();
         let changes = camera_changes(&self.cameras, &wanted, moved);
@@ -70,8 +73,13 @@ impl Agent {
         self.config = Config { http, spool, ffmpeg, ..config };
         self.cameras = cameras;
         let workshop = &self.around.workshop;
-        let share = spool_share(&self.config, &workshop.spool_root, self.cameras.iter());
-        workshop.spool_share.store(share, Ordering::Relaxed);
+        let division = division(&self.config, &workshop.spool_root, self.cameras.iter());
+        let passing = self.adhoc.streams.iter().map(|stream| (&stream.assignment.camera.id, false));
+        let always = self.cameras.iter().map(|camera| (&camera.id, camera.settings.start == Start::Always));
+        // The configuration's word is the later one.
+        let always: HashMap<_, _> = passing.chain(always).collect();
+        workshop.spool_share.divide(division, |id| always.get(id).copied());
+        self.around.origin.limit(division.share());
         self.around.trials.forget_failures();
         self.assign();
         self.show();
@@ -82,25 +90,35 @@ impl Agent {
     /// Tells every camera's task what is wanted of it, and starts those that are missing.
     pub(super) fn assign(&mut self) {
         while self.tasks.try_join_next().is_some() {}
+        self.keep_passing();
         for slot in &self.slots {
-            if self.cameras.iter().all(|camera| camera.id != slot.id) {
+            let is_passing = |stream: &Passing| stream.assignment.camera.id == slot.id;
+            let is_there = self.cameras.iter().any(|camera| camera.id == slot.id);
+            if !is_there && !self.adhoc.streams.iter().any(is_passing) {
                 slot.want(None);
             }
         }
         for camera in &self.cameras {
-            let assignment = Arc::new(Assignment {
-                location: self.config.location.clone(),
-                camera: camera.clone(),
-                store: self.store.store(),
-                min_playlist_interval: self.config.min_playlist_interval,
-            });
+            let assignment = Arc::new(self.assignment(camera.clone(), Stay::Configured));
             let slot = self.slots.iter().find(|slot| slot.id == camera.id);
             if slot.is_none_or(|slot| !slot.want(Some(assignment.clone()))) {
                 self.slots.retain(|slot| slot.id != camera.id);
-                self.slots.push(camera::spawn(&mut self.tasks, &self.around, assignment));
+                self.slots.push(camera::spawn(&mut self.tasks, &self.around, assignment, Demand::default()));
             }
         }
-        self.slots.retain(|slot| !slot.is_retired());
+        self.drop_ended();
+    }
+}
+
+impl Agent {
+    pub(super) fn assignment(&self, camera: Camera, stay: Stay) -> Assignment {
+        Assignment {
+            location: self.config.location.clone(),
+            camera,
+            place: Place::of(&self.config, &self.store),
+            min_playlist_interval: self.config.min_playlist_interval,
+            stay,
+        }
     }
 }
 

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::camera::status::CameraStatus;
+use crate::domain::choice::{Mode, Quality};
+use crate::domain::encoder::Encoder;
 use crate::domain::health;
-use crate::domain::lifecycle::Phase;
+use crate::domain::lifecycle::{Cause, Phase};
+use crate::domain::measured::Measured;
 use crate::http::{StreamStatus, UplinkStatus};
 
 /// Where viewers find what a camera publishes.
@@ -19,15 +22,29 @@ pub(super) struct Urls {
 
 pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: Instant) -> StreamStatus {
     let age_s = |at: Instant| seconds(now.saturating_duration_since(at));
-    let progress = &status.progress;
+    let (progress, mode) = (&status.progress, status.mode.as_ref());
+    let is_copied = mode.is_some_and(|mode| mode.encoder.is_none());
+    let is_active = matches!(status.phase, Phase::Live { .. });
+    // Of another run it says nothing any more.
+    let is_of_now = |measured: &&Measured| is_active && status.run == Some(measured.run);
+    let measured = status.measured.as_ref().filter(is_of_now);
     StreamStatus {
         stream_id: status.id.to_string(),
         camera_id: status.id.to_string(),
         name: name.to_owned(),
-        is_active: matches!(status.phase, Phase::Live { .. }),
-        phase: phase(status.phase),
+        is_active,
+        phase: status.phase.word(),
         verdict: status.verdict.word(),
-        mode: status.mode.clone(),
+        quality: status.asked.quality.map(Quality::name),
+        max_bitrate: status.asked.limit_kbps(is_copied),
+        mode: mode.map(Mode::word),
+        encoder: mode.and_then(|mode| mode.encoder).map(Encoder::name),
+        mode_reason: mode.map(|mode| mode.in_words.clone()),
+        resolution: measured
+            .and_then(|measured| measured.size)
+            .map(|(width, height)| format!("{width}x{height}")),
+        fps: measured.and_then(|measured| measured.frames_per_s),
+        bitrate_kbps: measured.map(|measured| measured.kbps),
         reason: status.verdict.reason().map(health::Reason::in_words),
         uptime_s: status.live_since.map(age_s),
         next_try_in_s: match status.phase {
@@ -43,6 +60,8 @@ pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: 
         segments_given_up: progress.segments_given_up,
         segments_missed: status.segments_missed,
         bytes_published: progress.bytes_published,
+        requests_per_s: None,
+        request_cost_per_month_usd: None,
         backlog: progress.backlog,
         uplink: progress.uplink.map(|shortage| UplinkStatus {
             needs_kbps: shortage.needs_kbps,
@@ -51,9 +70,12 @@ pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: 
         }),
         standing_back: progress.standing_back,
         last_error: last_error(status),
+        last_cause: status.last_trouble.map(Cause::word),
         storage_error: status.storage_error.clone(),
+        local_segments_given_up: 0,
         playlist_url: urls.playlist,
         local_url: urls.local,
+        viewers: 0,
         snapshot_url: urls.snapshot,
         snapshot_age_s: status.snapshot_stored.map(age_s),
         snapshots_failed: status.snapshots_failed,
@@ -77,16 +99,6 @@ fn last_error(status: &CameraStatus) -> Option<String> {
     }
 }
 
-fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Idle => "idle",
-        Phase::Starting { .. } => "starting",
-        Phase::Live { .. } => "live",
-        Phase::Stopping { .. } => "stopping",
-        Phase::BackingOff { .. } => "waiting",
-    }
-}
-
 /// To the millisecond.
 fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
@@ -95,9 +107,9 @@ fn seconds(time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::camera::status::LastExit;
+    use crate::camera::status::{Asked, LastExit};
     use crate::domain::health::{Reason, Verdict};
-    use crate::domain::lifecycle::Cause;
+    use crate::domain::ids::RunId;
     use crate::domain::test_time::start;
 
     #[test]
@@ -122,5 +134,33 @@ mod tests {
         (status.live_since, status.last_segment) = (Some(t0), Some(t0 + 8 * s));
         let told = stream_status(&status, "Door", Urls::default(), t0 + 10 * s);
         assert_eq!((told.uptime_s, told.last_segment_age_s), (Some(10.0), Some(2.0)));
+    }
+
+    #[test]
+    fn what_is_published_is_told_while_it_is_of_this_run() {
+        let (t0, run) = (start(), RunId::new(1, 1));
+        let mut status = CameraStatus::new("cam".parse().unwrap(), t0);
+        status.asked = Asked { quality: Some(Quality::Medium), max_kbps: Some(2000) };
+        let measured = Measured { run, size: Some((1280, 720)), frames_per_s: Some(14.99), kbps: 1234 };
+        (status.measured, status.run) = (Some(measured), Some(run));
+        status.phase = Phase::Live { since: t0, last_segment: t0 };
+        let in_words = "re-encoding with vaapi: to 1280 pixels".to_owned();
+        status.mode = Some(Mode { encoder: Some(Encoder::Vaapi), in_words });
+        let tell = |status: &CameraStatus| stream_status(status, "Cam", Urls::default(), t0);
+        let told = tell(&status);
+        assert_eq!((told.mode, told.encoder), (Some("transcode"), Some("vaapi")));
+        assert_eq!((told.quality, told.max_bitrate), (Some("medium"), Some(1500)));
+        assert_eq!(
+            (told.resolution.as_deref(), told.fps, told.bitrate_kbps),
+            (Some("1280x720"), Some(14.99), Some(1234))
+        );
+        status.mode = Some(Mode { encoder: None, in_words: "copying: H.264".into() });
+        let copied = tell(&status);
+        assert_eq!((copied.mode, copied.encoder, copied.max_bitrate), (Some("copy"), None, Some(2000)));
+        status.run = Some(RunId::new(2, 2));
+        assert_eq!(tell(&status).bitrate_kbps, None, "nothing of the new run is stored yet");
+        status.run = Some(run);
+        status.phase = Phase::BackingOff { until: t0 };
+        assert_eq!((tell(&status).resolution, tell(&status).fps), (None, None));
     }
 }

@@ -1,8 +1,9 @@
 //! One attempt at each of a publication's actions: what is asked of the store, and what its answer means.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -10,16 +11,19 @@ use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::snapshots::Desk;
+use super::status::StatusSender;
 use super::variants::Board;
 use crate::clock;
 use crate::domain::class::ObjectClass;
 use crate::domain::gate::Failure;
 use crate::domain::ids::Msn;
 use crate::domain::key::{Layout, ObjectKey};
+use crate::domain::measured::Measure;
+use crate::domain::origin::forgotten;
 use crate::domain::parts::StartPart;
 use crate::domain::playlist::{MediaPlaylist, parse, render, scrape_sequences};
 use crate::domain::publication::{Action, Input, Remote};
-use crate::domain::segment::Rendition;
+use crate::domain::segment::{Payload, Rendition};
 use crate::domain::uploads::{Start, StartInit};
 use crate::engine::spool::note::Note;
 use crate::engine::spool::root::discard;
@@ -89,6 +93,37 @@ pub(super) struct Calls {
     pub(super) desk: Option<Desk>,
     /// The same, if there is a multivariant playlist.
     pub(super) board: Option<Board>,
+    /// The first rendition's are measured.
+    pub(super) measure: Arc<Mutex<Measure>>,
+    pub(super) status: StatusSender,
+    /// The box itself serves it, and remembers nothing past a restart of the machine.
+    pub(super) is_origin: bool,
+    /// Another publisher takes the same segments.
+    pub(super) halves: Option<(Arc<Halves>, Side)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    First,
+    Second,
+}
+
+/// Segments that one of two publishers is done with, and which.
+#[derive(Debug, Default)]
+pub(super) struct Halves(Mutex<HashMap<PathBuf, Side>>);
+
+impl Halves {
+    /// Whether the other one was done with it before.
+    fn is_last(&self, segment: PathBuf, side: Side) -> bool {
+        let mut done = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_last = done.get(&segment).is_some_and(|other| *other != side);
+        if is_last {
+            done.remove(&segment);
+        } else {
+            done.insert(segment, side);
+        }
+        is_last
+    }
 }
 
 impl Calls {
@@ -144,6 +179,10 @@ impl Calls {
                 Ok(keys) => outcome(Operation::List, Input::Listed(keys), None),
                 Err(error) => outcome(Operation::List, Input::ListFailed(failure(&error)), Some(error)),
             },
+            // The other publisher's to remove.
+            Action::Discard(payload) if !self.is_last(&payload) => {
+                Outcome { operation: Operation::Discard, input: None, error: None, denied: false }
+            }
             Action::Discard(payload) => {
                 off_thread(Operation::Discard, move || payload.paths().for_each(|path| discard(&path))).await
             }
@@ -154,6 +193,11 @@ impl Calls {
                 Outcome { operation: Operation::PutSegment, input: None, error: None, denied: false }
             }
         }
+    }
+
+    fn is_last(&self, payload: &Payload) -> bool {
+        let first = payload.paths().next();
+        self.halves.as_ref().zip(first).is_none_or(|((halves, side), first)| halves.is_last(first, *side))
     }
 
     async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
@@ -192,6 +236,11 @@ impl Calls {
             if let Some(desk) = self.desk.as_ref().filter(|_| number == 1) {
                 desk.show(place, init, body);
             }
+            if number == 1 {
+                let mut measure = self.measure.lock().unwrap_or_else(PoisonError::into_inner);
+                let measured = measure.segment(place.0, init, body, start.duration);
+                self.status.send_modify(|status| status.measured = Some(measured));
+            }
             if let Some(board) = &self.board {
                 board.show(place.0, number, init, body, start.duration);
             }
@@ -204,6 +253,19 @@ impl Calls {
 
     pub(super) async fn put_sheet(&self, sheet: Bytes) -> Result<(), StoreError> {
         self.within(self.store.put(&self.layout.sheet(), sheet, ObjectClass::Sheet)).await
+    }
+
+    /// As it lies there, if there is one, and its target duration.
+    pub(super) async fn look_at_playlist(&self) -> Result<(Option<Bytes>, Duration), StoreError> {
+        match self.within(self.store.get(&self.layout.playlist())).await {
+            Ok(bytes) => {
+                let playlist = parse(&String::from_utf8_lossy(&bytes), &self.layout);
+                let target_s = playlist.map_or(self.target_duration_s, |playlist| playlist.target_duration_s);
+                Ok((Some(bytes), Duration::from_secs(target_s)))
+            }
+            Err(StoreError::NotFound) => Ok((None, Duration::ZERO)),
+            Err(error) => Err(error),
+        }
     }
 
     /// The first rendition's comes first: what is read back at the next start is behind none of the others.
@@ -225,9 +287,7 @@ impl Calls {
         let operation = Operation::ReadPlaylist;
         match self.within(self.store.get(&self.layout.playlist())).await {
             Ok(bytes) => outcome(operation, Input::Remote(self.understand(&bytes)), None),
-            Err(StoreError::NotFound) => {
-                outcome(operation, Input::Remote(Remote::Absent { first: self.first_msn() }), None)
-            }
+            Err(StoreError::NotFound) => outcome(operation, Input::Remote(self.absent()), None),
             Err(error) => outcome(operation, Input::RemoteFailed(failure(&error)), Some(error)),
         }
     }
@@ -239,16 +299,33 @@ impl Calls {
             Err(error) => {
                 tracing::warn!(%error, "the remote playlist can't be read: a new one takes its place");
                 let (scraped, discontinuity_sequence) = scrape_sequences(&text);
-                let next = scraped.unwrap_or(Msn(0)).max(self.first_msn());
-                Remote::Damaged { next, discontinuity_sequence }
+                let first = self.first();
+                Remote::Damaged {
+                    next: scraped.unwrap_or(Msn(0)).max(Msn(first.media_sequence)),
+                    discontinuity_sequence: discontinuity_sequence.max(first.discontinuity_sequence),
+                }
             }
         }
     }
 
+    fn absent(&self) -> Remote {
+        let first = self.first();
+        if self.is_origin {
+            Remote::Found(first)
+        } else {
+            Remote::Absent { first: Msn(first.media_sequence) }
+        }
+    }
+
     /// Where numbers start if nothing says where they ended: the clock does not go back either.
-    fn first_msn(&self) -> Msn {
+    fn first(&self) -> MediaPlaylist {
+        let forgotten = forgotten(self.target_duration_s, clock::wall());
+        if self.is_origin {
+            return forgotten;
+        }
         let since = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Msn(since.as_secs() / self.target_duration_s.max(1))
+        let media_sequence = since.as_secs() / self.target_duration_s.max(1);
+        MediaPlaylist { media_sequence, discontinuity_sequence: 0, ..forgotten }
     }
 }
 

@@ -5,9 +5,14 @@
 //! machine. May use: `domain`, `engine`, `store`, `clock`, `config::model`.
 
 mod calls;
+mod change;
 mod looks;
+pub mod metered;
+pub mod outlets;
+pub mod plan;
 mod poster;
 pub mod publisher;
+mod reporter;
 mod rivalry;
 pub mod sheet;
 pub mod snapshots;

@@ -1,7 +1,7 @@
 //! Small objects beside a stream, written when the agent publishes it and when they say something else.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -44,8 +44,8 @@ pub(super) fn keep_posted<B: Bill>(
         let calls = publisher.calls();
         let renewals = calls.store.renewals();
         let status = status.subscribe();
-        let pauses = Pauses::new(Dice::new(seed));
-        Poster { bill, calls, renewals, status, pauses, trouble: Trouble::default() }
+        let attempts = Attempts::new(B::NAME, Dice::new(seed));
+        Poster { bill, calls, renewals, status, attempts }
     });
     async move {
         match poster {
@@ -60,8 +60,7 @@ struct Poster<B> {
     calls: Calls,
     renewals: Option<watch::Receiver<u64>>,
     status: watch::Receiver<CameraStatus>,
-    pauses: Pauses,
-    trouble: Trouble,
+    attempts: Attempts,
 }
 
 impl<B: Bill> Poster<B> {
@@ -93,36 +92,58 @@ impl<B: Bill> Poster<B> {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = until(&mut self.status, |status| status.progress.standing_back) => return,
-                () = mended(&mut self.renewals, &mut self.pauses) => {}
+                () = mended(&mut self.renewals, &mut self.attempts) => {}
             }
         }
     }
 
     /// How long to wait before the next try, if it needs one.
     fn done(&mut self, answer: Result<(), StoreError>) -> Option<Duration> {
-        let (now, name) = (clock::now(), B::NAME);
-        let Err(error) = answer else {
-            self.pauses.succeeded();
-            if let Some(report) = self.trouble.succeeded(now) {
-                tracing::info!(failures = report.failures, "{name} is stored again");
-            }
-            return None;
-        };
+        let now = clock::now();
+        match answer {
+            Ok(()) => self.attempts.succeeded(now),
+            Err(error) => return Some(self.attempts.failed(now, &error, B::WITHOUT, B::MEND)),
+        }
+        None
+    }
+}
+
+/// Tries to store one object: what the log is told of them, and the pauses between them.
+pub(super) struct Attempts {
+    /// In the log.
+    name: &'static str,
+    pauses: Pauses,
+    trouble: Trouble,
+}
+
+impl Attempts {
+    pub(super) fn new(name: &'static str, dice: Dice) -> Self {
+        Self { name, pauses: Pauses::new(dice), trouble: Trouble::default() }
+    }
+
+    pub(super) fn succeeded(&mut self, now: Instant) {
+        self.pauses.succeeded();
+        if let Some(report) = self.trouble.succeeded(now) {
+            tracing::info!(failures = report.failures, "{} is stored again", self.name);
+        }
+    }
+
+    /// How long to wait; `without` is what viewers miss, and `mend` where the store refuses it.
+    pub(super) fn failed(&mut self, now: Instant, error: &StoreError, without: &str, mend: &str) -> Duration {
         if let Some(report) = self.trouble.failed(now) {
             let is_lasting = matches!(error, StoreError::Denied { .. } | StoreError::Rejected { .. });
-            let mend = is_lasting.then_some(B::MEND);
-            let failures = report.failures;
-            tracing::warn!(%error, failures, mend, "{name} is not stored: {}", B::WITHOUT);
+            let (mend, failures) = (is_lasting.then_some(mend), report.failures);
+            tracing::warn!(%error, failures, mend, "{} is not stored: {without}", self.name);
         }
-        Some(self.pauses.failed(failure(&error)))
+        self.pauses.failed(failure(error))
     }
 }
 
 /// New credentials may mend what failed.
-async fn mended(renewals: &mut Option<watch::Receiver<u64>>, pauses: &mut Pauses) {
+pub(super) async fn mended(renewals: &mut Option<watch::Receiver<u64>>, attempts: &mut Attempts) {
     loop {
         renewed(renewals).await;
-        if pauses.renewed() {
+        if attempts.pauses.renewed() {
             return;
         }
     }

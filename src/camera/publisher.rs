@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::calls::{Calls, Outcome};
+use super::calls::{Calls, Halves, Outcome, Side};
 use super::rivalry::Rivalry;
 use super::snapshots::Desk;
 use super::status::StatusSender;
@@ -57,6 +57,10 @@ impl Publisher {
             renditions: plan.form.renditions,
             desk: None,
             board: None,
+            measure: Arc::default(),
+            status: status.clone(),
+            is_origin: plan.listed_bytes.is_some(),
+            halves: None,
         };
         Self {
             publication: Publication::new(plan, seed),
@@ -81,6 +85,11 @@ impl Publisher {
     /// And there.
     pub(super) fn posts(&mut self, board: Board) {
         self.calls.board = Some(board);
+    }
+
+    /// Another one takes the same segments.
+    pub(super) fn shares(&mut self, halves: Arc<Halves>, side: Side) {
+        self.calls.halves = Some((halves, side));
     }
 
     /// To the same place, with the same limits.
@@ -150,6 +159,7 @@ impl Publisher {
         let now = clock::now();
         let trouble = &mut self.troubles[outcome.operation as usize];
         let operation = outcome.operation.name();
+        let place = if self.calls.is_origin { "what this box serves itself" } else { "storage" };
         if outcome.error.is_some() && outcome.operation.is_of_the_stream() {
             self.status.send_modify(|status| status.storage_error.clone_from(&outcome.error));
         }
@@ -160,18 +170,14 @@ impl Publisher {
             }
             Some(error) => {
                 if let Some(report) = trouble.failed(now) {
-                    tracing::warn!(
-                        operation,
-                        error,
-                        failures = report.failures,
-                        "storage fails: trying again"
-                    );
+                    let failures = report.failures;
+                    tracing::warn!(operation, error, failures, "{place} fails: trying again");
                 }
             }
             None => {
                 if let Some(report) = trouble.succeeded(now) {
                     let after = format!("{:.1} s", report.lasting.as_secs_f64());
-                    tracing::info!(operation, failures = report.failures, after, "storage works again");
+                    tracing::info!(operation, failures = report.failures, after, "{place} works again");
                 }
             }
         }
@@ -213,7 +219,15 @@ impl Publisher {
             let is_news = uplink.is_some() && !self.shortage_told;
             if let Some(since_s) = report.map(|report| report.lasting.as_secs()).or(is_news.then_some(0)) {
                 self.shortage_told |= uplink.is_some();
-                tell_of_loss(given_up, since_s, backlog, uplink);
+                match uplink {
+                    _ if self.calls.is_origin => tracing::warn!(
+                        given_up,
+                        since_s,
+                        backlog,
+                        "segments were given up for the viewers of this box: raise spool_limit"
+                    ),
+                    uplink => tell_of_loss(given_up, since_s, backlog, uplink),
+                }
             }
         }
         if backlog <= 1 && self.given_up.is_over(now) {

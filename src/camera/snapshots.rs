@@ -27,10 +27,11 @@ pub struct Studio {
     pub stills: Arc<dyn Stills>,
 }
 
-/// Makes and stores pictures for as long as it is polled; without a `studio` it only waits.
+/// Makes and stores pictures for as long as it is polled; without a `studio` it only waits. `also`: another place for them.
 pub(super) fn take_snapshots(
     studio: Option<Studio>,
     publisher: &mut Publisher,
+    also: Option<Calls>,
     status: StatusSender,
     seed: u64,
 ) -> impl Future<Output = Infallible> + Send + use<> {
@@ -39,7 +40,7 @@ pub(super) fn take_snapshots(
         publisher.shows(desk.clone());
         let calls = publisher.calls();
         let renewals = calls.store.renewals();
-        Photographer { desk, stills, calls, renewals, status, trouble: Trouble::default() }
+        Photographer { desk, stills, calls, also, renewals, status, trouble: Trouble::default() }
     });
     async move {
         match photographer {
@@ -130,6 +131,7 @@ struct Photographer {
     desk: Desk,
     stills: Arc<dyn Stills>,
     calls: Calls,
+    also: Option<Calls>,
     renewals: Option<watch::Receiver<u64>>,
     status: StatusSender,
     trouble: Trouble,
@@ -158,6 +160,11 @@ impl Photographer {
     /// `false`: another agent has taken over the camera meanwhile.
     async fn store(&self, picture: Result<Bytes, StillError>) -> Result<bool, Mishap> {
         let picture = picture?;
+        if let Some(also) = &self.also
+            && let Err(error) = also.put_snapshot(picture.clone()).await
+        {
+            tracing::debug!(%error, "this box can't serve the snapshot");
+        }
         if self.status.borrow().progress.standing_back {
             return Ok(false);
         }

@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::domain::health::Verdict;
+use crate::config::model::{Camera, Settings};
+use crate::domain::choice::{Mode, Quality};
+use crate::domain::health::{Reason, Verdict};
 use crate::domain::ids::{CameraId, RunId};
-use crate::domain::lifecycle::{Cause, Phase};
+use crate::domain::lifecycle::{Barred, Cause, Phase};
+use crate::domain::measured::Measured;
 use crate::domain::publication::Progress;
 
 #[derive(Debug, Clone)]
@@ -15,8 +18,11 @@ pub struct CameraStatus {
     pub id: CameraId,
     pub phase: Phase,
     pub run: Option<RunId>,
-    /// What is done with the camera's streams, in words; `None`: it is not known what they are.
-    pub mode: Option<String>,
+    pub asked: Asked,
+    /// What is done with the camera's streams; `None`: it is not known what they are.
+    pub mode: Option<Mode>,
+    /// Of the last segments that the store took.
+    pub measured: Option<Measured>,
     pub progress: Progress,
     /// Segments that the engine made and nobody could fetch from the spool in time, or that were not real.
     pub segments_missed: u64,
@@ -29,6 +35,10 @@ pub struct CameraStatus {
     pub verdict: Verdict,
     /// Why the last run ended that nobody asked to.
     pub last_trouble: Option<Cause>,
+    /// The camera refused the password: until when nobody tries again.
+    pub barred: Option<Barred>,
+    /// When the last run ended that nobody asked to.
+    pub failed_at: Option<Instant>,
     /// Since when it has been live without a break.
     pub live_since: Option<Instant>,
     pub last_exit: Option<LastExit>,
@@ -45,6 +55,21 @@ pub struct CameraStatus {
     pub beat: Instant,
 }
 
+/// What the settings want of the picture.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Asked {
+    pub quality: Option<Quality>,
+    pub max_kbps: Option<u32>,
+}
+
+impl Asked {
+    /// A preset's limit is for an encoded picture.
+    pub fn limit_kbps(&self, is_copied: bool) -> Option<u32> {
+        let preset = self.quality.filter(|_| !is_copied).map(|quality| quality.rung().kbps);
+        [preset, self.max_kbps].into_iter().flatten().min()
+    }
+}
+
 /// How the last run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastExit {
@@ -57,12 +82,20 @@ pub struct LastExit {
 }
 
 impl CameraStatus {
+    /// Before anything is known of it.
+    pub fn at_first(camera: &Camera, now: Instant) -> Self {
+        let Settings { quality, max_bitrate: max_kbps, .. } = camera.settings;
+        Self { asked: Asked { quality, max_kbps }, ..Self::new(camera.id.clone(), now) }
+    }
+
     pub fn new(id: CameraId, now: Instant) -> Self {
         Self {
             id,
             phase: Phase::Idle,
             run: None,
+            asked: Asked::default(),
             mode: None,
+            measured: None,
             progress: Progress::default(),
             segments_missed: 0,
             restarts: 0,
@@ -70,6 +103,8 @@ impl CameraStatus {
             health_checks: 0,
             verdict: Verdict::Idle,
             last_trouble: None,
+            barred: None,
+            failed_at: None,
             live_since: None,
             last_exit: None,
             last_segment: None,
@@ -79,6 +114,23 @@ impl CameraStatus {
             snapshots_failed: 0,
             beat: now,
         }
+    }
+}
+
+impl CameraStatus {
+    /// Of a stream that starts anew, at a camera that refused before.
+    #[must_use]
+    pub fn barred_by(self, barred: Option<Barred>) -> Self {
+        Self { barred, last_trouble: barred.map(|_| Cause::Auth).or(self.last_trouble), ..self }
+    }
+
+    /// The stream is wanted, and other ones have all of the spool.
+    pub fn waits_for_room(&mut self, now: Instant, again: Duration) {
+        self.phase = Phase::BackingOff { until: now + again };
+        self.verdict = Verdict::Down(Reason::Run(Cause::SpoolLimit));
+        self.last_trouble = Some(Cause::SpoolLimit);
+        self.failed_at = Some(now);
+        self.beat = now;
     }
 }
 

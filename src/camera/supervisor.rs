@@ -3,82 +3,40 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
+use super::change::{give_up_the_rest, is_late};
 use super::looks::Looks;
-use super::poster::keep_posted;
-use super::publisher::Publisher;
+use super::outlets::{Beside, Feed, Origin, Outlets, Place};
+use super::publisher::renewed;
+use super::reporter::{LastWord, LastWordSender, finish};
 use super::sheet::Posting;
-use super::snapshots::{Studio, take_snapshots};
+use super::snapshots::Studio;
 use super::status::{LastExit, StatusSender};
 use super::variants::Board;
 use super::voice::Voice;
 use crate::clock;
-use crate::config::model::Settings;
-use crate::domain::choice::Choice;
 use crate::domain::dice::Dice;
-use crate::domain::ids::{CameraId, Location, RunId};
-use crate::domain::key::Layout;
+use crate::domain::ids::RunId;
 use crate::domain::lifecycle::{Action, Cause, Input, Lifecycle, Patience, Phase};
 use crate::domain::pace::Pace;
-use crate::domain::parts::PartLimits;
-use crate::domain::publication::{self, Plan};
-use crate::domain::quota;
-use crate::domain::segment::{Form, Part, Segment};
-use crate::domain::uploads::UploadLimits;
+use crate::domain::publication::Plan;
+use crate::domain::segment::{Part, Segment};
 use crate::engine::spool::root::{SpoolError, discard};
 use crate::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run};
 use crate::store::ObjectStore;
 
-/// Uploads under way at once: one is usual; more let a slow one be overtaken.
-const UPLOADS_AT_ONCE: usize = 3;
-/// For a store call: short enough to try again while the segment is worth it.
-const ATTEMPT: Duration = Duration::from_secs(10);
-const ATTEMPT_SEGMENTS: u32 = 4;
 /// The supervisor's sign of life when nothing happens.
 const BEAT: Duration = Duration::from_secs(5);
 /// Without a beat for so long, it is this process that stood still.
 const HELD_UP: Duration = Duration::from_secs(8);
 
-/// The plan that these settings ask for, and what was chosen; `spool_share` is what the camera's spool may take.
-pub fn plan(
-    location: &Location,
-    camera: &CameraId,
-    settings: &Settings,
-    choice: &Choice,
-    spool_share: u64,
-) -> Plan {
-    let segment_duration = choice.segment_duration;
-    let pause = segment_duration.clamp(Duration::from_secs(1), Duration::from_secs(5));
-    Plan {
-        layout: Layout::new(location, camera),
-        depth: settings.segments_to_keep,
-        target_duration_s: choice.target_duration_s,
-        form: Form { kind: settings.segment_type, renditions: choice.renditions() },
-        multivariant: settings.is_multivariant(),
-        uploads: UploadLimits {
-            // One less than may wait: with all under way, a newer one could only push out one that is nearly there.
-            in_flight: UPLOADS_AT_ONCE.min(settings.segments_to_keep - 1),
-            // What is older than the window would leave the playlist the moment it entered.
-            backlog: settings.segments_to_keep,
-            backlog_bytes: quota::backlog(spool_share),
-            segment_duration,
-            most_pause: pause,
-            attempt: (ATTEMPT_SEGMENTS * segment_duration).max(ATTEMPT),
-        },
-        min_playlist_interval: Duration::ZERO,
-        parts: settings.sub_second.map(|sub_second| PartLimits::usual(sub_second.part_duration)),
-    }
-}
-
 /// Why a supervisor has nothing more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     Stopped,
-    /// See [`Engine::is_outgrown`]: all that was made is published.
+    /// See [`Engine::is_outgrown`]: what was made is published, or was given up after a while.
     Outgrown,
 }
 
@@ -101,8 +59,11 @@ pub struct Supervisor {
     studio: Option<Studio>,
     posting: Option<Posting>,
     board: Option<Board>,
+    origin: Option<Origin>,
     /// Cancelled before a stop: nobody wants the stream any more.
     over: CancellationToken,
+    /// Counts those who ask for the stream.
+    asked: Option<watch::Receiver<u64>>,
     /// The publisher knows which runs were this machine's.
     told_runs: bool,
 }
@@ -110,12 +71,13 @@ pub struct Supervisor {
 impl Supervisor {
     pub fn new(engine: Box<dyn Engine>, patience: Patience, status: StatusSender, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let (restarts_before, given_up) = {
+        let (restarts_before, given_up, barred) = {
             let before = status.borrow();
-            (before.restarts + u64::from(before.run.is_some()), before.progress.segments_given_up)
+            let restarts = before.restarts + u64::from(before.run.is_some());
+            (restarts, before.progress.segments_given_up, before.barred)
         };
         let looks = Looks::new(patience.look_every, patience.thresholds, clock::now(), given_up);
-        let lifecycle = Lifecycle::new(patience, Dice::new(dice.roll()));
+        let lifecycle = Lifecycle::new(patience, Dice::new(dice.roll())).barred_by(barred);
         Self {
             engine,
             lifecycle,
@@ -130,7 +92,9 @@ impl Supervisor {
             studio: None,
             posting: None,
             board: None,
+            origin: None,
             over: CancellationToken::new(),
+            asked: None,
             told_runs: false,
         }
     }
@@ -153,10 +117,22 @@ impl Supervisor {
         Self { board, ..self }
     }
 
+    /// Also publishes on this box itself.
+    #[must_use]
+    pub fn with_origin(self, origin: Option<Origin>) -> Self {
+        Self { origin, ..self }
+    }
+
     /// A stop behind `over` ends the stream for its viewers, and removes what it left in the store.
     #[must_use]
     pub fn over_with(self, over: CancellationToken) -> Self {
         Self { over, ..self }
+    }
+
+    /// Each count is somebody who asks for the stream now.
+    #[must_use]
+    pub fn asked_by(self, asked: watch::Receiver<u64>) -> Self {
+        Self { asked: Some(asked), ..self }
     }
 
     /// Runs the camera until `stop`, then finishes its last segment and publishes it; `abort` ends it at once.
@@ -167,18 +143,16 @@ impl Supervisor {
         stop: CancellationToken,
         abort: CancellationToken,
     ) -> End {
-        let mut publisher =
-            Publisher::new(plan, store, self.engine.note(), self.status.clone(), self.dice.roll());
-        let studio = self.studio.take();
-        let snapshots = take_snapshots(studio, &mut publisher, self.status.clone(), self.dice.roll());
-        let sheet = keep_posted(self.posting.take(), &publisher, &self.status, self.dice.roll());
-        self.board.iter().for_each(|board| publisher.posts(board.clone()));
-        let variants = keep_posted(self.board.take(), &publisher, &self.status, self.dice.roll());
-        // The publisher never waits for the store before it takes the next segment: this does not fill up.
-        let (segments, inbox) = mpsc::channel(16);
-        let mut publishing = JoinSet::new();
-        let over = self.over.clone();
-        publishing.spawn(publisher.publish(inbox, over, abort.clone()).in_current_span());
+        let main = Place { plan, store, note: self.engine.note(), status: self.status.clone() };
+        let beside =
+            Beside { studio: self.studio.take(), posting: self.posting.take(), board: self.board.take() };
+        let last_word = LastWordSender::default();
+        let origin = self.origin.take();
+        let also = origin.as_ref().map(|origin| origin.status.clone());
+        let outlets = Outlets::new(main, origin, beside, &last_word, &mut self.dice);
+        let cut = abort.child_token();
+        let (feed, mut publishing, beside, told) = outlets.open(&self.over, &cut);
+        tokio::pin!(told);
         self.lifecycle.handle(clock::now(), Input::Start);
         let end = tokio::select! {
             biased;
@@ -187,25 +161,32 @@ impl Supervisor {
                 resume_panic(ended);
                 return End::Stopped;
             }
-            never = snapshots => match never {},
-            never = sheet => match never {},
-            never = variants => match never {},
-            end = self.supervise(segments, &stop) => end,
+            never = beside => match never {},
+            // Not before the last word.
+            () = &mut told => return End::Stopped,
+            end = self.supervise(feed, &stop) => end,
         };
+        let word = match end {
+            End::Outgrown => None,
+            End::Stopped if self.over.is_cancelled() => Some(LastWord::Ended),
+            End::Stopped => Some(LastWord::Stopped),
+        };
+        let finished = finish(publishing, told, &last_word, word);
+        tokio::pin!(finished);
         tokio::select! {
             biased;
             () = abort.cancelled() => return End::Stopped,
-            Some(ended) = publishing.join_next() => resume_panic(ended),
+            () = &mut finished => return end,
+            () = is_late(&stop), if end == End::Outgrown => {}
         }
+        cut.cancel();
+        finished.await;
+        [Some(self.status), also].iter().flatten().for_each(give_up_the_rest);
         end
     }
 
-    /// Until the camera is stopped; then the segment channel closes behind it.
-    async fn supervise(
-        &mut self,
-        segments: mpsc::Sender<publication::Input>,
-        stop: &CancellationToken,
-    ) -> End {
+    /// Until the camera is stopped; then the segment channels close behind it.
+    async fn supervise(&mut self, feed: Feed, stop: &CancellationToken) -> End {
         let mut current: Option<Box<dyn Run>> = None;
         let (mut stopping, mut looked) = (false, clock::now());
         loop {
@@ -227,8 +208,8 @@ impl Supervisor {
                     self.lifecycle.handle(clock::now(), Input::Stop);
                 }
                 event = next(&mut current) => match event {
-                    EngineEvent::Segment(segment) => self.segment(segment, &segments).await,
-                    EngineEvent::Part(part) => self.part(part, &segments).await,
+                    EngineEvent::Segment(segment) => self.segment(segment, &feed).await,
+                    EngineEvent::Part(part) => self.part(part, &feed).await,
                     EngineEvent::Lost { segments } => self.lost(segments),
                     EngineEvent::Withheld { segments } => self.missed(segments),
                     EngineEvent::Unfit(cause) => self.lifecycle.handle(clock::now(), Input::Unfit(cause)),
@@ -247,6 +228,7 @@ impl Supervisor {
                         }
                     }
                 },
+                () = renewed(&mut self.asked) => self.lifecycle.handle(clock::now(), Input::Asked),
                 () = self.engine.renewal() => self.lifecycle.handle(clock::now(), Input::Renew),
                 () = clock::sleep_until(self.lifecycle.deadline()) => {}
                 () = clock::sleep_until(Some(self.looks.next())) => {}
@@ -287,13 +269,13 @@ impl Supervisor {
     }
 
     /// Frozen pictures are noticed here first; that the run is over is told by its segments.
-    async fn part(&mut self, part: Part, segments: &mpsc::Sender<publication::Input>) {
+    async fn part(&mut self, part: Part, feed: &Feed) {
         if !self.runaway && self.part_pace.is_real(clock::now(), part.duration) {
-            let _ = segments.send(publication::Input::PartProduced(part)).await;
+            feed.part_produced(part).await;
         }
     }
 
-    async fn segment(&mut self, segment: Segment, segments: &mpsc::Sender<publication::Input>) {
+    async fn segment(&mut self, segment: Segment, feed: &Feed) {
         let now = clock::now();
         if self.runaway || !self.pace.is_real(now, segment.duration) {
             return self.unreal(segment).await;
@@ -306,15 +288,10 @@ impl Supervisor {
             bytes = segment.payload.bytes(), "segment produced");
         self.lifecycle.handle(now, Input::SegmentProduced(segment.duration));
         self.status.send_modify(|status| status.last_segment = Some(now));
-        // Closed only when the publisher has ended, and then `run` ends too.
         if !std::mem::replace(&mut self.told_runs, true) {
-            let note = self.engine.note().text().map(publication::Input::Recalled);
-            let runs = publication::Input::OwnRuns(self.engine.earlier_runs());
-            for known in note.into_iter().chain([runs]) {
-                let _ = segments.send(known).await;
-            }
+            feed.recall(self.engine.note().text(), &self.engine.earlier_runs()).await;
         }
-        let _ = segments.send(publication::Input::Produced(segment)).await;
+        feed.produced(segment).await;
     }
 
     /// Frozen pictures that fill a hole in the camera's time: nobody should see them.
@@ -341,7 +318,10 @@ impl Supervisor {
         self.lifecycle.handle(now, Input::Exited(exit.cause));
         let cause = self.lifecycle.last_cause().unwrap_or(exit.cause);
         if self.lifecycle.restarts() > restarts {
-            self.status.send_modify(|status| *status.restarts_by_cause.entry(cause).or_default() += 1);
+            self.status.send_modify(|status| {
+                *status.restarts_by_cause.entry(cause).or_default() += 1;
+                status.failed_at = Some(now);
+            });
         }
         if !self.engine.ended(&exit, cause) {
             self.voice.exited(now, &self.lifecycle, &exit);
@@ -361,6 +341,7 @@ impl Supervisor {
         self.status.send_modify(|status| {
             status.phase = lifecycle.phase();
             status.restarts = *restarts_before + lifecycle.restarts();
+            status.barred = lifecycle.barred();
             status.beat = now;
             if let Some(verdict) = looks.look(now, lifecycle, status) {
                 voice.looked(now, verdict);
@@ -386,7 +367,7 @@ fn never_started(error: &EngineError) -> Exit {
     Exit { code: None, signal: None, ran_for: Duration::ZERO, cause, last_words: vec![error.to_string()] }
 }
 
-fn resume_panic(ended: Result<(), tokio::task::JoinError>) {
+pub(super) fn resume_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {

@@ -50,6 +50,12 @@ impl Board {
         Self(Arc::new(Shared { state, news: Notify::new() }))
     }
 
+    /// For what is stored elsewhere, too.
+    pub(super) fn another(&self) -> Self {
+        let state = self.state();
+        Self::new(Rendition::try_from(state.columns.len()).unwrap_or(Rendition::MAX), state.frames_per_s)
+    }
+
     /// This segment of this run and rendition is stored; `init` is what it needs before it.
     pub(super) fn show(
         &self,

@@ -86,15 +86,18 @@ fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
         use_case: LIVE_STREAM.into(),
         enabled: true,
         settings: Settings::default(),
+        said: Default::default(),
     };
     Ok(Config {
         location: "demo".parse()?,
         store: StoreConfig::File(FileConfig { root: folder.path.join("bucket"), public_base_url: None }),
         min_playlist_interval: Duration::ZERO,
+        request_prices: None,
         http: Some(http(listen)?),
         spool: Some(folder.path.join("spool")),
         spool_limit: None,
         ffmpeg: None,
+        defaults: Default::default(),
         cameras: vec![camera],
         others: Vec::new(),
     })

@@ -164,6 +164,7 @@ pub(super) async fn until_stopped(
                 Asked::Stop(name) => return name,
                 Asked::Reload => reload.ask(agent),
             },
+            event = agent.next() => agent.handle(event),
             Some(prepared) = reload.preparing.join_next() => {
                 let bug = |error| Err(Failure::Other(Some(anyhow::Error::new(error))));
                 reload.prepared(agent, prepared.unwrap_or_else(bug));

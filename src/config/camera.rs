@@ -35,7 +35,7 @@ pub(super) fn read(
     reader.require(section, "rtsp_url", "give the camera's URL (test:// is a built-in pattern)");
     let source = reader.parsed(section, "rtsp_url", source);
     let enabled = reader.boolean(section, "enabled").unwrap_or(true);
-    let settings = settings::read(reader, section.get("settings"), base).settings();
+    let said = settings::read(reader, section.get("settings"), base);
     let id = id?;
     Some(AnyCamera::Ours(Box::new(Camera {
         name: name.unwrap_or_else(|| id.to_string()),
@@ -43,7 +43,8 @@ pub(super) fn read(
         source: source?.value,
         use_case: LIVE_STREAM.into(),
         enabled,
-        settings,
+        settings: said.settings(),
+        said,
     })))
 }
 

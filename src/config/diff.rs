@@ -45,6 +45,7 @@ pub fn same_place(a: &StoreConfig, b: &StoreConfig) -> bool {
         }
         (StoreConfig::Supabase(a), StoreConfig::Supabase(b)) => (&a.url, &a.bucket) == (&b.url, &b.bucket),
         (StoreConfig::File(a), StoreConfig::File(b)) => a.root == b.root,
+        (StoreConfig::None, StoreConfig::None) => true,
         _ => false,
     }
 }
@@ -89,6 +90,7 @@ mod tests {
             use_case: LIVE_STREAM.into(),
             enabled: true,
             settings: Settings::default(),
+            said: Default::default(),
         }
     }
 

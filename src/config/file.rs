@@ -1,15 +1,16 @@
 //! The document as a whole, in either of its two shapes.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::camera::{self, AnyCamera};
 use super::check::{self, absolute_path, program};
-use super::model::{Camera, Config, OtherCamera, StoreConfig};
+use super::model::{Camera, Config, FileConfig, HttpConfig, OtherCamera, StoreConfig};
 use super::node::{Kind, Node};
 use super::read::{Field, Reader, Section, Spot, kind};
 use super::settings::{self, Said};
 use super::storage::Storage;
-use super::{http, storage, storage_env};
+use super::{http, storage, storage_env, usual_env};
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::quota;
 
@@ -52,16 +53,21 @@ fn list(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
     let storage = storage_env::storage(reader, &spot("storage"));
     let storage = storage_env::with_variables_of_file(reader, storage);
     let field = Field { spot: Spot { path: "cameras".into(), line: node.line }, node };
-    let (cameras, others) = cameras(reader, &field, &Said::default());
+    let usual = usual_env::settings(reader);
+    usual_env::refuse_torn(reader, &usual, &usual);
+    let (http, spool) = (usual_env::server(reader), usual_env::spool(reader));
+    let (cameras, others) = cameras(reader, &field, &usual, false);
     let (location, storage) = (location?, storage?);
     Some(Config {
         location,
         store: storage.store,
         min_playlist_interval: storage.min_playlist_interval,
-        http: None,
-        spool: None,
+        request_prices: storage.request_prices,
+        http,
+        spool,
         spool_limit: None,
         ffmpeg: None,
+        defaults: usual,
         cameras,
         others,
     })
@@ -71,21 +77,77 @@ fn full(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Config> {
     reader.refuse_unknown(section, KEYS, None);
     let location = location(reader, section);
     let storage = storage_of(reader, section);
-    let http = section.get("http").and_then(|field| http::read(reader, &field));
-    let spool = reader.parsed(section, "spool", absolute_path).map(|spool| spool.value);
+    let http = match section.get("http") {
+        Some(field) => http::read(reader, &field),
+        None => usual_env::server(reader),
+    };
+    let spool = if section.has("spool") {
+        reader.parsed(section, "spool", absolute_path).map(|spool| spool.value)
+    } else {
+        usual_env::spool(reader)
+    };
     let spool_limit = reader.bytes(section, "spool_limit", quota::LEAST);
     let ffmpeg = reader.parsed(section, "ffmpeg", program).map(|ffmpeg| ffmpeg.value);
     let defaults = defaults(reader, section);
+    let knows_others = http.as_ref().is_some_and(|http| http.adhoc.is_some());
     let (cameras, others) = match section.get("cameras") {
-        Some(field) => cameras(reader, &field, &defaults),
+        Some(field) => cameras(reader, &field, &defaults, knows_others),
+        None if knows_others => Default::default(),
         None => {
             reader.require(section, "cameras", "list the cameras: `cameras:` and `- id: …` below");
             Default::default()
         }
     };
+    storage.iter().for_each(|storage| is_served(reader, section, &storage.store, http.as_ref()));
     let (location, storage) = (location?, storage?);
-    let Storage { store, min_playlist_interval } = storage;
-    Some(Config { location, store, min_playlist_interval, http, spool, spool_limit, ffmpeg, cameras, others })
+    let Storage { store, min_playlist_interval, request_prices } = storage;
+    spool.iter().for_each(|spool| is_apart(reader, section, spool, &store, &location));
+    Some(Config {
+        location,
+        store,
+        min_playlist_interval,
+        request_prices,
+        http,
+        spool,
+        spool_limit,
+        ffmpeg,
+        defaults,
+        cameras,
+        others,
+    })
+}
+
+/// What stays on this box has to be served by it.
+fn is_served(reader: &mut Reader<'_>, section: &Section<'_>, store: &StoreConfig, http: Option<&HttpConfig>) {
+    const WHY: &str = "with storage.type `none` nobody can watch but by this box's own web server";
+    if !matches!(store, StoreConfig::None) {
+        return;
+    }
+    let spot = |key: &str| section.get(key).map_or_else(|| section.spot_of(key), |field| field.spot);
+    // An `http` that is no good has its own fault.
+    if http.is_none() && !section.has("http") {
+        let mend = "add `http.listen`, or store the video: s3, supabase or file";
+        reader.fault(&spot("storage"), format!("{WHY}; {mend}"));
+    } else if http.is_some_and(|http| !http.streams) {
+        reader.fault(&spot("http"), format!("{WHY}; leave `streams: false` out"));
+    }
+}
+
+/// The spool's folders would lie among the cameras' ones, and might have the same names.
+fn is_apart(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    spool: &Path,
+    store: &StoreConfig,
+    location: &Location,
+) {
+    let StoreConfig::File(FileConfig { root, .. }) = store else { return };
+    let videos = root.join(location.as_str());
+    if spool.starts_with(&videos) || videos.starts_with(spool) {
+        let spot = section.get("spool").map_or_else(|| section.spot_of("spool"), |field| field.spot);
+        let where_to = "give it a folder of its own, best in memory (/run/edge-agent)";
+        reader.fault(&spot, format!("is where the storage's folder has the cameras' video; {where_to}"));
+    }
 }
 
 fn location(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Location> {
@@ -128,16 +190,28 @@ pub(super) fn read_storage(reader: &mut Reader<'_>, root: Option<&Node>) -> Opti
 }
 
 fn defaults(reader: &mut Reader<'_>, section: &Section<'_>) -> Said {
-    let Some(section) = section.get("defaults").and_then(|field| reader.section(&field)) else {
-        return Said::default();
+    let usual = usual_env::settings(reader);
+    let said = match section.get("defaults").and_then(|field| reader.section(&field)) {
+        Some(section) => {
+            reader.refuse_unknown(&section, DEFAULTS_KEYS, Some(("settings", settings::KEYS)));
+            settings::read(reader, section.get("settings"), &usual)
+        }
+        None => usual.clone(),
     };
-    reader.refuse_unknown(&section, DEFAULTS_KEYS, Some(("settings", settings::KEYS)));
-    settings::read(reader, section.get("settings"), &Said::default())
+    usual_env::refuse_torn(reader, &usual, &said);
+    said
 }
 
-fn cameras(reader: &mut Reader<'_>, field: &Field<'_>, base: &Said) -> (Vec<Camera>, Vec<OtherCamera>) {
+/// `may_be_none`: callers may start others.
+fn cameras(
+    reader: &mut Reader<'_>,
+    field: &Field<'_>,
+    base: &Said,
+    may_be_none: bool,
+) -> (Vec<Camera>, Vec<OtherCamera>) {
     let items = reader.list(field).unwrap_or_default();
-    if items.is_empty() && (field.node.is_null() || matches!(field.node.kind, Kind::List(_))) {
+    if items.is_empty() && !may_be_none && (field.node.is_null() || matches!(field.node.kind, Kind::List(_)))
+    {
         reader.fault(&field.spot, NO_CAMERA);
     }
     let (mut cameras, mut others) = (Vec::new(), Vec::new());

@@ -6,11 +6,22 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::adhoc;
 use super::model::HttpConfig;
 use super::read::{Field, Given, Reader, Section};
+use super::usual_env;
 
-pub(super) const KEYS: &[&str] =
-    &["listen", "token", "token_file", "signing_keys", "signing_keys_file", "sign_max"];
+pub(super) const KEYS: &[&str] = &[
+    "listen",
+    "token",
+    "token_file",
+    "signing_keys",
+    "signing_keys_file",
+    "sign_max",
+    "streams",
+    adhoc::ALLOW,
+    adhoc::SECTION,
+];
 
 /// One that is used, and one that it replaces.
 const MOST: usize = 2;
@@ -22,20 +33,27 @@ const SIGN_MAX: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::f
 pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpConfig> {
     let section = reader.section(field)?;
     reader.refuse_unknown(&section, KEYS, None);
-    reader.require(&section, "listen", "give an address, e.g. 127.0.0.1:8080");
+    let has_token = section.has("token") || section.has("token_file");
+    let of_port = if section.has("listen") { None } else { usual_env::address(reader, has_token) };
+    if of_port.is_none() {
+        reader.require(&section, "listen", "give an address, e.g. 127.0.0.1:8080");
+    }
     let address = |text: &str| {
         text.parse::<SocketAddr>().map_err(|_| "is not an IP address with a port; use e.g. 127.0.0.1:8080")
     };
-    let listen = reader.parsed(&section, "listen", address);
+    let of_port = of_port.map(|listen| Given { value: listen, spot: section.spot_of("listen") });
+    let listen = reader.parsed(&section, "listen", address).or(of_port);
     let tokens = tokens(reader, &section);
     let signing_keys = signing_keys(reader, &section);
     let sign_max = reader.duration(&section, "sign_max", SIGN_MAX);
+    let streams = reader.boolean(&section, "streams").unwrap_or(true);
+    let adhoc = adhoc::read(reader, &section);
     let Given { value: listen, spot } = listen?;
     let usual = HttpConfig::at(listen);
     let sign_max = sign_max.map_or(usual.sign_max, |given| given.value);
-    let http = HttpConfig { listen, tokens, signing_keys, sign_max };
+    let http = HttpConfig { listen, tokens, signing_keys, sign_max, streams, adhoc };
     // A token that is no good has its own fault.
-    if !http.is_local() && !section.has("token") && !section.has("token_file") {
+    if !http.is_local() && !has_token {
         let own = format!("listen on 127.0.0.1:{}", listen.port());
         let mend = format!("add `token` (${{NAME}}) or `token_file` below `http`, or {own}");
         reader
@@ -65,7 +83,7 @@ fn signing_keys(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<SecretStr
 const MEND: &str = "make one with `openssl rand -hex 32`";
 
 /// RFC 6750, 2.1.
-fn fit_for_a_header(token: &str) -> Result<(), String> {
+pub(super) fn fit_for_a_header(token: &str) -> Result<(), String> {
     if token.len() < LEAST_TOKEN {
         return Err(format!("is too short, {LEAST_TOKEN} characters at least; {MEND}"));
     }

@@ -10,6 +10,7 @@
 //! its line and field. The process is seen through [`Env`] alone, so that all of it is testable.
 //! May use: `domain`. Only `yaml` names the YAML crate, only `env` touches the process.
 
+mod adhoc;
 mod camera;
 mod check;
 mod diff;
@@ -22,6 +23,8 @@ mod http;
 mod load;
 pub mod model;
 mod node;
+mod overrides;
+mod prices;
 mod read;
 mod renditions;
 mod secret;
@@ -32,6 +35,7 @@ mod storage;
 mod storage_env;
 mod sub_second;
 mod suggest;
+mod usual_env;
 mod value;
 mod yaml;
 
@@ -43,5 +47,7 @@ pub use env::{Env, ProcessEnv};
 pub use env_file::{EnvFile, FileEnv};
 pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, NotFound, find, load, load_with, parse};
+pub use overrides::Overrides;
 pub use select::{SelectError, select};
+pub use settings::Said;
 pub use source::{RELOAD_FROM, StorageNow, StorageSource};

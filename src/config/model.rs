@@ -7,11 +7,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::settings::Said;
 use crate::domain::choice::{Quality, Rendition, Wish};
 use crate::domain::encoder;
 use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
+use crate::domain::prices::Prices;
 use crate::domain::quota;
+use crate::domain::reach::Reach;
 use crate::domain::segment::SegmentType;
 use crate::domain::source::Source;
 
@@ -22,6 +25,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Between the starts of two playlist PUTs: some stores limit the writes to one key.
     pub min_playlist_interval: Duration,
+    /// What the storage charges for requests; `None`: nobody knows.
+    pub request_prices: Option<Prices>,
     pub http: Option<HttpConfig>,
     /// Where runs write their segments; `None`: a tmpfs if there is one (see `engine::spool`).
     pub spool: Option<PathBuf>,
@@ -29,6 +34,8 @@ pub struct Config {
     pub spool_limit: Option<u64>,
     /// The ffmpeg to run; `None`: the one in PATH.
     pub ffmpeg: Option<PathBuf>,
+    /// What streams have whose cameras the file does not know.
+    pub defaults: Said,
     /// The `live_stream` cameras of the file, in its order, also those that are disabled.
     pub cameras: Vec<Camera>,
     /// Cameras of other use cases: left alone, so known by little more than their names.
@@ -52,11 +59,36 @@ pub struct HttpConfig {
     pub signing_keys: Vec<SecretString>,
     /// How long such an address is good at most.
     pub sign_max: Duration,
+    /// The cameras' streams are served, too.
+    pub streams: bool,
+    /// Streams of cameras that only a caller knows; `None`: there are none.
+    pub adhoc: Option<Adhoc>,
+}
+
+/// Limits of streams whose cameras the configuration does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adhoc {
+    pub reach: Reach,
+    /// That somebody wants at one time.
+    pub max_streams: usize,
+}
+
+impl Default for Adhoc {
+    fn default() -> Self {
+        Self { reach: Reach::default(), max_streams: 16 }
+    }
 }
 
 impl HttpConfig {
     pub fn at(listen: SocketAddr) -> Self {
-        Self { listen, tokens: Vec::new(), signing_keys: Vec::new(), sign_max: Duration::from_secs(3600) }
+        Self {
+            listen,
+            tokens: Vec::new(),
+            signing_keys: Vec::new(),
+            sign_max: Duration::from_secs(3600),
+            streams: true,
+            adhoc: None,
+        }
     }
 
     /// Only this machine's own programs reach it.
@@ -73,6 +105,8 @@ pub struct Camera {
     pub use_case: String,
     pub enabled: bool,
     pub settings: Settings,
+    /// Where [`Self::settings`] come from: what a caller wants otherwise goes over it.
+    pub said: Said,
 }
 
 /// The use case that this agent serves; cameras of other use cases are left alone.
@@ -128,6 +162,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// Between two still pictures; `None`: none are made.
     pub snapshot_interval: Option<Duration>,
+    /// Between two `status.json` while nothing changes; `None`: it is written at changes alone.
+    pub status_interval: Option<Duration>,
 }
 
 /// `profile: sub_second`.
@@ -160,6 +196,7 @@ impl Default for Settings {
             start: Start::Always,
             idle_timeout: Duration::from_secs(30),
             snapshot_interval: None,
+            status_interval: Some(Duration::from_secs(60)),
         }
     }
 }
@@ -208,6 +245,8 @@ pub enum StoreConfig {
     S3(S3Config),
     Supabase(SupabaseConfig),
     File(FileConfig),
+    /// The video stays on this box, whose web server serves it.
+    None,
 }
 
 #[derive(Debug, Clone)]

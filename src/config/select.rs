@@ -25,7 +25,7 @@ fn known(nearest: &Option<String>, ids: &[String]) -> String {
     }
 }
 
-/// The cameras with these ids, or all that run by default if there are none. Never empty.
+/// The cameras with these ids, or all that run by default if there are none. Empty only where callers may start others.
 pub fn select<'a>(config: &'a Config, ids: &[impl AsRef<str>]) -> Result<Vec<&'a Camera>, SelectError> {
     if ids.is_empty() {
         return by_default(config);
@@ -42,7 +42,8 @@ pub fn select<'a>(config: &'a Config, ids: &[impl AsRef<str>]) -> Result<Vec<&'a
 
 fn by_default(config: &Config) -> Result<Vec<&Camera>, SelectError> {
     let picked: Vec<_> = config.cameras.iter().filter(|camera| camera.runs_by_default()).collect();
-    if picked.is_empty() {
+    let knows_others = config.http.as_ref().is_some_and(|http| http.adhoc.is_some());
+    if picked.is_empty() && !knows_others {
         return Err(SelectError::Nothing { disabled: config.cameras.len(), others: config.others.len() });
     }
     Ok(picked)

@@ -1,5 +1,6 @@
 //! `settings`: what a camera's stream looks like.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::model::{DEFAULT_PART, Settings, Start, SubSecond};
@@ -28,6 +29,7 @@ pub(super) const KEYS: &[&str] = &[
     "nice",
     "health_check_interval",
     "snapshot_interval",
+    "status_interval",
     "start",
     "idle_timeout",
 ];
@@ -38,23 +40,23 @@ const FPS_MAX: u32 = 120;
 /// In kbps: below, no picture is worth it; above, no camera sends that much.
 const BITRATE_MIN: u32 = 100;
 const BITRATE_MAX: u32 = 100_000;
-const SEGMENT_MIN: Duration = Duration::from_millis(200);
-const SEGMENT_MAX: Duration = Duration::from_secs(60);
+pub(super) const SEGMENTS: RangeInclusive<Duration> = Duration::from_millis(200)..=Duration::from_secs(60);
 /// Shorter ones cost more requests than they save time; longer ones are segments.
 const PART_MIN: Duration = Duration::from_millis(50);
 const PART_MAX: Duration = Duration::from_secs(1);
 /// RFC 8216 6.2.2: a live playlist holds at least three target durations.
-const WINDOW_MIN: u32 = 3;
-const WINDOW_MAX: u32 = 100;
+pub(super) const WINDOWS: RangeInclusive<u32> = 3..=100;
 const THREADS_MAX: u32 = 16;
 const NICE_MAX: u32 = 19;
 const LOOK_MIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(300);
 const SNAPSHOT_MIN: Duration = Duration::from_secs(1);
 const SNAPSHOT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// More often it would be a tenth of the bill, and tell no more than the playlist.
+const STATUS_MIN: Duration = Duration::from_secs(10);
+const STATUS_MAX: Duration = Duration::from_secs(3600);
 
-const IDLE_MIN: Duration = Duration::from_secs(5);
-const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
+pub(super) const IDLE: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(24 * 3600);
 
 const STARTS: [(&str, Start); 2] = [("always", Start::Always), ("on_demand", Start::OnDemand)];
 /// Whether the video is passed through.
@@ -67,7 +69,7 @@ const FRAME_TOLERANCE: f64 = 1e-6;
 
 /// What `settings` sections say, the camera's over the defaults'. `None`: nobody said it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Said {
+pub struct Said {
     quality: Option<Quality>,
     width: Option<u32>,
     fps: Option<u32>,
@@ -88,6 +90,8 @@ pub(super) struct Said {
     idle: Option<Duration>,
     /// `Some(None)`: none, whatever the defaults say.
     snapshot: Option<Option<Duration>>,
+    /// The same.
+    status: Option<Option<Duration>>,
 }
 
 impl Said {
@@ -127,11 +131,35 @@ impl Said {
             start: self.start.unwrap_or(built_in.start),
             idle_timeout: self.idle.unwrap_or(built_in.idle_timeout),
             snapshot_interval: self.snapshot.unwrap_or(built_in.snapshot_interval),
+            status_interval: self.status.unwrap_or(built_in.status_interval),
         }
     }
 
     pub(super) fn is_sub_second(&self) -> bool {
         self.profile == Some(Profile::SubSecond)
+    }
+
+    /// What variables of the environment say.
+    pub(super) fn of_environment(
+        duration: Option<Duration>,
+        keep: Option<u32>,
+        idle: Option<Duration>,
+    ) -> Self {
+        Self { duration, keep: keep.map(|keep| keep as usize), idle, ..Self::default() }
+    }
+
+    /// It was left to `self` by all that was said later.
+    pub(super) fn is_segment_duration_of(&self, later: &Self) -> bool {
+        self.duration.is_some() && self.duration == later.duration
+    }
+
+    /// What is wrong, if its segments are no whole number of frames.
+    pub(super) fn torn(&self) -> Option<String> {
+        let Settings { target_fps: rate, segment_duration: length, .. } = self.settings();
+        let frames = frames(rate, length);
+        let (seconds, lengths) = (length.as_secs_f64(), neighbours_of_duration(rate, length));
+        let torn = format!("{seconds} s at {rate} fps are {} frames, not a whole number", shown(frames));
+        (!is_whole(frames)).then(|| format!("{torn}; use {lengths}"))
     }
 
     pub(super) fn has_renditions(&self) -> bool {
@@ -157,7 +185,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let max_bitrate = bitrate(reader, &section);
     let renditions = section.get("renditions");
     let given = renditions.as_ref().and_then(|field| renditions::read(reader, field));
-    let keep = reader.integer(&section, "segments_to_keep", WINDOW_MIN..=WINDOW_MAX);
+    let keep = reader.integer(&section, "segments_to_keep", WINDOWS);
     let part = reader.duration(&section, "part_duration", PART_MIN..=PART_MAX);
     let audio = reader.switch(&section, "audio");
     let segment_type = reader.word(&section, "segment_type", &SEGMENT_TYPES);
@@ -167,8 +195,9 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let nice = reader.integer(&section, "nice", 0..=NICE_MAX);
     let look = reader.duration(&section, "health_check_interval", LOOK_MIN..=LOOK_MAX);
     let snapshot = reader.duration_or_off(&section, "snapshot_interval", SNAPSHOT_MIN..=SNAPSHOT_MAX);
+    let status = reader.duration_or_off(&section, "status_interval", STATUS_MIN..=STATUS_MAX);
     let start = reader.word(&section, "start", &STARTS);
-    let idle = reader.duration(&section, "idle_timeout", IDLE_MIN..=IDLE_MAX);
+    let idle = reader.duration(&section, "idle_timeout", IDLE);
     let faults_before = reader.faults.len();
     let frames = Frames::read(reader, &section);
     let frames_are_read = reader.faults.len() == faults_before;
@@ -194,6 +223,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         start: value(&start).or(base.start),
         idle: value(&idle).or(base.idle),
         snapshot: snapshot.or(base.snapshot),
+        status: status.or(base.status),
     };
     if let Some(spot) = renditions.map(|field| field.spot).filter(|_| said.has_renditions()) {
         let passthrough = said.passthrough == Some(true);
@@ -257,7 +287,7 @@ impl Frames {
             quality: reader.word(section, "quality", &qualities),
             profile: reader.word(section, "profile", &profiles),
             fps: reader.integer(section, "target_fps", 1..=FPS_MAX),
-            duration: reader.duration(section, "segment_duration", SEGMENT_MIN..=SEGMENT_MAX),
+            duration: reader.duration(section, "segment_duration", SEGMENTS),
         }
     }
 
@@ -305,7 +335,7 @@ fn neighbours_of_duration(fps: u32, duration: Duration) -> String {
     let fits = |millis: &u64| (u64::from(fps) * millis).is_multiple_of(1000);
     let millis = duration.as_nanos() / 1_000_000;
     let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-    let (min, max) = (SEGMENT_MIN.as_millis() as u64, SEGMENT_MAX.as_millis() as u64);
+    let (min, max) = (SEGMENTS.start().as_millis() as u64, SEGMENTS.end().as_millis() as u64);
     let below = (min..=millis.min(max)).rev().find(fits);
     let above = (millis.saturating_add(1)..=max).find(fits);
     join(below.map(|ms| ms as f64 / 1000.0), above.map(|ms| ms as f64 / 1000.0)).unwrap_or_default()

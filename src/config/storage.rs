@@ -8,8 +8,10 @@ use url::Url;
 
 use super::check::{absolute_path, region, s3_bucket, supabase_bucket, supabase_url, web_url};
 use super::model::{FileConfig, S3Config, S3Credentials, StoreConfig, SupabaseConfig};
+use super::prices;
 use super::read::{Reader, Section};
 use super::suggest::nearest;
+use crate::domain::prices::Prices;
 
 pub(super) const S3_KEYS: &[&str] = &[
     "type",
@@ -18,16 +20,26 @@ pub(super) const S3_KEYS: &[&str] = &[
     "region",
     "public_base_url",
     "min_playlist_interval",
+    "request_prices",
     "access_key_id",
     "secret_access_key",
     "secret_access_key_file",
     "session_token",
     "session_token_file",
 ];
-pub(super) const SUPABASE_KEYS: &[&str] =
-    &["type", "url", "bucket", "key", "key_file", "public_base_url", "min_playlist_interval"];
+pub(super) const SUPABASE_KEYS: &[&str] = &[
+    "type",
+    "url",
+    "bucket",
+    "key",
+    "key_file",
+    "public_base_url",
+    "min_playlist_interval",
+    "request_prices",
+];
 pub(super) const FILE_KEYS: &[&str] = &["type", "root", "public_base_url", "min_playlist_interval"];
-const TYPES: [&str; 3] = ["s3", "supabase", "file"];
+pub(super) const NONE_KEYS: &[&str] = &["type"];
+const TYPES: [&str; 4] = ["s3", "supabase", "file", "none"];
 
 /// The bucket of existing Supabase users.
 pub(super) const SUPABASE_BUCKET: &str = "streams";
@@ -36,6 +48,19 @@ pub(super) const SUPABASE_BUCKET: &str = "streams";
 pub(super) struct Storage {
     pub store: StoreConfig,
     pub min_playlist_interval: Duration,
+    /// `None`: nobody knows them.
+    pub request_prices: Option<Prices>,
+}
+
+impl Storage {
+    /// With what is usual there for what nobody said.
+    pub fn new(store: StoreConfig, interval: Option<Duration>, request_prices: Option<Prices>) -> Self {
+        Self {
+            min_playlist_interval: interval.unwrap_or_else(|| usual_playlist_interval(&store)),
+            request_prices: request_prices.or_else(|| prices::usual(&store)),
+            store,
+        }
+    }
 }
 
 /// Longer, and no player could follow.
@@ -44,7 +69,7 @@ pub(super) const PLAYLIST_INTERVALS: RangeInclusive<Duration> = Duration::ZERO..
 const ONE_A_SECOND: Duration = Duration::from_millis(1100);
 
 /// Cloudflare R2 and Google take one write a second for one key, and answer more with 429.
-pub(super) fn usual_playlist_interval(store: &StoreConfig) -> Duration {
+fn usual_playlist_interval(store: &StoreConfig) -> Duration {
     let StoreConfig::S3(S3Config { endpoint: Some(endpoint), .. }) = store else { return Duration::ZERO };
     let host = endpoint.host_str().unwrap_or_default();
     let limited = host.ends_with(".r2.cloudflarestorage.com") || host == "storage.googleapis.com";
@@ -53,11 +78,11 @@ pub(super) fn usual_playlist_interval(store: &StoreConfig) -> Duration {
 
 /// `None` only if there was a fault.
 pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Storage> {
-    reader.require(section, "type", "use s3, supabase or file");
+    reader.require(section, "type", "use s3, supabase, file or none");
     let interval = reader.duration(section, "min_playlist_interval", PLAYLIST_INTERVALS);
+    let prices = prices::read(reader, section);
     let store = store(reader, section)?;
-    let usual = usual_playlist_interval(&store);
-    Some(Storage { store, min_playlist_interval: interval.map_or(usual, |interval| interval.value) })
+    Some(Storage::new(store, interval.map(|interval| interval.value), prices))
 }
 
 fn store(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<StoreConfig> {
@@ -66,12 +91,16 @@ fn store(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<StoreConfig> 
         "s3" => s3(reader, section).map(StoreConfig::S3),
         "supabase" => supabase(reader, section).map(StoreConfig::Supabase),
         "file" => file(reader, section).map(StoreConfig::File),
+        "none" => {
+            reader.refuse_unknown(section, NONE_KEYS, None);
+            Some(StoreConfig::None)
+        }
         other => {
             let mend = match nearest(other, TYPES) {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => "MinIO, R2, B2, Garage and other S3 stores are `s3`".into(),
             };
-            reader.fault(&kind.spot, format!("is not one of s3, supabase, file; {mend}"));
+            reader.fault(&kind.spot, format!("is not one of s3, supabase, file, none; {mend}"));
             None
         }
     }

@@ -10,9 +10,7 @@ use url::Url;
 use super::check::{self, absolute_path, region, s3_bucket, supabase_bucket, supabase_url, web_url};
 use super::model::{FileConfig, S3Config, S3Credentials, StoreConfig, SupabaseConfig};
 use super::read::{Reader, Spot};
-use super::storage::{
-    PLAYLIST_INTERVALS, PUBLISHABLE, SUPABASE_BUCKET, Storage, is_publishable, usual_playlist_interval,
-};
+use super::storage::{PLAYLIST_INTERVALS, PUBLISHABLE, SUPABASE_BUCKET, Storage, is_publishable};
 use super::suggest::nearest;
 use crate::domain::ids::Location;
 
@@ -50,7 +48,7 @@ pub(super) fn storage(reader: &mut Reader<'_>, spot: &Spot) -> Option<Storage> {
                 );
             }
             let store = StoreConfig::Supabase(supabase(reader, &url, key)?);
-            Some(Storage { min_playlist_interval: usual_playlist_interval(&store), store })
+            Some(Storage::new(store, None, None))
         }
         (url, key, Some(other)) => {
             for (name, _) in [(SUPABASE_URL, url), (SUPABASE_KEY, key)].iter().filter(|(_, v)| v.is_some()) {
@@ -87,9 +85,9 @@ const AWS_PROCESS: [&str; 5] = [
 
 /// The AWS SDK does not see a file of variables: what it would take from the environment is put in here.
 pub(super) fn with_variables_of_file(reader: &mut Reader<'_>, storage: Option<Storage>) -> Option<Storage> {
-    let Storage { store, min_playlist_interval } = storage?;
-    let store = with_variables(reader, store)?;
-    Some(Storage { store, min_playlist_interval })
+    let Storage { store, .. } = storage.as_ref()?;
+    let store = with_variables(reader, store.clone())?;
+    storage.map(|storage| Storage { store, ..storage })
 }
 
 fn with_variables(reader: &mut Reader<'_>, store: StoreConfig) -> Option<StoreConfig> {
@@ -195,7 +193,7 @@ fn s3(reader: &mut Reader<'_>, url: &Url) -> Option<Storage> {
     let public_base_url = parameter(reader, "public_base_url", public, web_url)?;
     let pace = parameter(reader, MIN_PLAYLIST_INTERVAL, pace, interval)?;
     let config = S3Config { bucket: bucket?, endpoint, region, credentials: None, public_base_url };
-    Some(paced(StoreConfig::S3(config), pace))
+    Some(Storage::new(StoreConfig::S3(config), pace, None))
 }
 
 fn file(reader: &mut Reader<'_>, url: &Url) -> Option<Storage> {
@@ -205,12 +203,7 @@ fn file(reader: &mut Reader<'_>, url: &Url) -> Option<Storage> {
     let [public, pace] = parameters(reader, url, ["public_base_url", MIN_PLAYLIST_INTERVAL])?;
     let public_base_url = parameter(reader, "public_base_url", public, web_url)?;
     let pace = parameter(reader, MIN_PLAYLIST_INTERVAL, pace, interval)?;
-    Some(paced(StoreConfig::File(FileConfig { root: root?, public_base_url }), pace))
-}
-
-fn paced(store: StoreConfig, given: Option<Duration>) -> Storage {
-    let min_playlist_interval = given.unwrap_or_else(|| usual_playlist_interval(&store));
-    Storage { store, min_playlist_interval }
+    Some(Storage::new(StoreConfig::File(FileConfig { root: root?, public_base_url }), pace, None))
 }
 
 /// A number of seconds, or text with a unit.

@@ -173,6 +173,18 @@ impl Reader<'_> {
         Some(Given { value, spot: field.spot })
     }
 
+    /// With or without decimals.
+    pub fn number(&mut self, section: &Section<'_>, key: &str, range: RangeInclusive<f64>) -> Option<f64> {
+        let wanted = format!("a number, {} to {}", range.start(), range.end());
+        let field = section.get(key)?;
+        let scalar = self.scalar(&field, &wanted)?;
+        let number = scalar.untyped().and_then(|text| text.parse().ok()).filter(|n| range.contains(n));
+        if number.is_none() {
+            self.fault(&field.spot, format!("is {}; use {wanted}{}", scalar.shown(), scalar.unquoted()));
+        }
+        number
+    }
+
     /// A number of seconds, or text with a unit (`500ms`).
     pub fn duration(
         &mut self,

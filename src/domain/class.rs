@@ -42,6 +42,11 @@ impl ObjectClass {
         }
     }
 
+    /// Pictures and sound, or what they need.
+    pub fn is_media(self) -> bool {
+        matches!(self, Self::Segment | Self::Fmp4)
+    }
+
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Playlist => "application/vnd.apple.mpegurl",

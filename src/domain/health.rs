@@ -170,7 +170,8 @@ pub fn summary<'a>(cameras: impl IntoIterator<Item = (&'a str, Verdict)>) -> Str
 const MOST_NAMED: usize = 3;
 
 impl Reason {
-    fn in_short(&self) -> &'static str {
+    /// Without what changes all the time.
+    pub fn in_short(&self) -> &'static str {
         match self {
             Self::Run(cause) => cause.in_words(),
             Self::Stale { .. } => "no new segment",

@@ -39,11 +39,27 @@ pub const SNAPSHOT_NAME: &str = "snapshot.jpg";
 /// The name there of what players should know.
 pub const SHEET_NAME: &str = "status.json";
 
+/// The folder of a camera's own origin, in its part of the spool.
+pub const ORIGIN_NAME: &str = "origin";
+
 /// An init object's name there begins with it.
 pub const INIT_PREFIX: &str = "init_";
 
 /// A part's name there begins with it.
 pub const PART_PREFIX: &str = "part_";
+
+/// `.{instance}-{number}.tmp`, in a folder as a store: hidden from web servers, and impossible as an object's name.
+pub const TEMP_SUFFIX: &str = ".tmp";
+
+/// What a folder as a store calls a file that is being written, of whatever instance.
+pub fn is_temp(name: &str) -> bool {
+    let parts = name.strip_prefix('.').and_then(|name| name.strip_suffix(TEMP_SUFFIX));
+    parts.and_then(|parts| parts.split_once('-')).is_some_and(|(instance, number)| {
+        instance.len() == 16
+            && instance.bytes().all(|b| b.is_ascii_hexdigit())
+            && number.bytes().all(|b| b.is_ascii_digit())
+    })
+}
 
 /// An object's full name in the store: `/`-separated, never starting with `/`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -131,6 +147,11 @@ impl Layout {
         Self { folder: format!("{location}/{camera}/").into() }
     }
 
+    /// Of what this box serves itself, below the spool's root.
+    pub fn of_origin(camera: &CameraId) -> Self {
+        Self { folder: format!("{camera}/{ORIGIN_NAME}/").into() }
+    }
+
     /// The prefix that [`crate::store::ObjectStore::list`] takes; ends in `/`.
     pub fn folder(&self) -> &str {
         &self.folder
@@ -195,6 +216,13 @@ impl Layout {
     pub fn place_of(&self, key: &ObjectKey) -> Option<(RunId, u64)> {
         let name = SegmentName::parse(key.as_str().strip_prefix(&*self.folder)?)?;
         Some((name.run, name.index))
+    }
+
+    /// Whether an object here may have this name. Others' folders have playlists and `.ts` files, too.
+    pub fn gives(&self, name: &str) -> bool {
+        let key = self.named(name);
+        let is_playlist = key == self.playlist() || self.is_stray_playlist(&key, 1, false);
+        is_playlist || key == self.snapshot() || key == self.sheet() || self.run_of(&key).is_some()
     }
 
     fn named(&self, name: &str) -> ObjectKey {
@@ -374,6 +402,22 @@ mod tests {
         assert!(is_stray("stream_4.m3u8", 2, true) && !is_stray("stream_5.m3u8", 2, true));
         assert!(!is_stray("stream.m3u8", 1, false) && !is_stray("stream_1.m3u8", 1, false));
         assert_eq!(layout().playlist_of(1), layout().playlist());
+    }
+
+    #[test]
+    fn the_names_that_objects_have_are_known() {
+        let of = |kind, renditions| layout().segment(RunId::new(1, 2), 7, Form { kind, renditions });
+        let fmp4 = of(SegmentType::Fmp4, 2);
+        let all = [of(SegmentType::MpegTs, 1), fmp4.rendition(2), fmp4.init().unwrap(), layout().playlist()];
+        for key in [layout().playlist_of(2), layout().multivariant(), layout().snapshot(), layout().sheet()]
+            .iter()
+            .chain(&all)
+        {
+            assert!(layout().gives(key.file_name()), "{key}");
+        }
+        for name in ["wedding.jpg", "main.ts", "songs.m3u8", "init_d.mp4", "segment_1.ts", "lock", ""] {
+            assert!(!layout().gives(name), "{name}");
+        }
     }
 
     #[test]

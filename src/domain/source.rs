@@ -1,5 +1,6 @@
 //! Where a camera's pictures come from. A URL with credentials prints without them.
 
+use core::net::IpAddr;
 use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
@@ -16,6 +17,13 @@ pub enum Source {
     Clip(PathBuf),
 }
 
+impl Source {
+    /// See [`RtspUrl::stays`].
+    pub fn stays(&self) -> bool {
+        matches!(self, Self::Rtsp(url) if url.stays())
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -28,7 +36,11 @@ impl fmt::Display for Source {
 
 /// An `rtsp://` or `rtsps://` URL. `Display` and `Debug` hide user, password and query values.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RtspUrl(Url);
+pub struct RtspUrl {
+    url: Url,
+    /// A caller named it, and this address was judged: no other one.
+    stays: bool,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
@@ -59,7 +71,7 @@ impl std::str::FromStr for Source {
         let url = Url::parse(s).map_err(SourceError::NotAUrl)?;
         match url.scheme() {
             "rtsp" | "rtsps" if url.host_str().is_none_or(str::is_empty) => Err(SourceError::NoHost),
-            "rtsp" | "rtsps" => Ok(Self::Rtsp(RtspUrl(url))),
+            "rtsp" | "rtsps" => Ok(Self::Rtsp(RtspUrl { url, stays: false })),
             "file" => url.to_file_path().map(Self::Clip).map_err(|()| SourceError::NotAPath),
             "test" => Ok(Self::TestPattern),
             other => Err(SourceError::Scheme(other.to_owned())),
@@ -70,27 +82,44 @@ impl std::str::FromStr for Source {
 impl RtspUrl {
     /// The whole URL with its secrets: for ffmpeg alone, never for a log or argv.
     pub fn reveal(&self) -> &str {
-        self.0.as_str()
+        self.url.as_str()
     }
 
     pub fn is_tls(&self) -> bool {
-        self.0.scheme() == "rtsps"
+        self.url.scheme() == "rtsps"
     }
 
     pub fn host(&self) -> &str {
-        self.0.host_str().unwrap_or_default()
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The same camera at this address, whatever its name leads to later.
+    #[must_use]
+    pub fn at(&self, ip: IpAddr) -> Option<Self> {
+        let host = match ip {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        let mut url = self.url.clone();
+        url.set_host(Some(&host)).ok()?;
+        Some(Self { url, stays: true })
+    }
+
+    /// Nobody may send the one who connects to it elsewhere.
+    pub fn stays(&self) -> bool {
+        self.stays
     }
 
     /// 554, or 322 for rtsps (RFC 7826), unless the URL says otherwise.
     pub fn port(&self) -> u16 {
-        self.0.port().unwrap_or(if self.is_tls() { 322 } else { 554 })
+        self.url.port().unwrap_or(if self.is_tls() { 322 } else { 554 })
     }
 }
 
 impl fmt::Display for RtspUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rest = self.0.as_str().split_once("://").map_or("", |(_, rest)| rest);
-        write!(f, "{}://{}", self.0.scheme(), without_secrets(rest))
+        let rest = self.url.as_str().split_once("://").map_or("", |(_, rest)| rest);
+        write!(f, "{}://{}", self.url.scheme(), without_secrets(rest))
     }
 }
 
@@ -163,6 +192,15 @@ mod tests {
         assert_eq!(rtsp("rtsp://admin:123/456@10.0.0.9/h264").to_string(), "rtsp://***@10.0.0.9/h264");
         assert_eq!(rtsp("rtsp://admin:12/34?56@10.0.0.9/h264").to_string(), "rtsp://***?***");
         assert_eq!(rtsp("rtsp://[::1]:8554/h264").to_string(), "rtsp://[::1]:8554/h264");
+    }
+
+    #[test]
+    fn an_address_takes_the_place_of_a_name_and_the_rest_stays() {
+        let at = |url: &str, ip: &str| rtsp(url).at(ip.parse().unwrap()).unwrap().reveal().to_owned();
+        let url = "rtsp://a:b%40@cam.example:8554/h264?x=1";
+        assert_eq!(at(url, "10.0.0.9"), "rtsp://a:b%40@10.0.0.9:8554/h264?x=1");
+        assert_eq!(at(url, "fd00::9"), "rtsp://a:b%40@[fd00::9]:8554/h264?x=1");
+        assert_eq!(at("rtsps://[fd00::1]/", "10.0.0.9"), "rtsps://10.0.0.9/");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::sync::SemaphorePermit;
 use spool::note::Note;
 
 use crate::config::model::Settings;
+use crate::domain::choice::Mode;
 use crate::domain::ids::{CameraId, RunId};
 use crate::domain::lifecycle::Cause;
 use crate::domain::segment::{Part, Segment};
@@ -58,8 +59,8 @@ pub trait Engine: Send + Sync + Debug {
         std::future::pending().await
     }
 
-    /// What is done with the camera's streams, in words; `None`: it is not known what they are.
-    fn mode(&self) -> Option<String> {
+    /// What is done with the camera's streams; `None`: it is not known what they are.
+    fn mode(&self) -> Option<Mode> {
         None
     }
 

@@ -5,20 +5,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, Request, State};
-use axum::http::{Method, StatusCode};
-use axum::middleware::{self, Next};
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{NOT_STORED, Trouble, body_of, error};
+use super::limits::{Clients, again_after};
 use super::streams::{NO_STREAM, StreamStatus, Streams};
-use crate::domain::class::ObjectClass;
+use super::{back_office, start};
 
 /// What is asked of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,31 +28,93 @@ pub enum Order {
     Stop,
 }
 
-/// Why an order is not carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is wanted otherwise than the configuration says, as it was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    pub quality: Option<String>,
+    pub max_bitrate: Option<String>,
+    pub profile: Option<String>,
+}
+
+/// Which stream is to start, and how. No `Debug`: the URL may have a password.
+#[allow(missing_debug_implementations, reason = "so that nobody prints it")]
+#[derive(Clone, Default)]
+pub struct Start {
+    /// One of them at least.
+    pub id: Option<String>,
+    /// Of a camera that the configuration does not know.
+    pub rtsp_url: Option<String>,
+    pub overrides: Overrides,
+}
+
+/// A stream that is wanted from now on, and what is in effect.
+#[allow(missing_debug_implementations, reason = "of a future")]
+pub struct Accepted {
+    pub stream_id: String,
+    pub settled: Settled,
+    pub quality: Option<&'static str>,
+    pub max_bitrate: Option<u32>,
+    pub profile: &'static str,
+}
+
+/// Why an order is not carried out. Texts are without the caller's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     NoStream,
     /// It runs always (`start: always`): there is nothing to stop.
     AlwaysRuns,
+    /// What was asked for makes no sense.
+    Invalid(String),
+    /// It does, and is not allowed.
+    Forbidden(String),
+    /// Something else is there.
+    Conflict(String),
+    /// Not now.
+    Busy(String),
+    /// The camera's name leads nowhere.
+    Unreachable(String),
 }
 
 /// Comes when the stream can be played, or its camera has failed. Whoever waits for it wants the stream meanwhile.
 pub type Settled = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Comes when it is known whether the stream may start: names may have to be looked up.
+pub type Starting = Pin<Box<dyn Future<Output = Result<Accepted, Refusal>> + Send>>;
+
 type Do = dyn Fn(&str, Order) -> Result<Settled, Refusal> + Send + Sync;
+type Begin = dyn Fn(Start) -> Starting + Send + Sync;
 
 /// Carries out orders.
 #[derive(Clone)]
-pub struct Control(Arc<Do>);
+pub struct Control {
+    order: Arc<Do>,
+    start: Arc<Begin>,
+}
 
 impl Control {
     /// `order` returns at once; what it returns may be waited for.
     pub fn new(order: impl Fn(&str, Order) -> Result<Settled, Refusal> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(order))
+        let start = |_| -> Starting { Box::pin(std::future::ready(Err(Refusal::NoStream))) };
+        Self { order: Arc::new(order), start: Arc::new(start) }
     }
 
-    fn order(&self, id: &str, order: Order) -> Result<Settled, Refusal> {
-        (self.0)(id, order)
+    /// What a start does.
+    #[must_use]
+    pub fn starting(self, start: impl Fn(Start) -> Starting + Send + Sync + 'static) -> Self {
+        Self { start: Arc::new(start), ..self }
+    }
+
+    /// Somebody fetches it. What is not there is refused elsewhere.
+    pub(super) fn want(&self, id: &str) {
+        let _ = self.order(id, Order::Want).map(drop);
+    }
+
+    pub(super) fn order(&self, id: &str, order: Order) -> Result<Settled, Refusal> {
+        (self.order)(id, order)
+    }
+
+    pub(super) fn start(&self, start: Start) -> Starting {
+        (self.start)(start)
     }
 }
 
@@ -65,37 +126,24 @@ impl Default for Control {
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Control").finish_non_exhaustive()
+        f.debug_struct("Control").finish_non_exhaustive()
     }
 }
 
 #[derive(Debug, Clone)]
-struct Desk {
-    control: Control,
-    streams: Streams,
+pub(super) struct Desk {
+    pub(super) control: Control,
+    pub(super) streams: Streams,
+    pub(super) clients: Arc<Clients>,
 }
 
-pub(super) fn router(control: Control, streams: Streams) -> OpenApiRouter {
-    let router = OpenApiRouter::new().routes(routes!(start)).routes(routes!(touch)).routes(routes!(stop));
-    router.with_state(Desk { control, streams })
+pub(super) fn router(control: Control, streams: Streams, clients: Arc<Clients>) -> OpenApiRouter {
+    let desk = Desk { control, streams, clients };
+    let router = OpenApiRouter::new().routes(routes!(touch)).routes(routes!(stop)).with_state(desk.clone());
+    router.merge(start::router(desk.clone())).merge(back_office::router(desk))
 }
 
-/// Who fetches a stream's playlists or segments wants it. A preflight does not: it needs no token.
-pub(super) fn wanted_by_fetching(files: Router, control: Control) -> Router {
-    let want = move |request: Request, next: Next| {
-        // `/{location}/{camera}/{object}`: the guard has let it pass, and what is no camera's is refused below.
-        let mut names = request.uri().path().rsplit('/');
-        let class = names.next().and_then(ObjectClass::of_name);
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if reads && class.is_some_and(ObjectClass::is_of_the_stream) {
-            let _ = names.next().map(|camera| control.order(camera, Order::Want).map(drop));
-        }
-        next.run(request)
-    };
-    files.layer(middleware::from_fn(want))
-}
-
-/// Either of its names; they are the same for a camera of the configuration.
+/// Either of its names; they are the same.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Call {
@@ -103,18 +151,9 @@ struct Call {
     stream_id: Option<String>,
 }
 
-/// A token may stand beside it.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct Patience {
-    /// Answer when the stream can be played, or its camera has failed, within so long at most: `10s`, or a number of
-    /// seconds.
-    wait: Option<String>,
-}
-
 /// The stream is wanted from now on.
 #[derive(Debug, Serialize, ToSchema)]
-struct Started {
+struct Touched {
     stream_id: String,
     /// `starting` or `running`.
     status: &'static str,
@@ -132,42 +171,10 @@ struct Stopped {
     status: &'static str,
 }
 
-/// Longer than any camera takes that comes at all.
-const MOST_WAIT: Duration = Duration::from_secs(60);
-
-/// Starts a stream that runs on demand, or joins it. It is wanted for its `idle_timeout` from now; say so again, or fetch it
-/// from this server, before that is over.
-#[utoipa::path(post, path = "/api/streams/start", tag = "streams", params(Patience), request_body = Call, responses(
-    (status = 200, description = "It can be played", body = Started),
-    (status = 202, description = "It starts", body = Started),
-    (status = 404, description = "There is none of this id", body = Trouble),
-    (status = 502, description = "The camera has failed while the caller waited, and why", body = Trouble)))]
-async fn start(
-    State(desk): State<Desk>,
-    patience: Result<Query<Patience>, QueryRejection>,
-    request: Request,
-) -> Response {
-    let wait = match wait_of(patience) {
-        Ok(wait) => wait,
-        Err(refusal) => return error(StatusCode::BAD_REQUEST, refusal),
-    };
-    let id = match id_of(request).await {
-        Ok(id) => id,
-        Err(refusal) => return refusal,
-    };
-    let settled = match desk.control.order(&id, Order::Want) {
-        Ok(settled) => settled,
-        Err(refusal) => return refused(refusal),
-    };
-    let Some(wait) = wait else { return desk.started(&id, false) };
-    let came = tokio::time::timeout(wait, settled).await.is_ok();
-    desk.started(&id, came)
-}
-
 /// The stream is still wanted: as a start, without waiting.
 #[utoipa::path(post, path = "/api/streams/touch", tag = "streams", request_body = Call, responses(
-    (status = 200, description = "It can be played", body = Started),
-    (status = 202, description = "It starts", body = Started),
+    (status = 200, description = "It can be played", body = Touched),
+    (status = 202, description = "It starts", body = Touched),
     (status = 404, description = "There is none of this id", body = Trouble)))]
 async fn touch(State(desk): State<Desk>, request: Request) -> Response {
     let id = match id_of(request).await {
@@ -175,7 +182,7 @@ async fn touch(State(desk): State<Desk>, request: Request) -> Response {
         Err(refusal) => return refusal,
     };
     match desk.control.order(&id, Order::Want) {
-        Ok(_) => desk.started(&id, false),
+        Ok(_) => desk.touched(&id),
         Err(refusal) => refused(refusal),
     }
 }
@@ -198,24 +205,20 @@ async fn stop(State(desk): State<Desk>, request: Request) -> Response {
 }
 
 impl Desk {
-    /// `settled`: whoever waited knows that it can be played, or why it can't.
-    fn started(&self, id: &str, settled: bool) -> Response {
+    fn touched(&self, id: &str) -> Response {
         let Some(stream) = self.streams.one(id) else { return error(StatusCode::NOT_FOUND, NO_STREAM) };
-        let is_running = stream.is_active && stream.last_upload_age_s.is_some();
-        if settled && !is_running {
-            return failed(stream);
-        }
+        let (code, status) = state(&stream);
         let StreamStatus { stream_id, playlist_url, local_url, .. } = stream;
-        let (code, status) =
-            if is_running { (StatusCode::OK, "running") } else { (StatusCode::ACCEPTED, "starting") };
-        (code, [NOT_STORED], Json(Started { stream_id, status, playlist_url, local_url })).into_response()
+        (code, [NOT_STORED], Json(Touched { stream_id, status, playlist_url, local_url })).into_response()
     }
 }
 
-/// The camera's fault, not the caller's: as a gateway says it.
-fn failed(stream: StreamStatus) -> Response {
-    let why = stream.last_error.or(stream.storage_error).or(stream.reason);
-    error(StatusCode::BAD_GATEWAY, why.unwrap_or_else(|| "the camera gives no stream".into()))
+pub(super) fn is_running(stream: &StreamStatus) -> bool {
+    stream.is_active && stream.last_upload_age_s.is_some()
+}
+
+pub(super) fn state(stream: &StreamStatus) -> (StatusCode, &'static str) {
+    if is_running(stream) { (StatusCode::OK, "running") } else { (StatusCode::ACCEPTED, "starting") }
 }
 
 async fn id_of(request: Request) -> Result<String, Response> {
@@ -226,20 +229,25 @@ async fn id_of(request: Request) -> Result<String, Response> {
     }
 }
 
-fn wait_of(patience: Result<Query<Patience>, QueryRejection>) -> Result<Option<Duration>, &'static str> {
-    const BAD: &str = "wait has to be a time of 60s at most, as in ?wait=10s";
-    let Query(Patience { wait }) = patience.map_err(|_| BAD)?;
-    let Some(text) = wait else { return Ok(None) };
-    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let wait = seconds.or_else(|| humantime::parse_duration(&text).ok()).filter(|wait| *wait <= MOST_WAIT);
-    wait.map(Some).ok_or(BAD)
+pub(super) fn refused(refusal: Refusal) -> Response {
+    let (status, why) = why(refusal);
+    let answer = error(status, why);
+    if status == StatusCode::TOO_MANY_REQUESTS { again_after(BUSY, answer) } else { answer }
 }
 
-fn refused(refusal: Refusal) -> Response {
+/// Streams end by themselves in about that time.
+pub(super) const BUSY: Duration = Duration::from_secs(10);
+
+pub(super) fn why(refusal: Refusal) -> (StatusCode, String) {
     match refusal {
-        Refusal::NoStream => error(StatusCode::NOT_FOUND, NO_STREAM),
+        Refusal::NoStream => (StatusCode::NOT_FOUND, NO_STREAM.into()),
         Refusal::AlwaysRuns => {
-            error(StatusCode::CONFLICT, "this camera always runs (start: always): it can't be stopped here")
+            (StatusCode::CONFLICT, "this camera always runs (start: always): it can't be stopped here".into())
         }
+        Refusal::Invalid(why) => (StatusCode::BAD_REQUEST, why),
+        Refusal::Forbidden(why) => (StatusCode::FORBIDDEN, why),
+        Refusal::Conflict(why) => (StatusCode::CONFLICT, why),
+        Refusal::Busy(why) => (StatusCode::TOO_MANY_REQUESTS, why),
+        Refusal::Unreachable(why) => (StatusCode::BAD_GATEWAY, why),
     }
 }

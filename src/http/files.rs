@@ -1,4 +1,4 @@
-//! The `file` store's folder as a bucket would show it: no listing, no other files than the agent's.
+//! The streams that this server has, as a bucket would show them: no listing, no other files than the agent's.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use utoipa::openapi::{PathItem, Required, ResponseBuilder, ResponsesBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::beneath::Beneath;
-use super::control::{Control, wanted_by_fetching};
 use super::guard::HandedOn;
 use super::site::STREAMS_PATH;
+use super::viewing::{Places, locate};
 use crate::domain::class::ObjectClass;
 use crate::domain::playlist::with_query;
 
@@ -28,40 +28,44 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const MOST_PLAYLIST: usize = 1024 * 1024;
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3600);
 
-pub(super) fn router(root: PathBuf, control: Control) -> OpenApiRouter {
+pub(super) fn router(root: PathBuf, places: Places) -> OpenApiRouter {
     // Not a route of its own: OpenAPI knows no parameter that has folders in it.
-    let mut router =
-        OpenApiRouter::new().nest_service(STREAMS_PATH, wanted_by_fetching(service(root), control));
+    let mut router = OpenApiRouter::new().nest_service(STREAMS_PATH, service(root, places));
     let item = PathItem::new(HttpMethod::Get, described());
-    router.get_openapi_mut().paths.paths.insert(format!("{STREAMS_PATH}/{{key}}"), item);
+    router.get_openapi_mut().paths.paths.insert(format!("{STREAMS_PATH}/{{id}}/{{name}}"), item);
     router
 }
 
 fn described() -> Operation {
-    let key = ParameterBuilder::new()
-        .name("key")
-        .parameter_in(ParameterIn::Path)
-        .required(Required::True)
-        .description(Some("The object's key, with its folders: `location_1/cam_floor/stream.m3u8`"))
-        .schema(Some(String::schema()));
+    let parameter = |name: &str, what: &str| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some(what))
+            .schema(Some(String::schema()))
+    };
+    let id = parameter("id", "The stream's id; in the `file` store also its folder: `location_1/cam_floor`");
+    let name = parameter("name", "`stream.m3u8`, or what a playlist names");
     let answers = [
         ("200", "The playlist, segment or picture"),
         ("206", "A part of it"),
         ("304", "It is known already"),
         ("403", "The signature is not for this address, or over"),
-        ("404", "There is none of this key"),
+        ("404", "There is none of this name, or not now"),
         ("416", "It has no such part"),
     ];
     let answers = answers.map(|(status, what)| (status, ResponseBuilder::new().description(what).build()));
     OperationBuilder::new()
-        .summary(Some("An object of the `file` store"))
+        .summary(Some("A playlist of a stream that this server has, or what belongs to it"))
         .tag("streams")
-        .parameter(key)
+        .parameter(id)
+        .parameter(name)
         .responses(ResponsesBuilder::new().responses_from_iter(answers).build())
         .build()
 }
 
-fn service(root: PathBuf) -> Router {
+fn service(root: PathBuf, places: Places) -> Router {
     // ServeDir answers conditional and range requests; `gate` decides what it gets to see.
     let files = ServeDir::with_backend("", Beneath::new(root))
         .append_index_html_on_directories(false)
@@ -75,7 +79,8 @@ fn service(root: PathBuf) -> Router {
         .max_age(PREFLIGHT_MAX_AGE)
         // The answer is the same for every origin.
         .vary([]);
-    Router::new().fallback_service(files).layer(middleware::from_fn(gate)).layer(cors)
+    let files = Router::new().fallback_service(files).layer(middleware::from_fn(gate));
+    files.layer(middleware::from_fn_with_state(places, locate)).layer(cors)
 }
 
 async fn gate(mut request: Request, next: Next) -> Response {
@@ -136,14 +141,14 @@ async fn answer(request: Request, next: Next) -> Response {
 }
 
 /// What is missing now may be there in a moment: no cache shall keep that.
-fn not_found() -> Response {
+pub(super) fn not_found() -> Response {
     (StatusCode::NOT_FOUND, [(header::CACHE_CONTROL, NO_STORE)]).into_response()
 }
 
 /// The class of the object that this path names; `None` for what no object key can be.
 ///
 /// Keys have nothing that needs percent-encoding, so a `%` is either a detour or an attack.
-fn class_of(path: &str) -> Option<ObjectClass> {
+pub(super) fn class_of(path: &str) -> Option<ObjectClass> {
     let key = path.strip_prefix('/').unwrap_or(path);
     let plain = |name: &str| {
         !name.is_empty()

@@ -9,6 +9,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::error;
 use crate::clock;
@@ -29,6 +30,8 @@ pub struct Limits {
     pub own_requests: bool,
     /// Signatures for one address.
     pub signs: Rate,
+    /// Callers that wait for a stream at once, of all: each has a connection meanwhile.
+    pub waits: usize,
 }
 
 impl Default for Limits {
@@ -40,6 +43,7 @@ impl Default for Limits {
             requests: REQUESTS,
             own_requests: false,
             signs: SIGNS,
+            waits: 64,
         }
     }
 }
@@ -55,7 +59,7 @@ const MOST_CLIENTS: usize = 4096;
 /// A request's line and headers, in bytes. Of headers hyper takes a hundred.
 pub(super) const MOST_HEAD: usize = 16 * 1024;
 /// Of what stands in the request line: path and query.
-const MOST_URI: usize = 4 * 1024;
+pub(super) const MOST_URI: usize = 4 * 1024;
 const MOST_BODY: usize = 16 * 1024;
 
 /// The peer, which may be a proxy.
@@ -63,8 +67,12 @@ const MOST_BODY: usize = 16 * 1024;
 pub(super) struct Client(pub(super) IpAddr);
 
 impl Client {
+    pub(super) fn is_this_machine(self) -> bool {
+        self.0.to_canonical().is_loopback()
+    }
+
     /// Whoever has one IPv6 address has 2^64 of them.
-    fn key(self) -> u128 {
+    pub(super) fn key(self) -> u128 {
         match self.0.to_canonical() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
             IpAddr::V6(ip) => ip.to_bits() & !u128::from(u64::MAX),
@@ -79,6 +87,7 @@ pub(super) struct Clients {
     requests: Mutex<Buckets<u128>>,
     signs: Mutex<Buckets<u128>>,
     troubles: Mutex<Buckets<u128>>,
+    waits: Arc<Semaphore>,
 }
 
 impl Clients {
@@ -89,14 +98,20 @@ impl Clients {
             signs: buckets(limits.signs),
             requests: buckets(limits.requests),
             troubles: buckets(TROUBLES),
+            waits: Arc::new(Semaphore::new(limits.waits)),
         }
     }
 
     fn may_ask(&self, client: Client) -> Result<(), Duration> {
-        if client.0.to_canonical().is_loopback() && !self.own_requests {
+        if client.is_this_machine() && !self.own_requests {
             return Ok(());
         }
         take(&self.requests, client)
+    }
+
+    /// `None`: too many wait already.
+    pub(super) fn may_wait(&self) -> Option<OwnedSemaphorePermit> {
+        self.waits.clone().try_acquire_owned().ok()
     }
 
     pub(super) fn may_sign(&self, client: Client) -> Result<(), Duration> {
@@ -141,7 +156,10 @@ async fn check(State(clients): State<Arc<Clients>>, request: Request, next: Next
 }
 
 pub(super) fn too_many(wait: Duration) -> Response {
-    let mut response = error(StatusCode::TOO_MANY_REQUESTS, "too many requests");
+    again_after(wait, error(StatusCode::TOO_MANY_REQUESTS, "too many requests"))
+}
+
+pub(super) fn again_after(wait: Duration, mut response: Response) -> Response {
     let seconds = wait.as_millis().div_ceil(1000).max(1);
     let seconds = HeaderValue::try_from(seconds.to_string()).expect("digits");
     response.headers_mut().insert(header::RETRY_AFTER, seconds);

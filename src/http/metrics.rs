@@ -12,20 +12,22 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::NOT_STORED;
+use super::figures::{CameraFigures, Counted, Figures};
 use super::streams::{StreamStatus, Streams};
 use text::Text;
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) fn router(streams: Streams) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(metrics)).with_state(streams)
+pub(super) fn router(streams: Streams, figures: Figures) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(metrics)).with_state((streams, figures))
 }
 
 /// For Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, description = "Text format 0.0.4", body = String, content_type = "text/plain")))]
-async fn metrics(State(streams): State<Streams>) -> Response {
-    ([NOT_STORED, (header::CONTENT_TYPE, CONTENT_TYPE)], written(&streams.now())).into_response()
+async fn metrics(State((streams, figures)): State<(Streams, Figures)>) -> Response {
+    let text = written(&streams.now(), &figures.now());
+    ([NOT_STORED, (header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }
 
 /// One value per camera; `None`: there is none now.
@@ -35,6 +37,9 @@ const COUNTERS: &[(&str, &str, Value)] = &[
     ("segments_published_total", "Segments that the storage took.", |s| Some(s.segments_published as f64)),
     ("segments_given_up_total", "Segments that were not uploaded in time.", |s| {
         Some(s.segments_given_up as f64)
+    }),
+    ("local_segments_given_up_total", "Segments that viewers of this server missed.", |s| {
+        Some(s.local_segments_given_up as f64)
     }),
     ("segments_missed_total", "Segments that were lost before their upload.", |s| {
         Some(s.segments_missed as f64)
@@ -51,11 +56,21 @@ const COUNTERS: &[(&str, &str, Value)] = &[
 const GAUGES: &[(&str, &str, Value)] = &[
     ("stream_active", "1: a run gives segments.", |s| Some(f64::from(s.is_active))),
     ("stream_standing_back", "1: another agent publishes the camera.", |s| Some(f64::from(s.standing_back))),
+    ("stream_viewers", "Viewers of the stream on this server.", |s| Some(s.viewers as f64)),
     ("stream_live_seconds", "Time that the camera has been live without a break.", |s| s.uptime_s),
     ("stream_next_try_seconds", "Time until the next try of a camera that failed.", |s| s.next_try_in_s),
     ("segment_age_seconds", "Time since the last segment was made.", |s| s.last_segment_age_s),
     ("playlist_age_seconds", "Time since the storage took a playlist.", |s| s.last_upload_age_s),
     ("snapshot_age_seconds", "Time since the storage took a still picture.", |s| s.snapshot_age_s),
+    ("bitrate_bytes_per_second", "What is published, with sound and packaging.", |s| {
+        s.bitrate_kbps.map(bytes)
+    }),
+    ("frames_per_second", "Pictures that are published.", |s| s.fps),
+    (
+        "storage_cost_dollars_per_month",
+        "What the requests of the last ten minutes cost in 30 days; no traffic.",
+        |s| s.request_cost_per_month_usd,
+    ),
     ("backlog_segments", "Segments that wait for their upload.", |s| Some(s.backlog as f64)),
     ("uplink_needed_bytes_per_second", "What a stream needs that the uplink does not carry.", |s| {
         s.uplink.map(|uplink| bytes(uplink.needs_kbps))
@@ -73,7 +88,7 @@ fn bytes(kbps: u32) -> f64 {
     f64::from(kbps) * 125.0
 }
 
-fn written(streams: &[StreamStatus]) -> String {
+fn written(streams: &[StreamStatus], counted: &Counted) -> String {
     let mut text = Text::default();
     text.family("build_info", "gauge", "The agent's version.");
     text.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
@@ -104,5 +119,52 @@ fn written(streams: &[StreamStatus]) -> String {
             text.sample(&labels, f64::from(stream.verdict == verdict));
         }
     }
+    write_cameras(&mut text, &counted.cameras);
+    write_machine(&mut text, counted);
     text.done()
+}
+
+fn write_cameras(text: &mut Text, cameras: &[CameraFigures]) {
+    text.family("storage_requests_total", "counter", "Requests to the storage, by what came of them.");
+    for camera in cameras {
+        for request in &camera.requests {
+            let (operation, outcome) = (("operation", request.operation), ("outcome", request.outcome));
+            text.sample(&[("camera", &camera.camera_id), operation, outcome], request.count as f64);
+        }
+    }
+    text.family(
+        "ffmpeg_cpu_seconds_total",
+        "counter",
+        "CPU time of the camera's ffmpegs, and what they started.",
+    );
+    for camera in cameras {
+        text.sample(&[("camera", &camera.camera_id)], camera.ffmpeg_cpu.as_secs_f64());
+    }
+    text.family(
+        "ffmpeg_resident_memory_bytes",
+        "gauge",
+        "Memory of the camera's ffmpeg, and what it started.",
+    );
+    for camera in cameras {
+        text.sample(&[("camera", &camera.camera_id)], camera.ffmpeg_resident_bytes as f64);
+    }
+}
+
+fn write_machine(text: &mut Text, counted: &Counted) {
+    let help = "How long requests to the storage took, of all cameras.";
+    text.family("storage_request_duration_seconds", "histogram", help);
+    for took in &counted.latencies {
+        text.histogram(("operation", took.operation), &took.buckets, took.count, took.sum.as_secs_f64());
+    }
+    let Some(process) = &counted.process else { return };
+    text.family("process_cpu_seconds_total", "counter", "CPU time of the agent itself.");
+    text.sample(&[], process.cpu.as_secs_f64());
+    text.family("process_resident_memory_bytes", "gauge", "Memory of the agent itself.");
+    text.sample(&[], process.resident_bytes as f64);
+    text.family("process_open_fds", "gauge", "Open file descriptors of the agent.");
+    text.sample(&[], process.open_fds as f64);
+    text.family("process_start_time_seconds", "gauge", "When the agent was started, since the Unix epoch.");
+    if let Some(started) = process.started {
+        text.sample(&[], started.as_secs_f64());
+    }
 }

@@ -1,11 +1,14 @@
-//! The built-in web server: the player page, the cameras and how they are, and the `file` store's folder.
+//! The built-in web server: the player page, the cameras and how they are, and their streams.
 //!
 //! It knows the cameras only as [`CameraLink`]s and [`StreamStatus`]es, plain values. May use: `clock`,
-//! `domain::{access, class, playlist, rate, signature}`.
+//! `domain::{access, class, playlist, rate, signature, viewers}`.
 
 mod answer;
+mod auth;
+mod back_office;
 mod beneath;
 mod control;
+mod figures;
 mod files;
 mod guard;
 mod health;
@@ -16,12 +19,15 @@ mod page;
 mod server;
 mod sign;
 mod site;
+mod start;
 mod streams;
+mod viewing;
 
-pub use control::{Control, Order, Refusal, Settled};
+pub use control::{Accepted, Control, Order, Overrides, Refusal, Settled, Start, Starting};
+pub use figures::{CameraFigures, Counted, Figures, LatencyFigures, ProcessFigures, RequestFigures};
 pub use guard::Access;
 pub use health::Ready;
 pub use limits::Limits;
 pub use server::{Bound, HttpError, bind};
-pub use site::{CameraLink, FilesAt, LiveSite, STREAMS_PATH, Site};
+pub use site::{CameraLink, FilesAt, Folder, LiveSite, STREAMS_PATH, Site};
 pub use streams::{StreamStatus, Streams, UplinkStatus};

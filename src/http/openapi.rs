@@ -75,6 +75,7 @@ fn common_answers(operation: &mut Operation) {
     let has_body = operation.request_body.is_some();
     let answers = [
         ("401", "No token, or not the right one", !is_open),
+        ("403", "Without a token: by a name that is not this machine's own", !is_open),
         ("400", "Not the body that is wanted", has_body),
         ("413", "The body is too long", has_body),
         ("415", "The body is not application/json", has_body),

@@ -13,9 +13,9 @@ use utoipa_axum::routes;
 #[folder = "player/dist"]
 struct Dist;
 
-/// `blob:` is how MediaSource reaches the `<video>`; playlist and segments may lie in any bucket (`?src=`).
+/// `blob:` is how MediaSource reaches the `<video>`, and a fetched still picture its tile; playlist and segments may lie in any bucket (`?src=`).
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; \
-    style-src 'self'; img-src 'self'; media-src blob: http: https:; connect-src 'self' http: https:; \
+    style-src 'self'; img-src 'self' blob:; media-src blob: http: https:; connect-src 'self' http: https:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 pub(super) fn router() -> OpenApiRouter {
@@ -37,7 +37,10 @@ async fn page(headers: HeaderMap) -> Response {
     (status = 304, description = "It is known already"), (status = 404, description = "There is none of this name")))]
 async fn asset(name: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
     let name = name.map(|Path(name)| name).unwrap_or_default();
-    embedded(&format!("assets/{name}"), &headers)
+    let mut response = embedded(&format!("assets/{name}"), &headers);
+    // Pages of other sites may take `edge-player.js` from here: browsers load modules with CORS only.
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
 }
 
 fn embedded(path: &str, headers: &HeaderMap) -> Response {

@@ -20,6 +20,7 @@ use tokio_io_timeout::TimeoutStream;
 use super::guard::Access;
 use super::limits::{Client, Clients, Limits, MOST_HEAD};
 use super::site::{Around, LiveSite, router};
+use super::viewing::Audience;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -87,7 +88,8 @@ impl Bound {
     /// within `grace`, and what is left is cut off.
     pub async fn serve(self, site: impl Into<LiveSite>, shutdown: impl Future<Output = ()>, grace: Duration) {
         let Self { listener, limits, addr } = self;
-        let around = Around { is_local: is_local(addr), clients: Arc::new(Clients::new(&limits)) };
+        let clients = Arc::new(Clients::new(&limits));
+        let around = Around { is_local: is_local(addr), clients, audience: Audience::default() };
         let slots = Arc::new(Semaphore::new(limits.connections));
         let graceful = GracefulShutdown::new();
         let LiveSite(mut site) = site.into();

@@ -34,7 +34,7 @@ struct Wish {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Span {
-    Seconds(u64),
+    Seconds(f64),
     Text(String),
 }
 
@@ -85,7 +85,7 @@ async fn sign(
     if !camera.playlist_url.starts_with(STREAMS_PATH) {
         return error(
             StatusCode::CONFLICT,
-            "the storage serves this stream, and this server can't sign for it",
+            "this server does not serve the streams (http.streams: false), so it can't sign for them",
         );
     }
     let lasts = match wish.lasts(desk.access.sign_max) {
@@ -108,7 +108,7 @@ impl Wish {
     fn lasts(&self, most: Duration) -> Result<Duration, String> {
         let lasts = match &self.expires_in {
             None => return Ok(USUAL.min(most)),
-            Some(Span::Seconds(seconds)) => Some(Duration::from_secs(*seconds)),
+            Some(Span::Seconds(seconds)) => Duration::try_from_secs_f64(*seconds).ok(),
             Some(Span::Text(text)) => humantime::parse_duration(text).ok(),
         };
         let range = Duration::from_secs(1)..=most;

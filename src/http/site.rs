@@ -1,7 +1,9 @@
 //! What the server shows, and under which address.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
@@ -16,24 +18,27 @@ use utoipa_axum::routes;
 
 use super::answer::NOT_STORED;
 use super::control::{self, Control};
+use super::figures::Figures;
 use super::guard::{Access, guarded};
 use super::health::{self, Ready};
 use super::limits::{Clients, limited};
 use super::openapi::Document;
 use super::sign::{self, Desk};
 use super::streams::{self, Streams};
-use super::{files, metrics, page};
+use super::viewing::{Audience, Places};
+use super::{auth, files, metrics, page};
 
-/// Where [`Site::files`] appear: key `location_1/cam/stream.m3u8` is at `/streams/location_1/cam/stream.m3u8`.
+/// Where [`Site::files`] appear: stream `cam` begins at `/streams/cam/stream.m3u8`.
 pub const STREAMS_PATH: &str = "/streams";
 
 /// Everything that the server shows.
 #[derive(Debug, Clone, Default)]
 pub struct Site {
     pub cameras: Vec<CameraLink>,
-    /// The `file` store's folder; `None` when the streams lie elsewhere.
+    /// The streams that this server has; `None` when they lie elsewhere.
     pub files: Option<FilesAt>,
     pub streams: Streams,
+    pub figures: Figures,
     pub control: Control,
     pub access: Access,
     pub ready: Ready,
@@ -68,6 +73,19 @@ pub struct CameraLink {
 pub struct FilesAt {
     /// Need not exist yet.
     pub root: PathBuf,
+    /// By stream.
+    pub folders: HashMap<String, Folder>,
+    /// What lies there can be asked for by its key, too: `/streams/location_1/cam/stream.m3u8`.
+    pub by_key: bool,
+}
+
+/// Where a stream's objects lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// Below the root; ends in `/`.
+    pub path: String,
+    /// Who has not asked for the playlist for so long does not watch any more.
+    pub stays: Duration,
 }
 
 /// What the server knows beside its site: it outlives a reload.
@@ -76,23 +94,27 @@ pub(super) struct Around {
     /// No other machine reaches the server.
     pub(super) is_local: bool,
     pub(super) clients: Arc<Clients>,
+    pub(super) audience: Audience,
 }
 
 pub(super) fn router(site: Site, around: &Around) -> Router {
     let cameras: Arc<[CameraLink]> = site.cameras.into();
     let desk = Desk { access: site.access.clone(), cameras: cameras.clone(), around: around.clone() };
     let document = Document::default();
+    let streams = site.streams.watched_by(around.audience.clone());
     let mut routes = OpenApiRouter::new()
-        .merge(health::router(site.streams.clone(), site.ready))
-        .merge(metrics::router(site.streams.clone()))
-        .merge(control::router(site.control.clone(), site.streams.clone()))
-        .merge(streams::router(site.streams))
+        .merge(health::router(streams.clone(), site.ready))
+        .merge(metrics::router(streams.clone(), site.figures))
+        .merge(control::router(site.control.clone(), streams.clone(), around.clients.clone()))
+        .merge(streams::router(streams))
         .merge(sign::router(desk))
+        .merge(auth::router())
         .routes(routes!(listed).with_state(cameras))
         .merge(document.router())
         .merge(page::router());
-    if let Some(FilesAt { root }) = site.files {
-        routes = routes.merge(files::router(root, site.control));
+    if let Some(files) = site.files {
+        let places = Places::new(&files, site.control, around.audience.clone());
+        routes = routes.merge(files::router(files.root, places));
     }
     let (router, api) = routes.split_for_parts();
     document.is(api);

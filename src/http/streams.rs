@@ -15,6 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{NOT_STORED, Trouble, error};
+use super::viewing::Audience;
+use crate::clock;
 
 /// One stream at one moment; names and units as in the API. No secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -28,8 +30,22 @@ pub struct StreamStatus {
     pub phase: &'static str,
     /// `ok`, `idle`, `starting`, `degraded` or `down`.
     pub verdict: &'static str,
-    /// What is done with the camera's streams: copied, or encoded anew, and why; `null` until that is known.
-    pub mode: Option<String>,
+    /// The preset of the settings, if there is one.
+    pub quality: Option<&'static str>,
+    /// Of the video, in kbps as in the settings; the preset's where it is encoded.
+    pub max_bitrate: Option<u32>,
+    /// `copy` or `transcode`; `null` until that is known.
+    pub mode: Option<&'static str>,
+    /// `software`, `vaapi` and the like; `null` for a copy.
+    pub encoder: Option<&'static str>,
+    /// The same in words, and why.
+    pub mode_reason: Option<String>,
+    /// Of what was published last, measured: `1280x720`. `null` while nothing is; with renditions, the first one's.
+    pub resolution: Option<String>,
+    /// Frames per second, measured.
+    pub fps: Option<f64>,
+    /// Measured over the last 20 s, with sound and packaging.
+    pub bitrate_kbps: Option<u32>,
     /// Why it is degraded or down.
     pub reason: Option<String>,
     /// Live without a break for so long.
@@ -46,6 +62,10 @@ pub struct StreamStatus {
     pub segments_given_up: u64,
     pub segments_missed: u64,
     pub bytes_published: u64,
+    /// To the storage, in the last ten minutes; those that no storage charges for are not counted.
+    pub requests_per_s: Option<f64>,
+    /// What these cost in 30 days, if they go on; `null` where the prices are not known.
+    pub request_cost_per_month_usd: Option<f64>,
     /// Segments that wait for their upload.
     pub backlog: usize,
     /// `null` while the uplink carries the stream.
@@ -54,12 +74,18 @@ pub struct StreamStatus {
     pub standing_back: bool,
     /// Why the last run ended, and the last line that the engine said.
     pub last_error: Option<String>,
+    /// The same for programs: `auth`, `not_found`, `unreachable` and the other words of `restarts_by_cause`.
+    pub last_cause: Option<&'static str>,
     /// Why the storage does not take the stream; `null` when it took the last playlist.
     pub storage_error: Option<String>,
-    /// `null` for a folder that nothing serves.
+    /// Beside a storage: those that viewers of this server missed (`spool_limit`).
+    pub local_segments_given_up: u64,
+    /// `null` for a folder that nothing serves, and where the video stays on this box.
     pub playlist_url: Option<String>,
-    /// The same on this server, if it serves the stream.
+    /// The stream on this server, if it serves it.
     pub local_url: Option<String>,
+    /// Of this server: those who have asked for the playlist a moment ago.
+    pub viewers: usize,
     /// `null` where no still pictures are made, too.
     pub snapshot_url: Option<String>,
     /// Since the storage took the last one.
@@ -76,21 +102,46 @@ pub struct UplinkStatus {
     pub short_percent: u32,
 }
 
-/// Gives the state of all streams as it is now.
+type All = dyn Fn() -> Vec<StreamStatus> + Send + Sync;
+type One = dyn Fn(&str) -> Option<StreamStatus> + Send + Sync;
+
+/// Gives the state of all streams as it is now, or of one by its id.
 #[derive(Clone)]
-pub struct Streams(Arc<dyn Fn() -> Vec<StreamStatus> + Send + Sync>);
+pub struct Streams {
+    all: Arc<All>,
+    one: Arc<One>,
+}
 
 impl Streams {
     pub fn new(now: impl Fn() -> Vec<StreamStatus> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        let all: Arc<All> = Arc::new(now);
+        let of_all = all.clone();
+        let one = move |id: &str| of_all().into_iter().find(|stream| stream.stream_id == id);
+        Self { all, one: Arc::new(one) }
+    }
+
+    /// The same, where one is found without asking all.
+    #[must_use]
+    pub fn with_one(self, one: impl Fn(&str) -> Option<StreamStatus> + Send + Sync + 'static) -> Self {
+        Self { one: Arc::new(one), ..self }
+    }
+
+    /// The same with those who watch.
+    pub(super) fn watched_by(self, audience: Audience) -> Self {
+        let counted = move |mut stream: StreamStatus| {
+            stream.viewers = audience.of(&stream.stream_id, clock::now());
+            stream
+        };
+        let (all, one, of_one) = (self.all, self.one, counted.clone());
+        Self::new(move || all().into_iter().map(&counted).collect()).with_one(move |id| one(id).map(&of_one))
     }
 
     pub(super) fn now(&self) -> Vec<StreamStatus> {
-        (self.0)()
+        (self.all)()
     }
 
     pub(super) fn one(&self, id: &str) -> Option<StreamStatus> {
-        self.now().into_iter().find(|stream| stream.stream_id == id)
+        (self.one)(id)
     }
 }
 

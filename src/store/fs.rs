@@ -4,6 +4,7 @@
 //! * No fsync: after a power cut the few seconds of video on it are worthless anyway, an unreadable playlist
 //!   counts as none, and an fsync per file would cost a NAS tens of milliseconds and a flash card its life.
 //! * Files are 0644 and folders 0755 whatever the umask: another user's web server reads them.
+//! * The box's own origin lies in the spool, so its files are this user's alone, and a folder has a limit.
 //! * Symbolic links: the root and folders below it may be links (the owner's choice); a link in place of an
 //!   object is replaced or removed itself, never followed to write, and not listed.
 
@@ -23,12 +24,8 @@ use super::reason::one_line;
 use super::{ObjectStore, StoreError};
 use crate::config::model::FileConfig;
 use crate::domain::class::ObjectClass;
-use crate::domain::key::ObjectKey;
+use crate::domain::key::{ObjectKey, TEMP_SUFFIX, is_temp};
 
-const FILE_MODE: u32 = 0o644;
-const FOLDER_MODE: u32 = 0o755;
-/// `.{instance}-{number}.tmp`: hidden from web servers, and impossible as an object's name.
-const TEMP_SUFFIX: &str = ".tmp";
 /// Threads that this store takes of the runtime's: a file system that hangs must leave some for the spool.
 const MOST_THREADS: usize = 8;
 
@@ -36,6 +33,7 @@ const MOST_THREADS: usize = 8;
 #[derive(Debug)]
 pub struct FileStore {
     root: PathBuf,
+    kind: Kind,
     limits: Limits,
     threads: Arc<Semaphore>,
     /// Tells this store's temporary files from those of a process that died.
@@ -43,12 +41,38 @@ pub struct FileStore {
     written: AtomicU64,
 }
 
+/// For whom the files are.
+#[derive(Debug, Clone)]
+enum Kind {
+    /// A web server of another user.
+    Public,
+    /// This process; segments may take so many bytes of each folder.
+    Origin { most_bytes: Arc<AtomicU64> },
+}
+
+impl Kind {
+    fn file_mode(&self) -> u32 {
+        if matches!(self, Self::Public) { 0o644 } else { 0o600 }
+    }
+
+    fn folder_mode(&self) -> u32 {
+        if matches!(self, Self::Public) { 0o755 } else { 0o700 }
+    }
+}
+
 impl FileStore {
+    /// Of what the box itself serves. `most_bytes` may change meanwhile.
+    pub fn origin(root: PathBuf, most_bytes: Arc<AtomicU64>) -> Self {
+        let store = Self::new(&FileConfig { root, public_base_url: None });
+        Self { kind: Kind::Origin { most_bytes }, ..store }
+    }
+
     pub fn new(config: &FileConfig) -> Self {
         // Without dice, two stores of one folder might clash: no reason not to run.
         let dice = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
         Self {
             root: config.root.clone(),
+            kind: Kind::Public,
             limits: Limits::default(),
             threads: Arc::new(Semaphore::new(MOST_THREADS)),
             instance: format!(".{dice:016x}-").into(),
@@ -105,11 +129,18 @@ impl Drop for AbandonOnDrop {
 
 #[async_trait]
 impl ObjectStore for FileStore {
-    async fn put(&self, key: &ObjectKey, body: Bytes, _class: ObjectClass) -> Result<(), StoreError> {
+    async fn put(&self, key: &ObjectKey, body: Bytes, class: ObjectClass) -> Result<(), StoreError> {
         let path = self.path_of(key.as_str())?;
+        let kind = self.kind.clone();
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let temp = format!("{}{number}{TEMP_SUFFIX}", self.instance);
-        self.blocking(move |abandoned| put(&path, &temp, &body, abandoned)).await
+        self.blocking(move |abandoned| {
+            if class.is_media() {
+                has_room(&kind, &path, body.len() as u64)?;
+            }
+            put(&kind, &path, &temp, &body, abandoned)
+        })
+        .await
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Bytes, StoreError> {
@@ -144,11 +175,28 @@ impl ObjectStore for FileStore {
     }
 }
 
-fn put(path: &Path, temp: &str, body: &[u8], abandoned: &AtomicBool) -> Result<(), StoreError> {
+/// What lies there counts, whoever left it: its names and sizes are all that outlives a `kill -9`.
+fn has_room(kind: &Kind, path: &Path, bytes: u64) -> Result<(), StoreError> {
+    let Kind::Origin { most_bytes } = kind else { return Ok(()) };
+    let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());
+    let sizes = entries.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
+    let (used, most) = (sizes.sum::<u64>(), most_bytes.load(Ordering::Relaxed));
+    if used + bytes <= most {
+        return Ok(());
+    }
+    let mb = |bytes: u64| bytes as f64 / 1e6;
+    let (used, most) = (mb(used), mb(most));
+    let reason = format!(
+        "{used:.1} MB of this camera's {most:.1} MB for viewers of this box are in use: raise spool_limit"
+    );
+    Err(StoreError::Unavailable { reason })
+}
+
+fn put(kind: &Kind, path: &Path, temp: &str, body: &[u8], abandoned: &AtomicBool) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(path);
-    make_folders(folder).map_err(|error| error_at(folder, &error))?;
+    make_folders(folder, kind.folder_mode()).map_err(|error| error_at(folder, &error))?;
     let temp = folder.join(temp);
-    let written = write(&temp, body).and_then(|()| {
+    let written = write(&temp, body, kind.file_mode()).and_then(|()| {
         // A newer playlist may be in place by now: late is worse than never.
         if abandoned.load(Ordering::Acquire) {
             return Err(io::Error::from(ErrorKind::TimedOut));
@@ -161,19 +209,19 @@ fn put(path: &Path, temp: &str, body: &[u8], abandoned: &AtomicBool) -> Result<(
     })
 }
 
-fn write(path: &Path, body: &[u8]) -> io::Result<()> {
+fn write(path: &Path, body: &[u8], mode: u32) -> io::Result<()> {
     let mut file = File::create_new(path)?;
-    file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(body)
 }
 
-fn make_folders(folder: &Path) -> io::Result<()> {
+fn make_folders(folder: &Path, mode: u32) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    folder.parent().map_or(Ok(()), make_folders)?;
-    match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
-        Ok(()) => fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE)),
+    folder.parent().map_or(Ok(()), |parent| make_folders(parent, mode))?;
+    match DirBuilder::new().mode(mode).create(folder) {
+        Ok(()) => fs::set_permissions(folder, Permissions::from_mode(mode)),
         // Another camera's upload was faster.
         Err(_) if folder.is_dir() => Ok(()),
         Err(error) => Err(error),
@@ -197,16 +245,6 @@ fn names_in(folder: &Path, instance: &str) -> io::Result<Vec<String>> {
         }
     }
     Ok(names)
-}
-
-/// A name that [`FileStore`] gives, of whatever instance.
-fn is_temp(name: &str) -> bool {
-    let parts = name.strip_prefix('.').and_then(|name| name.strip_suffix(TEMP_SUFFIX));
-    parts.and_then(|parts| parts.split_once('-')).is_some_and(|(instance, number)| {
-        instance.len() == 16
-            && instance.bytes().all(|b| b.is_ascii_hexdigit())
-            && number.bytes().all(|b| b.is_ascii_digit())
-    })
 }
 
 fn is_absent(error: &io::Error) -> bool {

@@ -6,6 +6,7 @@
 mod answer;
 pub mod fs;
 pub mod memory;
+mod none;
 mod open;
 mod public_url;
 mod reason;
@@ -16,7 +17,7 @@ pub mod supabase;
 use std::fmt::Debug;
 use std::time::Duration;
 
-pub use open::{Identity, Limits, open, open_anew};
+pub use open::{Identity, Limits, open, open_anew, open_origin};
 pub use public_url::public_url;
 
 use async_trait::async_trait;

@@ -1,11 +1,14 @@
 //! From configuration to a store.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::fs::FileStore;
+use super::none::NoStore;
 use super::s3::S3Store;
 use super::supabase::SupabaseStore;
 use super::{ObjectStore, StoreError};
@@ -44,7 +47,13 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreErr
         StoreConfig::S3(config) => Arc::new(S3Store::connect(config).await?),
         StoreConfig::Supabase(config) => Arc::new(SupabaseStore::new(config)?),
         StoreConfig::File(config) => Arc::new(FileStore::new(config)),
+        StoreConfig::None => Arc::new(NoStore),
     })
+}
+
+/// The folder that the box itself serves; each camera's part may take so many bytes.
+pub fn open_origin(root: PathBuf, most_bytes: Arc<AtomicU64>) -> Arc<dyn ObjectStore> {
+    Arc::new(FileStore::origin(root, most_bytes))
 }
 
 /// What a store is reached with. Two of them can be compared and not shown.
@@ -78,5 +87,6 @@ pub async fn open_anew(config: &StoreConfig) -> Result<(Arc<dyn ObjectStore>, Id
             (Arc::new(SupabaseStore::new(config)?), Identity::new(&[config.key.expose_secret()]))
         }
         StoreConfig::File(config) => (Arc::new(FileStore::new(config)), Identity::new(&[])),
+        StoreConfig::None => (Arc::new(NoStore), Identity::new(&[])),
     })
 }

@@ -11,6 +11,7 @@ pub fn public_url(config: &StoreConfig, key: &ObjectKey) -> Option<Url> {
         StoreConfig::S3(s3) => (&s3.public_base_url, s3_base(s3)),
         StoreConfig::Supabase(supabase) => (&supabase.public_base_url, supabase_base(supabase)),
         StoreConfig::File(file) => (&file.public_base_url, None),
+        StoreConfig::None => return None,
     };
     join(given.clone().or(own)?, key.as_str().split('/'))
 }

@@ -4,3 +4,4 @@ pub mod child;
 pub mod limits;
 pub mod signals;
 pub mod systemd;
+pub mod usage;

@@ -191,7 +191,7 @@ async fn sound_that_jumps_again_and_again_is_left_out_and_stops_no_picture() {
     }
     scene.camera.control("jump?seconds=60&what=audio").await;
     let silent = async || {
-        let mode = scene.status().await["mode"].as_str().unwrap_or_default().to_owned();
+        let mode = scene.status().await["mode_reason"].as_str().unwrap_or_default().to_owned();
         mode.ends_with("without sound: its timestamps jump").then_some(mode)
     };
     let mode = until(BACK_WITHIN, "a run without sound", silent, || scene.agent.log()).await;
@@ -270,13 +270,13 @@ async fn auto_copies_what_browsers_play_and_chooses_again_when_the_camera_change
     let opts = CameraOpts { size: (640, 360), ..CameraOpts::default() };
     let mut scene = Scene::with("auto", opts, "{quality: auto}").await;
     let status = scene.status().await;
-    assert_eq!(status["mode"], "copying: H.264 Main 640x360, keyframe interval 2 s", "{status}");
+    assert_eq!(status["mode_reason"], "copying: H.264 Main 640x360, keyframe interval 2 s", "{status}");
     assert_eq!(status["reconnect_count"], 0, "a look is no reconnect: {status}");
     // The same camera with another picture and longer GOPs, in the same session. A look of 8 s sees two keyframes that are 3 s
     // apart, whenever it begins.
     scene.camera.control("switch?size=320x240&fps=25&gop=75").await;
     let chosen = async || {
-        let mode = scene.status().await["mode"].as_str().unwrap_or_default().to_owned();
+        let mode = scene.status().await["mode_reason"].as_str().unwrap_or_default().to_owned();
         mode.contains("H.264 Main 320x240, keyframe interval 3 s").then_some(mode)
     };
     let mode = until(2 * BACK_WITHIN, "another choice", chosen, || scene.agent.log()).await;

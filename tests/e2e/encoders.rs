@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_agent::camera::plan::plan;
 use edge_agent::camera::status::CameraStatus;
-use edge_agent::camera::supervisor::{Supervisor, plan};
+use edge_agent::camera::supervisor::Supervisor;
 use edge_agent::clock;
 use edge_agent::config::model::{FileConfig, Settings, StoreConfig};
 use edge_agent::domain::backoff::Backoff;
@@ -158,7 +159,7 @@ impl Scene {
     async fn mode(&self, agent: &Agent, camera: &str, begins: &str) -> Value {
         let fits = async || {
             let status = self.status(camera).await?;
-            status["mode"].as_str()?.starts_with(begins).then_some(status)
+            status["mode_reason"].as_str()?.starts_with(begins).then_some(status)
         };
         until(UP_WITHIN, begins, fits, || agent.log()).await
     }
@@ -317,8 +318,9 @@ async fn hardware_that_works_again_is_used_again() {
 
     let told = || format!("{:?}", seen.borrow());
     let mode = async |begins: &str| {
-        let fits =
-            async || seen.borrow().mode.as_ref().is_some_and(|mode| mode.starts_with(begins)).then_some(());
+        let fits = async || {
+            seen.borrow().mode.as_ref().is_some_and(|mode| mode.in_words.starts_with(begins)).then_some(())
+        };
         until(UP_WITHIN, begins, fits, told).await;
     };
     mode("re-encoding with v4l2m2m: ").await;

@@ -131,7 +131,7 @@ async fn a_refusal_is_told(office: &Office) {
         assert_eq!(office.post("start", body).await.0, StatusCode::BAD_REQUEST);
     }
     let (code, answer) = office.post("start", json!({"camera_id": CAMERA, "rtsp_url": "rtsp://x"})).await;
-    assert!(code.is_client_error() && !answer["error"].as_str().unwrap().contains("rtsp"), "{answer}");
+    assert!(code.is_client_error() && !answer["error"].as_str().unwrap().contains("rtsp://"), "{answer}");
 }
 
 /// Fetching what the box itself serves is wanting it.
@@ -174,5 +174,44 @@ async fn who_fetches_a_stream_from_the_box_keeps_it_running() {
     agent.signal(Signal::SIGHUP);
     let back = async || (!is_ended() && place.ffmpegs().len() == 1).then_some(());
     until(UP_WITHIN, "the one that always runs again", back, || "").await;
+    // And one that nobody wants, where no other is on demand any more: there is room for it.
+    place.write_config(&text.replace("start: on_demand", "start: always"));
+    agent.signal(Signal::SIGHUP);
+    let both = async || (place.ffmpegs().len() == 2).then_some(());
+    until(UP_WITHIN, "both, always", both, || "").await;
+    agent.stop(STOP_WITHIN).await;
+}
+
+/// A look at what the camera sends costs a GOP or two: once is enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_wanted_again_begins_without_a_look() {
+    const LOOKS: &str = "the probe's ffmpeg says";
+    let _turn = my_turn().await;
+    let camera = Camera::start(CameraOpts { gop: 25, ..CameraOpts::default() }).await;
+    let (listen, place) = (free_address(), Place::new("on-demand-again"));
+    place.write_config(&format!(
+        "location: location_1\nspool: {here}/spool\nstorage: {{type: file, root: {here}/store}}\n\
+         http: {{listen: \"{listen}\"}}\n{SETTINGS}cameras:\n  - {{id: {CAMERA}, rtsp_url: \"{}\", settings: {{quality: auto}}}}\n",
+        camera.url(),
+        here = place.path().display(),
+    ));
+    let mut agent = place.start(&["-v"]);
+    let office = Office { client: Client::new(), base: format!("http://{listen}") };
+    agent.log_line(&["edge-agent started"], UP_WITHIN).await;
+    let start = async || {
+        let (code, answer) = office.post("start?wait=30s", json!({"camera_id": CAMERA})).await;
+        assert_eq!(code, StatusCode::OK, "{answer}");
+        let status = office.status().await;
+        assert_eq!(status["mode"], "copy", "{status}");
+    };
+    start().await;
+    let before = agent.log();
+    assert!(before.contains(LOOKS), "{before}");
+    let (code, _) = office.post("stop", json!({"camera_id": CAMERA})).await;
+    assert_eq!(code, StatusCode::OK);
+    place.no_ffmpeg_within(GONE_WITHIN).await;
+    start().await;
+    let after = agent.log();
+    assert!(!after[before.len()..].contains(LOOKS), "{}", &after[before.len()..]);
     agent.stop(STOP_WITHIN).await;
 }

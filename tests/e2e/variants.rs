@@ -256,7 +256,7 @@ async fn watch(variants: &[Variant], minio: &Minio, listen: &str) -> String {
 
 async fn judge(variant: &Variant, status: &Value, report: &Report) -> Vec<String> {
     let mut wrong = report.breaches.clone();
-    let mode = status["mode"].as_str().unwrap_or_default();
+    let mode = status["mode_reason"].as_str().unwrap_or_default();
     eprintln!("{}: {mode}", variant.id);
     let is = |expected: &&str| match expected.strip_suffix('…') {
         Some(start) => mode.starts_with(start.trim_end()),

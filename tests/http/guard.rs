@@ -198,3 +198,29 @@ async fn without_a_token_only_this_machine_is_served() {
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     serving.abort();
 }
+
+#[tokio::test]
+async fn without_a_token_another_sites_name_for_this_machine_opens_nothing() {
+    let server = Server::start().await;
+    server.write("location_1/cam_floor/stream.m3u8", "#EXTM3U\n");
+    let ask = |host: &'static str, path| server.get(path).header("host", host).send();
+    for path in ["/", PLAYLIST, "/api/streams", "/metrics"] {
+        for host in ["evil.example", "evil.example:8080", "192.0.2.7"] {
+            let answer = ask(host, path).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{host} {path}");
+            assert!(answer.text().await.unwrap().contains("http.token"));
+        }
+        assert_eq!(ask("localhost:8080", path).await.unwrap().status(), StatusCode::OK, "{path}");
+    }
+    let stop = server.client.post(server.url("/api/streams/stop")).header("host", "evil.example");
+    let answer = stop.json(&serde_json::json!({ "camera_id": "cam_floor" })).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    assert_eq!(ask("evil.example", "/healthz").await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn with_a_token_the_name_does_not_matter() {
+    let server = server().await;
+    let answer = server.get("/api/streams").bearer_auth(TOKEN).header("host", "box.example").send();
+    assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
+}

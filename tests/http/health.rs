@@ -1,6 +1,13 @@
 //! Health and metrics.
 
-use edge_agent::http::{StreamStatus, Streams};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use edge_agent::domain::requests::{Latencies, Operation};
+use edge_agent::http::{
+    CameraFigures, Counted, LatencyFigures, ProcessFigures, RequestFigures, StreamStatus, Streams,
+};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -75,6 +82,35 @@ async fn health_is_that_of_the_worst_camera() {
     assert_eq!(body, expected);
 }
 
+pub fn counted() -> Counted {
+    let mut latencies = Latencies::default();
+    for ms in [4, 40, 400, 40_000] {
+        latencies.observe(Operation::PutSegment, Duration::from_millis(ms));
+    }
+    let latencies = latencies.iter().map(|(operation, took)| LatencyFigures {
+        operation: operation.name(),
+        buckets: took.cumulated().collect(),
+        count: took.count(),
+        sum: took.sum,
+    });
+    let request = |operation, outcome, count| RequestFigures { operation, outcome, count };
+    Counted {
+        cameras: vec![CameraFigures {
+            camera_id: "cam_floor".into(),
+            requests: vec![request("put_segment", "ok", 99), request("put_segment", "unavailable", 1)],
+            ffmpeg_cpu: Duration::from_millis(12_500),
+            ffmpeg_resident_bytes: 80 << 20,
+        }],
+        latencies: latencies.collect(),
+        process: Some(ProcessFigures {
+            cpu: Duration::from_millis(1250),
+            resident_bytes: 20 << 20,
+            open_fds: 23,
+            started: Some(Duration::from_millis(1_800_000_000_250)),
+        }),
+    }
+}
+
 #[tokio::test]
 async fn metrics_follow_the_conventions() {
     let server = Server::start().await;
@@ -95,6 +131,23 @@ async fn metrics_follow_the_conventions() {
         r#"edge_agent_stream_verdict{camera="cam_floor",verdict="ok"} 1"#,
         r#"edge_agent_stream_verdict{camera="cam_floor",verdict="down"} 0"#,
         "edge_agent_streams_active 1",
+        r#"edge_agent_bitrate_bytes_per_second{camera="cam_floor"} 293125"#,
+        r#"edge_agent_frames_per_second{camera="cam_floor"} 24.99"#,
+        r#"edge_agent_storage_cost_dollars_per_month{camera="cam_floor"} 13.5"#,
+        "# TYPE edge_agent_storage_requests_total counter",
+        r#"edge_agent_storage_requests_total{camera="cam_floor",operation="put_segment",outcome="ok"} 99"#,
+        r#"edge_agent_ffmpeg_cpu_seconds_total{camera="cam_floor"} 12.5"#,
+        r#"edge_agent_ffmpeg_resident_memory_bytes{camera="cam_floor"} 83886080"#,
+        "# TYPE edge_agent_storage_request_duration_seconds histogram",
+        r#"edge_agent_storage_request_duration_seconds_bucket{operation="put_segment",le="0.05"} 2"#,
+        r#"edge_agent_storage_request_duration_seconds_bucket{operation="put_segment",le="30"} 3"#,
+        r#"edge_agent_storage_request_duration_seconds_bucket{operation="put_segment",le="+Inf"} 4"#,
+        r#"edge_agent_storage_request_duration_seconds_sum{operation="put_segment"} 40.444"#,
+        r#"edge_agent_storage_request_duration_seconds_count{operation="put_segment"} 4"#,
+        "process_cpu_seconds_total 1.25",
+        "process_resident_memory_bytes 20971520",
+        "process_open_fds 23",
+        "process_start_time_seconds 1800000000.25",
         concat!("edge_agent_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
     ] {
         assert!(text.lines().any(|written| written == line), "{line} in\n{text}");
@@ -103,7 +156,21 @@ async fn metrics_follow_the_conventions() {
     assert!(!text.contains("next_try"), "what has no value has no line");
 }
 
-/// As `promtool check metrics` would have it.
+/// Prometheus's own parser and rules.
+#[tokio::test]
+async fn prometheus_takes_the_metrics_and_has_nothing_to_say() {
+    let server = Server::start().await;
+    let text = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool =
+        promtool.spawn().expect("needs promtool: packaging/setup.sh test installs it (package prometheus)");
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
+    assert!(output.status.success() && said.is_empty(), "{said}\n{text}");
+}
+
 fn well_formed(text: &str) {
     let (mut family, mut seen) = (("", ""), std::collections::HashSet::new());
     for line in text.lines() {
@@ -112,9 +179,13 @@ fn well_formed(text: &str) {
             assert!(seen.insert(head), "{line}: twice");
             assert!(text.contains(&format!("# HELP {} ", family.0)), "{line}: without help");
             assert_eq!(family.0.ends_with("_total"), family.1 == "counter", "{line}");
+            assert!(family.0.starts_with("edge_agent_") || family.0.starts_with("process_"), "{line}");
         } else if !line.starts_with('#') {
             let (sample, value) = line.rsplit_once(' ').unwrap();
-            assert_eq!(sample.split('{').next().unwrap(), family.0, "{line}: in another family");
+            let name = sample.split('{').next().unwrap();
+            let suffix = name.strip_prefix(family.0).unwrap_or("?");
+            let of_histogram = family.1 == "histogram" && ["_bucket", "_sum", "_count"].contains(&suffix);
+            assert!(suffix.is_empty() || of_histogram, "{line}: in another family");
             value.parse::<f64>().unwrap();
             assert!(seen.insert(sample), "{line}: twice");
         }

@@ -76,7 +76,7 @@ async fn clients_that_send_nothing_are_cut_off() {
     let mut half = TcpStream::connect(server.addr).await.unwrap();
     half.write_all(b"GET /healthz HTTP/1.1\r\nhost:").await.unwrap();
     let mut idle = TcpStream::connect(server.addr).await.unwrap();
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     for mut client in [half, idle] {
         timeout(PATIENCE, client.read_to_end(&mut Vec::new())).await.expect("closed by the server").unwrap();
     }
@@ -118,7 +118,7 @@ async fn start_download(server: &Server) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 << 10).unwrap();
     let mut stream = socket.connect(server.addr).await.unwrap();
-    stream.write_all(b"GET /streams/l/c/long.ts HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /streams/l/c/long.ts HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut first = [0; 1024];
     let read = timeout(PATIENCE, stream.read(&mut first)).await.unwrap().unwrap();
     assert!(first[..read].starts_with(b"HTTP/1.1 200"));

@@ -1,17 +1,23 @@
 //! The built-in web server, over real sockets.
+#![recursion_limit = "256"]
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test owns its tasks and may panic")]
 
+mod auth;
+mod back_office;
 mod control;
+mod dashboards;
 mod files;
 mod files_races;
 mod guard;
 mod health;
 mod hostile;
 mod life;
+mod nginx;
 mod openapi;
 mod page;
 mod sign;
 mod streams;
+mod viewing;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,7 +25,7 @@ use std::time::Duration;
 
 use edge_agent::domain::access::Tokens;
 use edge_agent::domain::signature::SigningKeys;
-use edge_agent::http::{self, Access, CameraLink, FilesAt, Limits, Ready, Site, Streams};
+use edge_agent::http::{self, Access, CameraLink, Figures, FilesAt, Folder, Limits, Ready, Site, Streams};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -35,6 +41,12 @@ const OLD_TOKEN: &str = "the-one-before-this-one";
 fn access() -> Access {
     let signing = SigningKeys::new([b"new".to_vec(), b"old".to_vec()]);
     Access { tokens: Tokens::new([TOKEN, OLD_TOKEN]), signing, ..Access::default() }
+}
+
+/// Of one camera; `by_key`: the folder is a `file` store's.
+fn files(root: &TempDir, by_key: bool) -> FilesAt {
+    let folder = Folder { path: "location_1/cam_floor/".into(), stays: Duration::from_secs(10) };
+    FilesAt { root: root.path().to_owned(), folders: [("cam_floor".into(), folder)].into(), by_key }
 }
 
 /// A running server with a folder of files.
@@ -70,10 +82,11 @@ impl Server {
             cameras: vec![CameraLink {
                 id: "cam_floor".into(),
                 name: "Floor \"Camera\" <1>".into(),
-                playlist_url: "/streams/location_1/cam_floor/stream.m3u8".into(),
+                playlist_url: "/streams/cam_floor/stream.m3u8".into(),
             }],
-            files: Some(FilesAt { root: root.path().to_owned() }),
+            files: Some(files(&root, true)),
             streams: Streams::new(|| vec![streams::told()]),
+            figures: Figures::new(health::counted),
             control: control::of_one().0,
             access,
             ready: Ready::default(),
@@ -106,7 +119,7 @@ impl Server {
     /// The same with more lines of its head, each with its line break.
     async fn raw_with(&self, request_line: &str, lines: &str) -> String {
         let mut stream = TcpStream::connect(self.addr).await.unwrap();
-        let head = format!("{request_line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n");
+        let head = format!("{request_line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{lines}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();

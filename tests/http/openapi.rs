@@ -18,6 +18,8 @@ fn keys(value: &Value) -> BTreeSet<String> {
     value.as_object().unwrap_or_else(|| panic!("{value}")).keys().cloned().collect()
 }
 
+const OF_BACK_OFFICES: &str = "?indicator_id=cam_floor";
+
 /// Whoever adds a route by `routes!` has described it.
 #[test]
 fn there_is_no_other_way_to_add_a_route() {
@@ -46,9 +48,13 @@ async fn every_described_route_is_there() {
     let api = described(&server).await;
     let expected = [
         "/",
+        "/api/auth",
         "/api/cameras.json",
         "/api/health",
         "/api/openapi.json",
+        "/api/stream/start",
+        "/api/stream/status",
+        "/api/stream/stop",
         "/api/streams",
         "/api/streams/start",
         "/api/streams/status/{id}",
@@ -59,21 +65,31 @@ async fn every_described_route_is_there() {
         "/healthz",
         "/metrics",
         "/readyz",
-        "/streams/{key}",
+        "/streams/{id}/{name}",
     ];
     assert_eq!(keys(&api["paths"]), expected.map(str::to_owned).into());
     for (path, item) in api["paths"].as_object().unwrap() {
         let real = path.replace("{id}", "cam_floor").replace("{name}", "player.js");
-        let real = real.replace("{key}", "location_1/cam_floor/stream.m3u8");
+        let real =
+            if path.starts_with("/streams/") { real.replace("player.js", "stream.m3u8") } else { real };
+        let is_back_offices = path.starts_with("/api/stream/");
         for (method, operation) in item.as_object().unwrap() {
             let request = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let real = if is_back_offices && method == "get" {
+                real.clone() + OF_BACK_OFFICES
+            } else {
+                real.clone()
+            };
             let asked = server.client.request(request.clone(), server.url(&real));
             // A signature has a usual time.
             let names_its_stream = operation.get("requestBody").is_some() && !path.contains("{id}");
-            let body = names_its_stream.then(|| json!({"camera_id": "cam_floor"}));
+            let name = if is_back_offices { "indicator_id" } else { "camera_id" };
+            let body = names_its_stream.then(|| json!({name: "cam_floor"}));
             let asked = body.iter().fold(asked, |asked, body| asked.json(body));
+            let asked = asked.header("x-original-uri", "/streams/location_1/cam_floor/stream.m3u8");
             let answer = asked.bearer_auth(TOKEN).send().await.unwrap();
-            assert_eq!(answer.status(), StatusCode::OK, "{method} {path}");
+            let said = if path == "/api/auth" { StatusCode::NO_CONTENT } else { StatusCode::OK };
+            assert_eq!(answer.status(), said, "{method} {path}");
             let content_type = header(&answer, "content-type").split(';').next().unwrap().to_owned();
             let described = operation["responses"]["200"]["content"].as_object();
             let fits = described.is_none_or(|types| types.contains_key(&content_type));
@@ -126,6 +142,6 @@ async fn the_description_is_whole() {
     assert!(!text.contains("hunter2") && !text.contains(TOKEN));
     // Without a folder of streams there is no such route.
     server.site.send_modify(|site| site.files = None);
-    let gone = async { while described(&server).await["paths"].get("/streams/{key}").is_some() {} };
+    let gone = async { while described(&server).await["paths"].get("/streams/{id}/{name}").is_some() {} };
     tokio::time::timeout(crate::PATIENCE, gone).await.unwrap();
 }

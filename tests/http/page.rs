@@ -27,6 +27,7 @@ async fn everything_the_page_needs_is_in_the_binary() {
     let server = Server::start().await;
     for (path, content_type) in [
         ("/assets/player.js", "text/javascript; charset=utf-8"),
+        ("/assets/edge-player.js", "text/javascript; charset=utf-8"),
         ("/assets/hls.worker.js", "text/javascript; charset=utf-8"),
         ("/assets/player.css", "text/css; charset=utf-8"),
         ("/assets/icon.svg", "image/svg+xml"),
@@ -35,6 +36,8 @@ async fn everything_the_page_needs_is_in_the_binary() {
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         assert_eq!(header(&answer, "content-type"), content_type);
         assert_eq!(header(&answer, "cache-control"), "no-cache");
+        // Other sites' pages may load the element from here.
+        assert_eq!(header(&answer, "access-control-allow-origin"), "*");
         let etag = header(&answer, "etag").to_owned();
         assert!(!answer.bytes().await.unwrap().is_empty());
         let again = server.get(path).header("if-none-match", &etag).send().await.unwrap();
@@ -64,7 +67,7 @@ async fn the_list_of_cameras_is_json_and_fresh() {
     // Streams may be read from other sites; which cameras there are is for this page alone.
     assert_eq!(header(&answer, "access-control-allow-origin"), "");
     let cameras: serde_json::Value = answer.json().await.unwrap();
-    let playlist = "/streams/location_1/cam_floor/stream.m3u8";
+    let playlist = "/streams/cam_floor/stream.m3u8";
     assert_eq!(
         cameras,
         json!([{ "id": "cam_floor", "name": "Floor \"Camera\" <1>", "playlist_url": playlist }])

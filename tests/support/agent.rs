@@ -94,7 +94,10 @@ impl Place {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             // Neither this shell's accounts nor its proxies.
-            if ["AWS_", "SUPABASE_", "EDGE_AGENT_"].iter().any(|prefix| text.starts_with(prefix))
+            // What stands for settings: nobody's here.
+            let usual = ["PORT", "STREAM_DIR", "CLEANUP_DELAY_SECONDS", "HLS_SEGMENT_TIME", "HLS_LIST_SIZE"];
+            if usual.contains(&&*text)
+                || ["AWS_", "SUPABASE_", "EDGE_AGENT_"].iter().any(|prefix| text.starts_with(prefix))
                 || text.to_lowercase().ends_with("_proxy")
             {
                 command.env_remove(&name);

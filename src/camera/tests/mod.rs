@@ -1,6 +1,7 @@
 //! The drivers under a paused clock: a scripted engine, a scripted store, real spool files.
 
 mod landing;
+mod outlets;
 mod renditions;
 mod runs;
 mod sheet;
@@ -14,10 +15,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::plan::plan;
 use super::sheet::{Posting, Sheet};
 use super::snapshots::Studio;
 use super::status::{CameraStatus, StatusSender};
-use super::supervisor::{End, Supervisor, plan};
+use super::supervisor::{End, Supervisor};
 use crate::clock;
 use crate::config::model::Settings;
 use crate::domain::choice::decide;
@@ -145,7 +147,7 @@ fn studio(engine: &ScriptedEngine) -> Option<Studio> {
 fn posting(engine: &ScriptedEngine) -> Option<Posting> {
     let (id, settings) = ("cam".parse().unwrap(), Settings::default());
     let sheet = Sheet::new(&id, &settings, &decide(&settings.wish(), None));
-    Some(Posting { sheet, name: engine.name.clone()? })
+    Some(Posting { sheet, is_known: true, name: engine.name.clone()? })
 }
 
 /// What was logged.

@@ -97,7 +97,10 @@ async fn one_instead_of_several_counts_on_and_leaves_nothing() {
 async fn what_is_stored_again_for_another_renditions_sake_is_measured_once() {
     let (store, folder) = (Arc::<MemoryStore>::default(), tempfile::tempdir().unwrap());
     let mut board = Board::new(2, None);
+    let (status, _) = watch::channel(CameraStatus::new("cam".parse().unwrap(), clock::now()));
     let calls = Calls {
+        measure: Arc::default(),
+        status: Arc::new(status),
         store: store.clone(),
         layout: layout(),
         target_duration_s: 2,
@@ -106,6 +109,8 @@ async fn what_is_stored_again_for_another_renditions_sake_is_measured_once() {
         renditions: 2,
         desk: None,
         board: Some(board.clone()),
+        is_origin: false,
+        halves: None,
     };
     let is_second = |call: &crate::store::memory::Call| call.keys[0].as_str().ends_with("_2of2.ts");
     // Averages are announced anew after half a minute.

@@ -48,6 +48,35 @@ async fn a_run_that_failed_is_told_also_where_the_camera_is_looked_at_again() {
     assert!(scene.status.borrow().last_exit.is_none());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_is_back_in_time_gets_all_of_a_camera_that_changes() {
+    let act = Act::Lives(5, Cause::Disconnected);
+    let mut scene = Scene::planned([act], Arc::default(), |engine, _| engine.outgrown = true);
+    pass(7 * S).await;
+    scene.store.on_call(|_| Outcome::refused(unavailable()));
+    pass(15 * S).await;
+    scene.store.on_call(|_| Outcome::ok());
+    scene.ends().await;
+    let progress = scene.progress();
+    assert_eq!((progress.segments_published, progress.segments_given_up), (5, 0));
+}
+
+/// The end of a stream takes longer than a change may, and is not cut short.
+#[tokio::test(start_paused = true)]
+async fn a_stop_has_its_own_time_also_where_the_camera_has_changed() {
+    let act = Act::Lives(5, Cause::Disconnected);
+    let mut scene = Scene::planned([act], Arc::default(), |engine, _| engine.outgrown = true);
+    pass(9 * S).await;
+    scene.store.on_call(|_| Outcome::refused(unavailable()));
+    pass(10 * S).await;
+    scene.stop.cancel();
+    pass(60 * S).await;
+    assert!(scene.tasks.try_join_next().is_none());
+    scene.store.on_call(|_| Outcome::ok());
+    scene.ends().await;
+    assert_eq!(scene.progress().segments_published, 5);
+}
+
 /// The camera became another one, the storage is away, and then the last viewer leaves.
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_nobody_wants_ends_also_where_its_run_is_over_already() {

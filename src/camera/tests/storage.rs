@@ -51,7 +51,7 @@ async fn an_outage_costs_few_requests_and_the_stream_is_back_at_once() {
 async fn in_an_outage_unsent_segments_take_no_more_than_their_part_of_the_share() {
     let store = Arc::<MemoryStore>::default();
     store.on_call(|_| Outcome::refused(unavailable()));
-    let share = crate::domain::quota::backlog(4_500);
+    let share = crate::domain::quota::backlog(4_500, 1);
     let scene = Scene::planned([Act::Live], store, |_, plan| plan.uploads.backlog_bytes = share);
     pass(60 * S).await;
     assert!(scene.spooled() <= 3, "{} files of 1000 bytes, two thirds of 4500 may wait", scene.spooled());

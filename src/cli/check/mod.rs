@@ -1,5 +1,6 @@
 //! `edge-agent check`: is everything there that a stream needs? Each fail comes with its mend.
 
+mod costs;
 mod encoders;
 mod storage;
 
@@ -10,11 +11,10 @@ use std::time::Duration;
 use nix::sys::statvfs::statvfs;
 
 use super::{CheckArgs, Failure, Outcome, load, say};
-use crate::agent::{in_mb, spool_limit};
+use crate::agent::{division_of, has_origin, in_mb, spool_limit};
 use crate::config;
 use crate::config::model::{Camera, Config};
 use crate::domain::lifecycle::Cause;
-use crate::domain::quota;
 use crate::engine::ffmpeg::Workshop;
 use crate::engine::ffmpeg::capabilities::{self, Capabilities};
 use crate::engine::ffmpeg::probe::{ProbeError, probe};
@@ -73,7 +73,7 @@ pub(super) async fn check(args: CheckArgs) -> Outcome {
     } else {
         storage::check(&config, &cameras, &mut report).await;
         if let Some(ffmpeg) = ffmpeg {
-            check_cameras(&cameras, ffmpeg, root, &mut report).await?;
+            check_cameras(&config, &cameras, ffmpeg, root, &mut report).await?;
         }
     }
     match report.failed {
@@ -115,14 +115,18 @@ fn check_spool(config: &Config, root: &Path, cameras: &[&Camera], report: &mut R
         statvfs(root).map_or(0, |fs| fs.blocks_available() as u64 * fs.fragment_size() as u64 / 1_000_000);
     let kind = if is_tmpfs(root) { "in memory" } else { "on disk" };
     let limit = spool_limit(config, root);
-    let share = quota::share(limit, cameras.len());
+    let has_origin = has_origin(config);
+    let division = division_of(config, limit, cameras);
+    let share = division.share();
     let how = format!(
-        "{} ({kind}, {free_mb} MB free; limit {} MB, {} MB per camera)",
+        "{} ({kind}, {free_mb} MB free; limit {} MB, {} MB per camera{})",
         root.display(),
         in_mb(limit),
-        in_mb(share)
+        in_mb(share),
+        if has_origin { ", and as much for viewers of this box" } else { "" }
     );
-    let count = cameras.len() as u64;
+    // Those that run at once.
+    let count = (limit / share.max(1)).min(cameras.len() as u64);
     let (usual_mb, most_mb) = (SPOOL_USUAL_MB * count, (SPOOL_MOST_MB * count).min(limit / 1_000_000));
     let least = |camera: &&Camera| {
         let settings = &camera.settings;
@@ -136,7 +140,7 @@ fn check_spool(config: &Config, root: &Path, cameras: &[&Camera], report: &mut R
             format!("make room: {usual_mb} MB at least, {most_mb} MB to bridge outages"),
         );
     } else if share < least {
-        let limit_mb = in_mb(least * count).ceil();
+        let limit_mb = in_mb(least * count).ceil() * if has_origin { 2.0 } else { 1.0 };
         report.warn(
             "spool",
             how,
@@ -155,6 +159,7 @@ fn check_spool(config: &Config, root: &Path, cameras: &[&Camera], report: &mut R
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn check_cameras(
+    config: &Config,
     cameras: &[&Camera],
     capabilities: Capabilities,
     spool_root: PathBuf,
@@ -170,7 +175,10 @@ async fn check_cameras(
     for camera in cameras {
         let what = format!("camera {}", camera.id);
         match probe(&workshop, &camera.source, PATIENCE).await {
-            Ok(media) => report.pass(&what, format!("{}: {media}", camera.source)),
+            Ok(media) => {
+                report.pass(&what, format!("{}: {media}", camera.source));
+                costs::tell(config, camera, &media, report);
+            }
             Err(error) => report.fail(&what, format!("{}: {error}", camera.source), mend(&error)),
         }
     }

@@ -14,6 +14,9 @@ use crate::store::{self, ObjectStore, StoreError};
 
 /// The round trip of one scratch object, and whether what these cameras need may be put.
 pub(super) async fn check(config: &Config, cameras: &[&Camera], report: &mut Report) {
+    if matches!(config.store, StoreConfig::None) {
+        return report.skip("storage", "none: the video stays on this box, and its web server has it");
+    }
     let store = match store::open(&config.store).await {
         Ok(store) => store,
         Err(error) => return report.fail("storage", error.to_string(), mend(&config.store, &error)),
@@ -160,7 +163,9 @@ fn public_mend(store: &StoreConfig) -> &'static str {
         StoreConfig::S3(_) => {
             "let everybody s3:GetObject in the bucket's policy, or set `public_base_url` (R2, CDN)"
         }
-        StoreConfig::File(_) => "check that the web server shows this folder at `public_base_url`",
+        StoreConfig::File(_) | StoreConfig::None => {
+            "check that the web server shows this folder at `public_base_url`"
+        }
     }
 }
 
@@ -172,7 +177,9 @@ fn mend(store: &StoreConfig, error: &StoreError) -> &'static str {
         (StoreError::Denied { .. }, StoreConfig::S3(_)) => {
             "check the credentials, that the bucket exists, and that they may put, get, list and delete in it"
         }
-        (StoreError::Denied { .. }, StoreConfig::File(_)) => "let this user write to the folder",
+        (StoreError::Denied { .. }, StoreConfig::File(_) | StoreConfig::None) => {
+            "let this user write to the folder"
+        }
         (StoreError::Unavailable { .. } | StoreError::Throttled { .. }, _) => {
             "check the endpoint or URL, the network, and that the service is up; then try again"
         }

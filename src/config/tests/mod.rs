@@ -2,6 +2,7 @@
 
 mod golden;
 mod pick;
+mod prices;
 mod property;
 mod shapes;
 mod shipped;

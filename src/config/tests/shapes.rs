@@ -10,7 +10,7 @@ use crate::domain::choice::{Quality, Rendition};
 use crate::domain::quota;
 use crate::domain::segment::SegmentType;
 
-const CAMERA: &str = "- {id: cam, rtsp_url: test://}\n";
+pub(super) const CAMERA: &str = "- {id: cam, rtsp_url: test://}\n";
 
 fn supabase(config: &Config) -> &SupabaseConfig {
     match &config.store {
@@ -26,7 +26,7 @@ fn s3(config: &Config) -> &S3Config {
     }
 }
 
-fn storage(lines: &str, env: &Stub) -> Loaded {
+pub(super) fn storage(lines: &str, env: &Stub) -> Loaded {
     good(&format!("cameras: [{{id: cam, rtsp_url: test://}}]\nstorage:\n{lines}"), env)
 }
 

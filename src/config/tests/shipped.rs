@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::model::StoreConfig;
-use crate::config::{camera, file, http, settings, storage};
+use crate::config::{adhoc, camera, file, http, settings, storage};
 
 macro_rules! shipped {
     ($($path:literal),* $(,)?) => {
@@ -17,6 +17,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = shipped![
     "packaging/examples/file.yaml",
     "packaging/examples/garage.yaml",
     "packaging/examples/minio.yaml",
+    "packaging/examples/none.yaml",
     "packaging/examples/r2.yaml",
     "packaging/examples/supabase.yaml",
 ];
@@ -75,10 +76,12 @@ fn the_reference_names_every_key() {
         settings::KEYS,
         file::KEYS,
         http::KEYS,
+        adhoc::KEYS,
         file::DEFAULTS_KEYS,
         storage::S3_KEYS,
         storage::SUPABASE_KEYS,
         storage::FILE_KEYS,
+        storage::NONE_KEYS,
     ];
     for key in keys.into_iter().flatten() {
         assert!(reference.contains(&format!("`{key}`")), "docs/configuration.md lacks `{key}`");

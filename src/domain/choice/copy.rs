@@ -156,7 +156,7 @@ fn segment(asked: Duration, interval: Duration) -> Duration {
 }
 
 /// The longest segments for which a copy is worth it.
-fn most(asked: Duration) -> Duration {
+pub(super) fn most(asked: Duration) -> Duration {
     (asked * MOST_FACTOR).max(MOST_AT_LEAST).min(MOST).max(asked.mul_f64(MOST_OVER_ASKED))
 }
 

@@ -11,6 +11,7 @@ mod tests;
 
 use std::time::Duration;
 
+use super::encoder::Encoder;
 use super::media::{AudioCodec, AudioIn, Media};
 use super::segment;
 
@@ -31,6 +32,14 @@ pub struct Wish {
     /// Encoded beside each other, instead of [`Self::width`]; empty: just one.
     pub renditions: Vec<Rendition>,
     pub audio: bool,
+}
+
+impl Wish {
+    /// No segment is longer, whatever the camera sends.
+    pub fn longest_segment(&self) -> Duration {
+        let may_copy = self.passthrough || self.quality == Some(Quality::Auto);
+        if may_copy { copy::most(self.segment_duration) } else { self.segment_duration }
+    }
 }
 
 /// One encoding of several.
@@ -129,6 +138,22 @@ pub struct Choice {
     pub target_duration_s: u64,
     /// For people: `copying: H.264 High 1920x1080, keyframe interval 2 s`.
     pub why: String,
+}
+
+/// What is done with a camera's video, and with what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mode {
+    /// `None`: it is copied.
+    pub encoder: Option<Encoder>,
+    /// See [`Choice::mode`].
+    pub in_words: String,
+}
+
+impl Mode {
+    /// `copy` or `transcode`: the same in every version.
+    pub fn word(&self) -> &'static str {
+        if self.encoder.is_none() { "copy" } else { "transcode" }
+    }
 }
 
 /// How [`Choice::why`] begins where the video is encoded.

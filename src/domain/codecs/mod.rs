@@ -1,6 +1,7 @@
 //! What a player has to be told of streams before it fetches any of them (RFC 6381), out of their own bytes.
 
 mod bits;
+pub mod frames;
 mod h264;
 mod h265;
 mod keyframes;

@@ -52,6 +52,14 @@ fn what_is_in_no_table_is_not_told_and_half_a_header_says_nothing() {
 }
 
 #[test]
+fn pictures_are_counted() {
+    assert_eq!(frames::of_transport_stream(STREAM_H264), Some(5));
+    assert_eq!(frames::of_transport_stream(STREAM_H265), Some(5));
+    assert_eq!(frames::of_transport_stream(INIT_H264), None);
+    assert_eq!((frames::of_fragments(INIT_H264), frames::of_fragments(STREAM_H264)), (None, None));
+}
+
+#[test]
 fn sample_entries_say_where_the_parameter_sets_are() {
     let h264 = with(INIT_H264, b"avc1\0\0", b"avc3\0\0");
     assert_eq!(of_init(&h264), streams("avc3.64000a,mp4a.40.2", 64, 36));
@@ -304,7 +312,9 @@ fn a_fragment_tells_where_its_keyframes_are() {
     assert_eq!(keyframes(&fragment(&[0x2_0020, 1, OTHER], &runs)), Some(vec![800, 2070]));
     // None says anything.
     assert_eq!(keyframes(&fragment(&[0x10, 1, 30], &[part(b"trun", &[1, 2, 800])])), Some(vec![800, 830]));
+    assert_eq!(frames::of_fragments(&fragment(&[0x2_0020, 1, OTHER], &runs)), Some(4));
     let whole = fragment(&usual, &[part(b"trun", &run)]);
+    assert_eq!(frames::of_fragments(&[&whole[..], &whole].concat()), Some(6), "sound is no picture");
     (0..whole.len()).for_each(|cut| assert_eq!(keyframes(&whole[..cut]), None, "{cut}"));
     assert_eq!(keyframes(&fragment(&usual, &[part(b"trun", &[0x200, u32::MAX, 1])])), None);
     assert_eq!(keyframes(&fragment(&usual, &[part(b"trun", &[0x201, 5, 800, 1])])), None);
@@ -324,6 +334,7 @@ proptest! {
             }
         }
         let _ = keyframes(&torn.0);
+        let _ = (frames::of_fragments(&torn.0), frames::of_transport_stream(&torn.1));
         let mut pictures = Pictures::default();
         pictures.read_packets(&torn.1);
         pictures.read_sample(&torn.1);

@@ -33,6 +33,8 @@ pub enum Cause {
     Encoder,
     /// The camera sends another stream than the one that was chosen for.
     StreamChanged,
+    /// The camera sent the agent to another one, where it must not go.
+    Redirected,
     /// Anything else.
     Crashed,
 }
@@ -56,6 +58,7 @@ impl Cause {
             Self::PictureChanged => "picture_changed",
             Self::Encoder => "encoder",
             Self::StreamChanged => "stream_changed",
+            Self::Redirected => "redirected",
             Self::Crashed => "crashed",
         }
     }
@@ -78,6 +81,7 @@ impl Cause {
             Self::PictureChanged => "the camera's picture changed its size",
             Self::Encoder => "the video encoder failed",
             Self::StreamChanged => "the camera sends another stream than before",
+            Self::Redirected => "the camera leads to another address, which a caller has to name himself",
             Self::Crashed => "ffmpeg failed",
         }
     }

@@ -63,6 +63,16 @@ impl Ladder {
         [self.slow, self.rare, self.encoder].into_iter().fold(self.usual, u32::saturating_add)
     }
 
+    /// By a camera, so often in a row.
+    pub(super) fn refusals(&self) -> u32 {
+        self.rare
+    }
+
+    /// So an earlier ladder counted.
+    pub(super) fn was_refused(&mut self, times: u32) {
+        self.rare = times;
+    }
+
     /// The last run was a good one.
     pub(super) fn forget(&mut self) {
         (self.usual, self.slow, self.rare, self.encoder) = (0, 0, 0, 0);

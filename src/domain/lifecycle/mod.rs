@@ -35,6 +35,19 @@ pub enum Phase {
     },
 }
 
+impl Phase {
+    /// `idle`, `starting`, `live`, `stopping`, `waiting`: the same in every version.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Starting { .. } => "starting",
+            Self::Live { .. } => "live",
+            Self::Stopping { .. } => "stopping",
+            Self::BackingOff { .. } => "waiting",
+        }
+    }
+}
+
 /// The ladder of a stop; each rung gets its grace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -56,6 +69,8 @@ pub enum Input {
     Runaway,
     /// Nobody looked for a while (this process was stopped, or starved): the run may have given segments meanwhile.
     HeldUp,
+    /// Somebody asks for the stream now: the next try need not wait for its time.
+    Asked,
     Exited(Cause),
 }
 
@@ -119,7 +134,21 @@ pub struct Lifecycle {
     ladder: Ladder,
     restarts: u64,
     last_cause: Option<Cause>,
+    failed_at: Option<Instant>,
+    barred: Option<Barred>,
 }
+
+/// The camera refused user or password, and its account must not be locked: it is left alone for a while, also by those
+/// who come later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Barred {
+    pub until: Instant,
+    /// Refusals in a row.
+    pub times: u32,
+}
+
+/// Between a failure and the next try, if somebody asks.
+const LEAST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Lifecycle {
     pub fn new(patience: Patience, dice: Dice) -> Self {
@@ -134,7 +163,24 @@ impl Lifecycle {
             recent: [Duration::ZERO; 3],
             restarts: 0,
             last_cause: None,
+            failed_at: None,
+            barred: None,
         }
+    }
+
+    /// Goes on where an earlier one of the same camera was refused.
+    #[must_use]
+    pub fn barred_by(mut self, barred: Option<Barred>) -> Self {
+        let Some(Barred { until, times }) = barred else { return self };
+        self.barred = barred;
+        self.last_cause = Some(Cause::Auth);
+        self.ladder.was_refused(times);
+        self.phase = Phase::BackingOff { until };
+        self
+    }
+
+    pub fn barred(&self) -> Option<Barred> {
+        self.barred
     }
 
     pub fn phase(&self) -> Phase {
@@ -184,6 +230,7 @@ impl Lifecycle {
             Input::Renew => self.end(Cause::Asked, Stage::Asked),
             Input::Runaway => self.end(Cause::ClockJumped, Stage::Killed),
             Input::HeldUp => self.held_up(now),
+            Input::Asked => self.hurry(now),
             Input::Exited(cause) => self.exited(now, cause),
         }
     }
@@ -194,6 +241,7 @@ impl Lifecycle {
         match &mut self.phase {
             Phase::Starting { .. } => {
                 self.phase = Phase::Live { since: now, last_segment: now };
+                self.barred = None;
             }
             Phase::Live { since, last_segment } => {
                 self.lived = now.saturating_duration_since(*since);
@@ -209,6 +257,15 @@ impl Lifecycle {
         match &mut self.phase {
             Phase::Starting { since: at } | Phase::Live { last_segment: at, .. } => *at = now,
             Phase::Idle | Phase::Stopping { .. } | Phase::BackingOff { .. } => {}
+        }
+    }
+
+    /// However often somebody asks: a camera that refused is asked again when it is time, and any other one some seconds
+    /// after it failed.
+    fn hurry(&mut self, now: Instant) {
+        let Phase::BackingOff { until } = &mut self.phase else { return };
+        if let Some(failed_at) = self.failed_at.filter(|_| self.barred.is_none()) {
+            *until = (*until).min(now.max(failed_at + LEAST_PAUSE));
         }
     }
 
@@ -243,7 +300,10 @@ impl Lifecycle {
             return;
         }
         self.restarts += 1;
-        self.phase = Phase::BackingOff { until: now + self.ladder.failed(cause, &mut self.dice) };
+        let until = now + self.ladder.failed(cause, &mut self.dice);
+        self.failed_at = Some(now);
+        self.barred = (cause == Cause::Auth).then(|| Barred { until, times: self.ladder.refusals() });
+        self.phase = Phase::BackingOff { until };
     }
 
     pub fn poll(&mut self, now: Instant) -> Option<Action> {

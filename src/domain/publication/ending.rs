@@ -9,6 +9,8 @@ use super::Publication;
 pub(super) enum Ending {
     /// It goes on.
     No,
+    /// What an earlier publication left is still to be taken over.
+    Resumes,
     /// What was produced is still to be published.
     Asked,
     /// The playlist of this generation ends.
@@ -25,6 +27,11 @@ impl Publication {
         self.wind_up(now);
     }
 
+    pub(super) fn end_what_is_there(&mut self) {
+        self.ending = Ending::Resumes;
+        self.ownership.wake();
+    }
+
     pub(super) fn is_ending(&self) -> bool {
         self.ending != Ending::No
     }
@@ -34,13 +41,14 @@ impl Publication {
         let Some(window) = &mut self.window else {
             // Nothing was published, or another agent publishes, and the end is not this one's to tell. What waits to
             // be published is to come first.
-            if self.standby.len() == 0 || self.ownership.is_standing_back() {
+            let has_none = self.standby.len() == 0 && self.ending != Ending::Resumes;
+            if has_none || self.ownership.is_standing_back() {
                 self.ending = Ending::No;
             }
             return;
         };
         match self.ending {
-            Ending::Asked if self.uploads.is_idle() => {
+            Ending::Asked | Ending::Resumes if self.uploads.is_idle() => {
                 window.end();
                 self.generation += 1;
                 self.changed_at = Some(now);
@@ -74,7 +82,7 @@ impl Publication {
     pub(super) fn is_wound_up(&self) -> bool {
         match self.ending {
             Ending::No => true,
-            Ending::Asked | Ending::Said { .. } | Ending::Shown { .. } => false,
+            Ending::Resumes | Ending::Asked | Ending::Said { .. } | Ending::Shown { .. } => false,
             // It may be the last time that this camera runs: what a killed agent left goes with it.
             Ending::Emptied => self.sweep.was_done() && self.retired.is_empty(),
         }

@@ -18,6 +18,7 @@ impl Publication {
 
     pub(super) fn retire(&mut self, gone: Vec<Entry>) {
         let generation = self.next_generation();
+        self.room.left(&gone);
         for entry in gone {
             let longest = self.longest_named.remove(&entry.key).unwrap_or_default();
             let hold = entry.duration + longest;

@@ -18,6 +18,7 @@ mod leaving;
 mod ownership;
 mod parts;
 mod progress;
+mod room;
 #[cfg(test)]
 mod scripts;
 mod sight;
@@ -44,6 +45,7 @@ use super::window::{NewEntry, Window, rounded_s};
 use ending::Ending;
 pub use floor::MOST_NOTED;
 use ownership::Ownership;
+use room::Room;
 use standby::Standby;
 use sweep::Sweep;
 use times::Times;
@@ -85,6 +87,7 @@ pub struct Publication {
     /// The longest playlist that may have named each listed object.
     longest_named: HashMap<ObjectKey, Duration>,
     retired: Retired,
+    room: Room,
     sweep: Sweep,
     /// What viewers have until the first playlist is stored was not read.
     replaces_unseen: bool,
@@ -129,6 +132,7 @@ impl Publication {
             playlist_gate: gate(dice()),
             longest_named: HashMap::new(),
             retired: Retired::new(coalesce, dice()),
+            room: Room::of(plan.listed_bytes),
             sweep: Sweep::new(dice()),
             replaces_unseen: false,
             replaces_other_form: false,
@@ -178,10 +182,12 @@ impl Publication {
             Input::Listed(keys) => self.listed(now, &keys),
             Input::ListFailed(failure) if self.sweep.is_listing() => self.sweep.failed(now, failure),
             Input::ListFailed(_) => {}
+            Input::Resume => self.end_what_is_there(),
             Input::End => self.end(now),
             Input::StoreRenewed => self.reopen(),
         }
         self.commit(now);
+        self.make_room(now);
         self.retire_inits(now);
         self.wind_up(now);
     }
@@ -215,12 +221,6 @@ impl Publication {
         for lost in self.uploads.push(now, outgoing) {
             self.give_up(now, lost);
         }
-    }
-
-    /// Whoever published meanwhile may delete a run's init object, even late: one that goes on after that has another.
-    fn name_of(&self, segment: &Segment) -> RunId {
-        let other = self.renamed.filter(|(run, _)| segment.header.is_some() && *run == segment.run);
-        other.map_or(segment.run, |(_, name)| name)
     }
 
     fn give_up(&mut self, now: Instant, lost: GivenUp) {
@@ -260,6 +260,7 @@ impl Publication {
             self.seam = overlong;
             let program_time = Some(segment.program_time);
             let entry = NewEntry { key: outgoing.key, duration, program_time, discontinuity };
+            self.room.takes(&entry.key, segment.payload.bytes());
             let gone = window.push(now, entry);
             self.progress.segments_published += 1;
             self.progress.bytes_published += segment.payload.bytes();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::sight::{Verdict, breaks, next_msn};
 use super::types::Remote;
 use super::{LATE_LANDING, Publication};
-use crate::domain::ids::Msn;
+use crate::domain::ids::{Msn, RunId};
 use crate::domain::key::ObjectKey;
 use crate::domain::parts::Parts;
 use crate::domain::playlist::MediaPlaylist;
@@ -166,6 +166,7 @@ impl Publication {
         self.stored_generation = self.generation;
         self.longest_named.clear();
         self.parts.iter_mut().for_each(Parts::clear);
+        self.room.clear();
         self.retired.clear();
         self.sweep.stop();
     }
@@ -173,6 +174,12 @@ impl Publication {
     /// The window that a playlist under way was made of is no more: its answer says nothing of the next one.
     fn disown_playlist(&mut self) {
         self.playlist_put.iter_mut().for_each(|sent| sent.counts = false);
+    }
+
+    /// Whoever published meanwhile may delete a run's init object, even late: one that goes on after that has another.
+    pub(super) fn name_of(&self, segment: &Segment) -> RunId {
+        let other = self.renamed.filter(|(run, _)| segment.header.is_some() && *run == segment.run);
+        other.map_or(segment.run, |(_, name)| name)
     }
 
     fn stood_back(&mut self, outgoing: Outgoing) {

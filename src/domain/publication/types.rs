@@ -26,6 +26,8 @@ pub struct Plan {
     pub min_playlist_interval: Duration,
     /// Of a stream that is also published in parts.
     pub parts: Option<PartLimits>,
+    /// Bytes that the playlist's segments may take together; `None`: that is not this agent's to count.
+    pub listed_bytes: Option<u64>,
 }
 
 impl Plan {
@@ -74,6 +76,8 @@ pub enum Input {
     DeleteFailed(Failure),
     Listed(Vec<ObjectKey>),
     ListFailed(Failure),
+    /// Nothing will be produced: what an earlier publication left is to be taken over, and ended as by [`Self::End`].
+    Resume,
     /// Nobody wants the stream any more, and nothing more is produced: see [`super::Publication::is_drained`].
     End,
     /// The store has new credentials: what it refused may be tried again at once.
@@ -146,6 +150,13 @@ impl Progress {
             conflicts: earlier.conflicts + self.conflicts,
             ..self
         }
+    }
+
+    /// Nobody publishes what still waits: it is given up.
+    #[must_use]
+    pub fn cut_short(self) -> Self {
+        let given_up = self.segments_given_up + self.backlog as u64;
+        Self { segments_given_up: given_up, backlog: 0, ..self }
     }
 }
 

@@ -88,7 +88,7 @@ impl Acquaintance {
     }
 
     /// A run that re-encodes has ended by itself: perhaps somebody has set the camera better.
-    pub(super) fn doubt(&self, now: Instant) {
+    pub fn doubt(&self, now: Instant) {
         let mut memory = self.lock();
         if memory.doubt.wants_another_look(now) {
             memory.before = std::mem::take(&mut memory.known);

@@ -1,13 +1,13 @@
 //! One ffmpeg from its start to its exit: what it wrote becomes segments, what it said becomes a cause.
 
+mod excess;
 mod piped;
 
 use std::process::ExitStatus;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use excess::Excess;
 use nix::sys::signal::Signal;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStderr, ChildStdin};
@@ -15,17 +15,17 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use super::Acquaintance;
 use super::pipes::Pipes;
 use super::process::Lines;
 use super::stderr::{Fitness, LastWords};
 use super::tail::{FULL_BYTES, News, Tail, free_bytes, is_read_only, on_disk};
-use super::{Acquaintance, Workshop};
+use super::usage::Sampler;
 use crate::clock;
 use crate::domain::lifecycle::Cause;
-use crate::domain::quota;
-use crate::domain::segment::Rendition;
 use crate::engine::spool::diff::Diff;
 use crate::engine::spool::root::RunFolder;
+use crate::engine::spool::shares::Share;
 use crate::engine::spool::watch::Bell;
 use crate::engine::{EngineEvent, Exit, Halt, Run};
 
@@ -55,10 +55,10 @@ pub(super) struct FfmpegRun {
 impl FfmpegRun {
     pub(super) fn start(
         (tail, pipes): (Tail, Option<Pipes>),
-        mut child: Child,
+        (mut child, usage): (Child, Sampler),
         folder: RunFolder,
         bell: Bell,
-        workshop: Arc<Workshop>,
+        share: Share,
         fitness: Fitness,
         acquaintance: Acquaintance,
     ) -> Self {
@@ -69,6 +69,7 @@ impl FfmpegRun {
             started: clock::now(),
             stdin: child.stdin.take(),
             child,
+            usage,
             stderr,
             words: LastWords::default(),
             fitness,
@@ -78,7 +79,7 @@ impl FfmpegRun {
             is_renewed: false,
             is_unfit: false,
             excess: None,
-            workshop,
+            share,
             tail,
             pipes,
             unread: None,
@@ -114,6 +115,7 @@ impl Run for FfmpegRun {
 struct Driver {
     started: Instant,
     child: Child,
+    usage: Sampler,
     /// Not left in `child`: waiting for it would close this.
     stdin: Option<ChildStdin>,
     stderr: Lines<ChildStderr>,
@@ -129,7 +131,7 @@ struct Driver {
     is_unfit: bool,
     /// The camera's spool was larger than its share.
     excess: Option<Excess>,
-    workshop: Arc<Workshop>,
+    share: Share,
     tail: Tail,
     /// Of a run in parts.
     pipes: Option<Pipes>,
@@ -137,34 +139,6 @@ struct Driver {
     unread: Option<String>,
     folder: RunFolder,
     events: mpsc::Sender<EngineEvent>,
-}
-
-/// What was too large, in bytes.
-#[derive(Debug, Clone, Copy)]
-enum Excess {
-    Spool { used: u64, share: u64 },
-    Segment { share: u64, renditions: Rendition },
-}
-
-impl Excess {
-    /// Decimal megabytes, and what mends it.
-    fn in_words(self) -> String {
-        const MEND: &str = "raise spool_limit, or lower target_width, target_fps or segment_duration";
-        let mb = |bytes: u64| bytes as f64 / 1e6;
-        match self {
-            Self::Spool { used, share } => {
-                let (used, share) = (mb(used), mb(share));
-                format!("the spool held {used:.1} MB of this camera's {share:.1} MB of spool_limit: {MEND}")
-            }
-            Self::Segment { share, renditions } => {
-                let (most, share) = (mb(quota::largest_file(share, renditions)), mb(share));
-                let part = if renditions > 1 { "one rendition's part of a third" } else { "a third" };
-                format!(
-                    "a segment grew beyond {most:.1} MB, {part} of this camera's {share:.1} MB of spool_limit: {MEND}"
-                )
-            }
-        }
-    }
 }
 
 impl Driver {
@@ -180,7 +154,10 @@ impl Driver {
                 Some(how) = halts.recv() => self.halt(how).await,
                 () = clock::sleep_until(self.sound_judged_at) => self.judge_sound().await,
                 () = bell.ring() => self.look().await,
-                _ = tick.tick() => self.look().await,
+                _ = tick.tick() => {
+                    self.usage.look(clock::now());
+                    self.look().await;
+                }
                 _ = watch_again.tick(), if !bell.is_watched() => {
                     if bell.watch_again() {
                         tick = ticks(&bell);
@@ -198,6 +175,10 @@ impl Driver {
             // What is finished until now is still good.
             self.look().await;
             self.unfit(cause).await;
+            if cause == Cause::Redirected {
+                // Before anything comes from there.
+                self.halt(Halt::Kill).await;
+            }
         } else if self.fitness.sound_jumps() && self.sound_judged_at.is_none() {
             self.sound_judged_at = Some(clock::now() + NEXT_FRAME);
         }
@@ -238,6 +219,7 @@ impl Driver {
     async fn halt(&mut self, how: Halt) {
         self.is_renewed |= how == Halt::Ask && !self.halted && !self.is_unfit;
         self.halted = true;
+        self.usage.look_again(clock::now());
         match how {
             Halt::Ask => {
                 if let Some(stdin) = &mut self.stdin {
@@ -276,7 +258,7 @@ impl Driver {
 
     /// At once and without a last segment: whatever it is that fills the spool, it goes on meanwhile.
     fn keep_within_share(&mut self, used: u64) {
-        let share = self.workshop.spool_share.load(Ordering::Relaxed);
+        let share = self.share.bytes();
         if used > share && self.excess.is_none() {
             self.excess = Some(Excess::Spool { used, share });
             crate::sys::child::signal_group(&self.child, Signal::SIGKILL);
@@ -297,7 +279,7 @@ impl Driver {
         }
         // The kernel ended it: see `sys::child::limit_files`.
         if signal == Some(Signal::SIGXFSZ as i32) {
-            let share = self.workshop.spool_share.load(Ordering::Relaxed);
+            let share = self.share.bytes();
             let renditions = self.tail.renditions();
             self.excess.get_or_insert(Excess::Segment { share, renditions });
         }

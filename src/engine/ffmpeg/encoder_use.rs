@@ -93,7 +93,12 @@ impl EncoderUse {
         self.tell(why)
     }
 
-    /// What the next run encodes with, as part of a sentence; empty where there is nothing to say.
+    /// What the next run encodes with.
+    pub(super) fn current(&self) -> Encoder {
+        self.seat().policy.current()
+    }
+
+    /// The same, as part of a sentence; empty where there is nothing to say.
     pub(super) fn in_words(&self) -> String {
         let seat = self.seat();
         match (seat.policy.current(), seat.policy.fallen_from()) {

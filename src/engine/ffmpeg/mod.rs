@@ -13,12 +13,12 @@ pub mod stderr;
 mod still;
 mod tail;
 mod trials;
+mod usage;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,10 +28,11 @@ use tokio::process::Child;
 
 use super::spool::note::Note;
 use super::spool::root::{CameraSpool, RunFolder, SpoolError};
+use super::spool::shares::{Share, SpoolShares};
 use super::spool::watch::SpoolWatch;
 use super::{Engine, EngineError, Exit, Run, StreamSpec};
 use crate::clock;
-use crate::domain::choice::{AudioOut, Choice, VideoOut, decide};
+use crate::domain::choice::{AudioOut, Choice, Mode, VideoOut, decide};
 use crate::domain::cmaf::Cut;
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
@@ -52,6 +53,8 @@ use stderr::Fitness;
 pub use still::FfmpegStills;
 use tail::Tail;
 pub use trials::Trials;
+pub use usage::FfmpegUse;
+use usage::Sampler;
 
 /// What all cameras' engines share.
 #[derive(Debug)]
@@ -60,8 +63,8 @@ pub struct Workshop {
     pub spawner: Spawner,
     pub watch: SpoolWatch,
     pub spool_root: PathBuf,
-    /// Bytes that each camera's spool may take. May change while they run.
-    pub spool_share: AtomicU64,
+    /// What each camera's spool may take.
+    pub spool_share: SpoolShares,
 }
 
 /// Whether an engine asks what its camera sends.
@@ -79,6 +82,7 @@ pub struct FfmpegEngine {
     spec: StreamSpec,
     sight: Sight,
     encoder: EncoderUse,
+    share: Share,
     acquaintance: Acquaintance,
     /// What the camera sends, where that matters, and what is made of it.
     media: Option<Media>,
@@ -88,6 +92,7 @@ pub struct FfmpegEngine {
     /// Claimed at the first run: a camera whose spool is taken must not keep the others from starting.
     spool: Arc<Mutex<Option<CameraSpool>>>,
     note: Note,
+    usage: FfmpegUse,
 }
 
 impl FfmpegEngine {
@@ -100,6 +105,18 @@ impl FfmpegEngine {
     #[must_use]
     pub fn encoding_with(self, encoder: EncoderUse) -> Self {
         Self { encoder, ..self }
+    }
+
+    /// Adds what its runs take to that.
+    #[must_use]
+    pub fn counted_in(self, usage: FfmpegUse) -> Self {
+        Self { usage, ..self }
+    }
+
+    /// The same with another share of the spool than a camera that always runs.
+    #[must_use]
+    pub fn within(self, share: Share) -> Self {
+        Self { share, ..self }
     }
 
     /// Where it matters what the camera sends: looks, if that is not known, and is outgrown then; else streams, and is
@@ -120,8 +137,22 @@ impl FfmpegEngine {
         let audio = if is_silent { AudioOut::None } else { choice.audio };
         let choice = Choice { audio, ..choice };
         let (spool, note) = (Arc::default(), Note::default());
-        let encoder = EncoderUse::software();
-        Self { workshop, spec, sight, encoder, acquaintance, media, choice, is_muted, spool, note }
+        let (encoder, share) = (EncoderUse::software(), workshop.spool_share.usual());
+        let usage = FfmpegUse::default();
+        Self {
+            workshop,
+            spec,
+            sight,
+            encoder,
+            share,
+            acquaintance,
+            media,
+            choice,
+            is_muted,
+            spool,
+            note,
+            usage,
+        }
     }
 
     /// `None`: it has to look first.
@@ -145,18 +176,21 @@ impl FfmpegEngine {
         command: &FfmpegCommand,
     ) -> Result<(Child, Option<Option<pipe::Receiver>>), EngineError> {
         if self.spec.settings.sub_second.is_none() {
-            return Ok((process::start(&self.workshop, command, Stdio::null(), None).await?, None));
+            return Ok((
+                process::start(&self.workshop, &self.share, command, Stdio::null(), None).await?,
+                None,
+            ));
         }
         let failed = |error| EngineError::Spawn { path: command.program.display().to_string(), error };
         let has_sound = self.choice.audio != AudioOut::None;
         let (write, read) = if has_sound { Some(sound_pipe().map_err(failed)?) } else { None }.unzip();
-        let child = process::start(&self.workshop, command, Stdio::piped(), write).await?;
+        let child = process::start(&self.workshop, &self.share, command, Stdio::piped(), write).await?;
         Ok((child, Some(read)))
     }
 
     fn recipe(&self, run: RunId, folder: &Path, is_copy: bool) -> Recipe {
         let part = self.spec.settings.sub_second.map_or(Duration::MAX, |sub_second| sub_second.part_duration);
-        let share = self.workshop.spool_share.load(Ordering::Relaxed);
+        let share = self.share.bytes();
         let cut = Cut { part, segment: self.choice.cut_after };
         Recipe { run, folder: folder.to_owned(), cut, most_bytes: quota::largest_file(share, 1), is_copy }
     }
@@ -200,8 +234,9 @@ impl Engine for FfmpegEngine {
         };
         let command = argv::command(&self.spec, &self.choice, &way, &workshop.capabilities, folder.path());
         let (mut process, outlets) = self.spawn(&command).await?;
+        let share = self.share.clone();
         let bell = workshop.watch.bell(folder.path());
-        let fitness = Fitness::new(&self.choice, self.media.as_ref());
+        let fitness = Fitness::new(&self.choice, self.media.as_ref()).staying(self.spec.source.stays());
         let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
         let tail = Tail::new(run, folder.path(), form, fitness.is_of_copy());
         let tail = if outlets.is_some() { tail.in_parts() } else { tail };
@@ -209,15 +244,9 @@ impl Engine for FfmpegEngine {
             let recipe = self.recipe(run, folder.path(), fitness.is_of_copy());
             Pipes::new(Outlets { picture: process.stdout.take(), sound }, recipe)
         });
-        Ok(Box::new(drive::FfmpegRun::start(
-            (tail, pipes),
-            process,
-            folder,
-            bell,
-            workshop,
-            fitness,
-            acquaintance,
-        )))
+        let usage = Sampler::new(self.usage.clone(), process.id(), clock::now());
+        let (tail, process) = ((tail, pipes), (process, usage));
+        Ok(Box::new(drive::FfmpegRun::start(tail, process, folder, bell, share, fitness, acquaintance)))
     }
 
     fn earlier_runs(&self) -> Vec<RunId> {
@@ -243,8 +272,9 @@ impl Engine for FfmpegEngine {
         self.encoder.renewal().await;
     }
 
-    fn mode(&self) -> Option<String> {
-        self.chosen().map(|choice| choice.mode(&self.encoder.in_words()))
+    fn mode(&self) -> Option<Mode> {
+        let in_words = self.chosen()?.mode(&self.encoder.in_words());
+        Some(Mode { encoder: self.encodes().then(|| self.encoder.current()), in_words })
     }
 
     fn note(&self) -> Note {

@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use super::Workshop;
 use super::argv::probe_command;
 use super::process::{self, Lines};
-use super::stderr::{LastWords, redact};
+use super::stderr::{LastWords, redact, redirects};
 use crate::domain::lifecycle::Cause;
 use crate::domain::media::Media;
 use crate::domain::source::Source;
@@ -76,15 +76,17 @@ struct Session {
     stdout: Lines<ChildStdout>,
     stderr: Lines<ChildStderr>,
     words: LastWords,
+    stays: bool,
 }
 
 impl Session {
     async fn start(workshop: &Workshop, source: &Source) -> Result<Self, EngineError> {
         let command = probe_command(source, &workshop.capabilities);
-        let mut child = process::start(workshop, &command, Stdio::piped(), None).await?;
+        let share = workshop.spool_share.usual();
+        let mut child = process::start(workshop, &share, &command, Stdio::piped(), None).await?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (stdout, stderr) = (Lines::new(stdout), Lines::new(stderr));
-        Ok(Self { child, stdin, stdout, stderr, words: LastWords::default() })
+        Ok(Self { child, stdin, stdout, stderr, words: LastWords::default(), stays: source.stays() })
     }
 
     /// Until it is enough; that ffmpeg ends before is a failure.
@@ -104,6 +106,10 @@ impl Session {
                     let said = self.words.hear(&line);
                     tracing::debug!(line = said, "the probe's ffmpeg says");
                     report.hear(&line);
+                    if self.stays && redirects(&line) {
+                        signal_group(&self.child, Signal::SIGKILL);
+                        return Err(ProbeError::Failed { cause: Cause::Redirected, said: String::new() });
+                    }
                 }
                 else => break,
             }

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::Stdio;
-use std::sync::atomic::Ordering;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
@@ -13,11 +12,14 @@ use super::argv::{FfmpegCommand, SCRIPT_INPUT, SOUND_OUTPUT, Script};
 use super::stderr::MOST_LINE;
 use crate::domain::quota;
 use crate::engine::EngineError;
+use crate::engine::spool::shares::Share;
 use crate::sys::child::{be_nice, limit_files};
 
-/// Starts ffmpeg with its script, if it has one, on a pipe; `sound`: where it writes that, if it does by itself.
+/// Starts ffmpeg with its script, if it has one, on a pipe; its files fit into `share`; `sound`: where it writes that, if
+/// it does by itself.
 pub(super) async fn start(
     workshop: &Workshop,
+    share: &Share,
     command: &FfmpegCommand,
     stdout: Stdio,
     sound: Option<OwnedFd>,
@@ -33,8 +35,7 @@ pub(super) async fn start(
     // Standard input is how ffmpeg is asked to finish (`q`).
     process.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
     // ffmpeg keeps a segment in memory and writes it at its end, all at once: a look at the spool would be too late.
-    let share = workshop.spool_share.load(Ordering::Relaxed);
-    limit_files(&mut process, quota::largest_file(share, command.outputs));
+    limit_files(&mut process, quota::largest_file(share.bytes(), command.outputs));
     be_nice(&mut process, command.nice);
     workshop.spawner.spawn(process, pipe.into_iter().chain(sound).collect()).await.map_err(failed)
 }

@@ -140,6 +140,11 @@ fn picture_stream(line: &str) -> Option<u32> {
     stream.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
+/// `[rtsp @ 0x1] [info] Status 302: Redirecting to rtsp://…`: the next connection goes there.
+pub fn redirects(line: &str) -> bool {
+    line.contains("Redirecting to ") && head(line).is_some_and(|(speaker, _)| speaker.contains("[rtsp @ "))
+}
+
 /// `-dts_error_threshold` at work: said of every packet from then on.
 fn is_jump(line: &str) -> bool {
     line.contains("invalid dropping") && is_chatter(line) == Some(false)
@@ -161,6 +166,8 @@ pub struct Fitness {
     /// The picture's place in the input.
     picture_at: Option<u32>,
     sound_jumps: bool,
+    /// The camera must not send it elsewhere.
+    stays: bool,
     told: bool,
 }
 
@@ -184,14 +191,22 @@ impl Fitness {
             cut_after,
             picture_at: None,
             sound_jumps: false,
+            stays: false,
             told: false,
         }
+    }
+
+    #[must_use]
+    pub fn staying(self, stays: bool) -> Self {
+        Self { stays, ..self }
     }
 
     /// `Some` once.
     pub fn hear(&mut self, line: &str) -> Option<Cause> {
         self.picture_at = self.picture_at.or_else(|| picture_stream(line));
-        let cause = if is_jump(line) {
+        let cause = if self.stays && redirects(line) {
+            Cause::Redirected
+        } else if is_jump(line) {
             if self.is_of_sound(line) {
                 self.sound_jumps = true;
                 return None;
@@ -323,6 +338,18 @@ mod tests {
     use super::*;
     use crate::config::model::Settings;
     use crate::domain::choice::decide;
+
+    #[test]
+    fn a_camera_that_leads_elsewhere_is_told_only_where_it_must_not() {
+        let line = "[rtsp @ 0x55d] [info] Status 302: Redirecting to rtsp://127.0.0.1/x";
+        assert_eq!(fitness().hear(line), None);
+        assert_eq!(fitness().staying(true).hear(line), Some(Cause::Redirected));
+        for other in
+            ["[info]   title : [rtsp @ 0x1] Redirecting to x", "[h264 @ 0x1] [info] Redirecting to x"]
+        {
+            assert_eq!(fitness().staying(true).hear(other), None, "{other}");
+        }
+    }
 
     fn fitness() -> Fitness {
         Fitness::new(&decide(&Settings::default().wish(), None), None)

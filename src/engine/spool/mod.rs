@@ -7,7 +7,9 @@ pub mod fragments;
 pub mod likeness;
 mod memory;
 pub mod note;
+pub mod origin;
 pub mod root;
+pub mod shares;
 pub mod watch;
 
 use crate::domain::segment::SegmentType;

@@ -75,6 +75,11 @@ pub fn used_by_runs(camera: &Path) -> u64 {
     files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len().max(512 * meta.blocks())).sum()
 }
 
+/// Whether an agent ever had a camera's spool in this folder.
+pub fn was_claimed(camera: &Path) -> bool {
+    fs::symlink_metadata(camera.join(LOCK)).is_ok_and(|lock| lock.is_file())
+}
+
 impl CameraSpool {
     /// Takes the camera's folder and empties it: what is there is left of a run that died.
     ///

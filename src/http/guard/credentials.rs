@@ -10,8 +10,8 @@ use super::SESSION_COOKIE;
 use crate::domain::signature::{EXPIRES, SIGNATURE};
 
 /// The first that there is, in this order: what was said for this request outweighs what a browser adds by itself.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Shown<'r> {
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(in crate::http) enum Shown<'r> {
     /// `Authorization: Bearer`.
     Token(&'r [u8]),
     /// `?token=`.
@@ -25,7 +25,7 @@ pub(super) enum Shown<'r> {
     Nothing,
 }
 
-pub(super) fn of(request: &Request) -> Shown<'_> {
+pub(in crate::http) fn of(request: &Request) -> Shown<'_> {
     if let Some(token) =
         request.headers().get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()))
     {

@@ -1,6 +1,7 @@
 //! Who may: each request passes here before any route sees it. What is not open needs the token.
 
 mod credentials;
+mod host;
 
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 
 use super::answer::{error, is_uncached};
+use super::auth::asked_about;
+use super::back_office;
 use super::health;
 use super::limits::client_of;
 use super::site::{Around, STREAMS_PATH};
@@ -18,6 +21,7 @@ use crate::clock;
 use crate::domain::access::Tokens;
 use crate::domain::signature::{Invalid, SigningKeys, folder, shared_end, signed_query};
 use credentials::Shown;
+pub(super) use credentials::of as shown_of;
 
 /// Who may use the server.
 #[derive(Debug, Clone)]
@@ -70,6 +74,10 @@ enum Verdict {
     Signed(String),
     Refused(Refusal),
     Invalid(Invalid),
+    /// By another name than this machine's own, where nobody has to show a token.
+    Misnamed,
+    /// A page of another site asks, by the browser of somebody who may.
+    Foreign,
 }
 
 /// No token, or not a good one.
@@ -80,7 +88,8 @@ struct Refusal {
 
 async fn watch(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     let now_s = clock::wall_ms() / 1000;
-    let verdict = guard.judge(&request, now_s);
+    let asked = asked_about(&request);
+    let verdict = guard.judge(asked.as_ref().unwrap_or(&request), now_s);
     let path = request.uri().path();
     let (is_page, of_streams) = (path == "/", path.starts_with(STREAMS_PATH));
     let is_tls = request.headers().get("x-forwarded-proto").is_some_and(|proto| proto == "https");
@@ -92,7 +101,9 @@ async fn watch(State(guard): State<Guard>, mut request: Request, next: Next) -> 
             }
             return unauthorized(&refusal, of_streams);
         }
-        Verdict::Invalid(why) => return forbidden(why),
+        Verdict::Invalid(why) => return forbidden(why.to_string()),
+        Verdict::Misnamed => return forbidden(MISNAMED),
+        Verdict::Foreign => return error(StatusCode::FORBIDDEN, FOREIGN),
         Verdict::Open | Verdict::Token => None,
         Verdict::Session(until_s) => {
             session = until_s < now_s + SESSION_S / 2;
@@ -127,7 +138,7 @@ impl Guard {
         if OPEN.contains(&path) || is_preflight {
             return Verdict::Open;
         }
-        let reads = matches!(*method, Method::GET | Method::HEAD);
+        let reads = matches!(*method, Method::GET | Method::HEAD) && path != back_office::START;
         let is_open = tokens.is_empty() && self.around.is_local;
         let refused = |why, shown| Verdict::Refused(Refusal { why, shown });
         match credentials::of(request) {
@@ -137,6 +148,9 @@ impl Guard {
                     Err(invalid) => Verdict::Invalid(invalid),
                 }
             }
+            _ if is_open && !host::is_this_machines(request) => Verdict::Misnamed,
+            // Any page may send its reader's browser here, and a GET asks nobody before.
+            _ if is_open && path == back_office::START && is_of_another_site(request) => Verdict::Foreign,
             _ if is_open => Verdict::Open,
             Shown::Token(token) if tokens.admit(token) => Verdict::Token,
             Shown::TokenInAddress(token) if tokens.admit(&token) => Verdict::TokenInAddress,
@@ -150,6 +164,14 @@ impl Guard {
             Shown::Signature { .. } | Shown::Nothing => refused(NOTHING_SHOWN, false),
         }
     }
+}
+
+const FOREIGN: &str = "pages of other sites may not start streams here";
+
+/// As browsers tell by themselves.
+fn is_of_another_site(request: &Request) -> bool {
+    let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
+    site.is_some_and(|site| site != b"same-origin" && site != b"none")
 }
 
 const NOTHING_SHOWN: &str =
@@ -166,8 +188,11 @@ fn unauthorized(refusal: &Refusal, of_streams: bool) -> Response {
     if of_streams { for_players(answer) } else { answer }
 }
 
-fn forbidden(why: Invalid) -> Response {
-    for_players(error(StatusCode::FORBIDDEN, why.to_string()))
+const MISNAMED: &str = "without a token this server answers to localhost and 127.0.0.1 only: open it by such a name, \
+    or set http.token";
+
+fn forbidden(why: impl Into<String>) -> Response {
+    for_players(error(StatusCode::FORBIDDEN, why))
 }
 
 /// So that one on another site sees why.

@@ -39,6 +39,33 @@ async fn files_and_folders_are_readable_for_a_web_server() {
 }
 
 #[tokio::test]
+async fn what_the_box_serves_itself_is_its_own_and_has_a_limit() {
+    let folder = TempDir::new().unwrap();
+    let limit = Arc::new(AtomicU64::new(2_000));
+    let store = FileStore::origin(folder.path().join("spool"), limit.clone());
+    let put = async |key: &str, bytes: usize, class| {
+        store.put(&ObjectKey::new(key), vec![0; bytes].into(), class).await
+    };
+    put("cam/origin/a.ts", 1_500, ObjectClass::Segment).await.unwrap();
+    let full = put("cam/origin/b.ts", 501, ObjectClass::Segment).await;
+    assert!(
+        matches!(&full, Err(StoreError::Unavailable { reason }) if reason.contains("spool_limit")),
+        "{full:?}"
+    );
+    put("cam/origin/stream.m3u8", 501, ObjectClass::Playlist).await.unwrap();
+    put("other/origin/b.ts", 501, ObjectClass::Segment).await.unwrap();
+    store.delete(&[ObjectKey::new("cam/origin/a.ts")]).await.unwrap();
+    put("cam/origin/b.ts", 501, ObjectClass::Segment).await.unwrap();
+    limit.store(100, Ordering::Relaxed);
+    put("cam/origin/c.ts", 1, ObjectClass::Segment).await.unwrap_err();
+    let mode = |path: &str| folder.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(
+        (mode("spool/cam/origin/b.ts"), mode("spool/cam/origin"), mode("spool")),
+        (0o600, 0o700, 0o700)
+    );
+}
+
+#[tokio::test]
 async fn a_dead_process_leaves_no_temporary_files_for_ever() {
     let (folder, store) = store();
     put(&store, "cam/a.ts").await.unwrap();
@@ -71,7 +98,7 @@ async fn what_nobody_waits_for_replaces_nothing() {
     let (folder, store) = store();
     put(&store, "cam/stream.m3u8").await.unwrap();
     let path = folder.path().join("live/cam/stream.m3u8");
-    let late = super::put(&path, ".late", b"old news", &AtomicBool::new(true));
+    let late = super::put(&Kind::Public, &path, ".late", b"old news", &AtomicBool::new(true));
     assert!(matches!(late, Err(StoreError::Unavailable { .. })), "{late:?}");
     assert_eq!(fs::read(&path).unwrap(), b"x");
     assert!(!folder.path().join("live/cam/.late").exists());

@@ -41,6 +41,8 @@ pub(super) struct Bucket {
     pub(super) breached: Option<Instant>,
     pub(super) refusal: Option<Failure>,
     pub(super) most: usize,
+    /// There may be no room for what viewers should have the time to see.
+    pub(super) is_small: bool,
 }
 
 #[derive(Debug)]
@@ -153,6 +155,7 @@ impl Bucket {
         self.check_numbers(new);
         let is_same_plan = old_target.is_none_or(|old| old == new.target_duration_s);
         let has_room = new.entries.len() < Window::most(DEPTH);
+        let has_room = has_room && !self.is_small;
         let time_to_see = if has_room && is_same_plan && is_same_form { new.target_duration_s } else { 0 };
         let mut early = Vec::new();
         for (key, seen) in &mut self.seen {

@@ -75,6 +75,42 @@ fn one_that_published_nothing_has_nothing_to_end() {
     assert!(world.machine.is_drained() && world.bucket.visible.is_none());
 }
 
+/// It has nothing to add, and ends what it finds.
+#[test]
+fn what_a_killed_agent_left_is_ended_and_removed_without_a_segment() {
+    for renditions in [1, 2] {
+        for kind in [SegmentType::MpegTs, SegmentType::Fmp4] {
+            let mut world = World::of_form(vec![], Form { kind, renditions });
+            live(&mut world, 7);
+            let (last, run) = (world.bucket.visible.clone().unwrap(), world.run);
+            world.reboot();
+            world.machine.handle(world.now, Input::OwnRuns(vec![run]));
+            world.machine.handle(world.now, Input::Resume);
+            world.drain();
+            for _ in 0..300 {
+                world.step(world.now + S);
+            }
+            let empty = world.bucket.visible.clone().unwrap();
+            assert!(empty.ended && empty.entries.is_empty(), "{empty:?}");
+            let next = last.entries.last().unwrap().msn.next();
+            assert_eq!(Msn(empty.media_sequence), next, "it keeps the numbers");
+            assert!(world.bucket.objects.is_empty(), "{:?}", world.bucket.objects);
+            assert!(world.machine.is_drained());
+        }
+    }
+}
+
+#[test]
+fn where_nothing_was_left_there_is_an_end_too() {
+    let mut world = World::new(vec![]);
+    world.machine.handle(world.now, Input::Resume);
+    world.drain();
+    for _ in 0..300 {
+        world.step(world.now + S);
+    }
+    assert!(world.machine.is_drained() && world.bucket.objects.is_empty());
+}
+
 /// Its last segment comes with the end, or its only one does.
 #[test]
 fn one_that_ends_before_it_is_known_who_publishes_ends_all_the_same() {

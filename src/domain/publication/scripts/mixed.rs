@@ -11,8 +11,9 @@ use crate::domain::publication::{Input, Plan, Publication};
 use crate::domain::uploads::UploadLimits;
 
 fn any_plan() -> impl Strategy<Value = Plan> {
-    (3usize..=10, 200u64..10_000, prop_oneof![Just(0u64), 0u64..10_000], form()).prop_map(
-        |(keep, ms, interval_ms, form)| {
+    let listed_bytes = prop::option::weighted(0.2, 1_000u64..40_000);
+    (3usize..=10, 200u64..10_000, prop_oneof![Just(0u64), 0u64..10_000], form(), listed_bytes).prop_map(
+        |(keep, ms, interval_ms, form, listed_bytes)| {
             let segment = Duration::from_millis(ms);
             Plan {
                 depth: keep,
@@ -27,6 +28,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
                     attempt: (4 * segment).max(10 * S),
                 },
                 min_playlist_interval: Duration::from_millis(interval_ms),
+                listed_bytes,
                 ..plan()
             }
         },
@@ -50,6 +52,7 @@ proptest! {
         world.machine = Publication::new(plan.clone(), 42);
         world.bucket.most = (4 * (plan.depth.max(other.depth) + 51)).max(24);
         world.plan = plan.clone();
+        world.bucket.is_small = plan.listed_bytes.or(other.listed_bytes).is_some();
         for (event, wait_ms) in events {
             world.bytes = if event % 4 == 0 { 20_000 + wait_ms * 2 } else { 1_000 + wait_ms };
             let wait = segment.mul_f64(wait_ms as f64 / 2_500.0);

@@ -50,6 +50,7 @@ fn plan() -> Plan {
         },
         min_playlist_interval: Duration::ZERO,
         parts: None,
+        listed_bytes: None,
     }
 }
 

@@ -1,6 +1,5 @@
 //! What the driver does with a run in parts.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -45,7 +44,7 @@ impl Driver {
             self.unfit(Cause::BadStream).await;
         }
         if is_over_limit && self.excess.is_none() {
-            let share = self.workshop.spool_share.load(Ordering::Relaxed);
+            let share = self.share.bytes();
             self.excess = Some(Excess::Segment { share, renditions: self.tail.renditions() });
             crate::sys::child::signal_group(&self.child, Signal::SIGKILL);
         }

@@ -1,0 +1,53 @@
+//! From a start to what can be played, and from the last word to the end of ffmpeg.
+
+use anyhow::Context as _;
+
+use super::{Office, in_runtime, row};
+use crate::camera::{Camera, CameraOpts};
+use crate::numbers::{ms, percentile};
+use crate::stage::Stage;
+
+const STARTS: usize = 20;
+const WANTED_MS: f64 = 5000.0;
+/// A usual camera: a keyframe every two seconds, so that a viewer comes a second before one on the average.
+const CAMERA: &str = "--size=1280x720 --fps=25 --gop=50 --audio=aac";
+const SETTINGS: [(&str, &str); 4] = [
+    ("copy, 2 s", "quality: auto"),
+    ("re-encoded, 2 s", "segment_duration: 2"),
+    ("copy, 1 s", "quality: auto, segment_duration: 1"),
+    ("re-encoded, 1 s", "segment_duration: 1"),
+];
+
+pub fn report() -> anyhow::Result<()> {
+    println!("From POST /api/streams/start?wait= to its answer, {STARTS} starts each, in ms");
+    println!("| stream | p50 | p90 | p99 | max | p50 of the first segment's length |");
+    println!("|---|---|---|---|---|---|");
+    in_runtime(async {
+        let camera = Camera::start(CameraOpts { audio: false, more: CAMERA, ..CameraOpts::default() }).await;
+        for (name, settings) in SETTINGS {
+            let stage = Stage::set()?;
+            let cameras = [("cam_1".to_owned(), camera.url())];
+            let office = Office::open(&stage, &format!("{settings}, idle_timeout: 1h"), &cameras).await?;
+            let (mut took, mut first) = (Vec::new(), Vec::new());
+            for _ in 0..STARTS {
+                took.push(office.start("cam_1").await.with_context(|| office.agent.log())?);
+                first.push(first_length(&office).await?);
+                office.post("stop", "cam_1").await?.error_for_status()?;
+                office.ended("cam_1").await?;
+            }
+            println!("| {name} | {} | {:.1} |", row(&took), ms(percentile(&first, 50)));
+            office.agent.stop()?;
+        }
+        anyhow::Ok(())
+    })?;
+    println!("Expected: a picture within {WANTED_MS} ms of a start.\n");
+    Ok(())
+}
+
+async fn first_length(office: &Office<'_>) -> anyhow::Result<std::time::Duration> {
+    let url = office.url("/streams/location_1/cam_1/stream.m3u8");
+    let text = office.client.get(url).send().await?.error_for_status()?.text().await?;
+    let length = text.lines().filter_map(|line| line.strip_prefix("#EXTINF:")).next_back();
+    let seconds = length.and_then(|length| length.trim_end_matches(',').parse().ok()).unwrap_or_default();
+    Ok(std::time::Duration::from_secs_f64(seconds))
+}

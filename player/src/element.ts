@@ -1,0 +1,318 @@
+// <edge-player>: the player for any page.
+import type { CacheBusting } from './addresses.ts';
+import type { Engines } from './engine.ts';
+import { Face } from './face.ts';
+import { Player } from './player.ts';
+import { parseThresholds, type Report, type Thresholds } from './report.ts';
+import type { Stats } from './stats.ts';
+
+const LATENCY_EVERY_MS = 1000;
+const REPORT_EVERY_MS = 10_000;
+/** What makes another stream of it; the rest is taken up while it plays. */
+const OPENS_ANEW = ['src', 'status-src', 'cache-busting'];
+
+export interface LatencyDetail {
+  latency: number | null;
+  fromEdge: number | null;
+  fromLens: number | null;
+  buffer: number;
+}
+
+export interface StateDetail {
+  state: Stats['state'];
+  label: string;
+}
+
+/** The class over the engines of this build. */
+export function edgePlayer(engines: Engines, workerPath: string | null) {
+  return class EdgePlayer extends HTMLElement {
+    static readonly observedAttributes = [
+      ...OPENS_ANEW,
+      'muted',
+      'autoplay',
+      'controls',
+      'poster',
+      'label',
+      'quiet',
+      'stats',
+      'thresholds',
+    ];
+
+    /** Called with each report; the event `edge-report` tells the same. */
+    onreport: ((report: Report) => void) | null = null;
+    /** As whoever knows the cameras has the address now: asked when the picture has stood still for long. */
+    findAgain: ((src: string) => Promise<string | undefined>) | null = null;
+    private readonly face: Face;
+    private player: Player | null = null;
+    private limits: Thresholds = parseThresholds(null);
+    private told: { state: string; latencyMs: number; reportMs: number; alerts: string } = UNTOLD;
+    private pending = false;
+
+    constructor() {
+      super();
+      const root = this.attachShadow({ mode: 'open' });
+      this.face = new Face(root, {
+        goLive: () => this.goLive(),
+        toggleStats: () => this.toggleStats(),
+      });
+      this.face.showPanel(false, true);
+      root.addEventListener('keydown', (event) => this.onKey(event as KeyboardEvent));
+    }
+
+    connectedCallback(): void {
+      this.dressVideo();
+      this.reopen();
+    }
+
+    disconnectedCallback(): void {
+      // Moved within the document, it is back before this.
+      queueMicrotask(() => {
+        if (!this.isConnected) this.close();
+      });
+    }
+
+    attributeChangedCallback(name: string, before: string | null, after: string | null): void {
+      if (before === after) return;
+      if (OPENS_ANEW.includes(name)) {
+        this.close();
+        this.reopen();
+      } else if (name === 'thresholds') this.limits = parseThresholds(after);
+      else if (name === 'stats') this.showPanel();
+      else if (name === 'quiet') this.face.quiet = after !== null;
+      else this.dressVideo(name);
+    }
+
+    get src(): string | null {
+      return this.getAttribute('src');
+    }
+
+    set src(value: string | null) {
+      this.put('src', value);
+    }
+
+    get statusSrc(): string | null {
+      return this.getAttribute('status-src');
+    }
+
+    set statusSrc(value: string | null) {
+      this.put('status-src', value);
+    }
+
+    /** As the viewer has it: the video's own controls change it, too. */
+    get muted(): boolean {
+      return this.face.video.muted;
+    }
+
+    set muted(value: boolean) {
+      this.face.video.muted = value;
+    }
+
+    get autoplay(): boolean {
+      return this.hasAttribute('autoplay');
+    }
+
+    set autoplay(value: boolean) {
+      this.toggleAttribute('autoplay', value);
+    }
+
+    get controls(): boolean {
+      return this.hasAttribute('controls');
+    }
+
+    set controls(value: boolean) {
+      this.toggleAttribute('controls', value);
+    }
+
+    get thresholds(): Thresholds {
+      return this.limits;
+    }
+
+    set thresholds(value: Partial<Thresholds>) {
+      this.limits = { ...this.limits, ...value };
+    }
+
+    /** Seconds from the lens to the screen; from the live edge, if the stream does not tell the time. */
+    get latency(): number | null {
+      return this.stats()?.latency ?? null;
+    }
+
+    get state(): Stats['state'] {
+      return this.stats()?.state ?? 'waiting';
+    }
+
+    /** For what has no method here. */
+    get video(): HTMLVideoElement {
+      return this.face.video;
+    }
+
+    stats(): Stats | null {
+      return this.player?.stats() ?? null;
+    }
+
+    report(): Report | null {
+      return this.player?.report(this.limits) ?? null;
+    }
+
+    play(): Promise<void> {
+      return this.face.video.play();
+    }
+
+    pause(): void {
+      this.face.video.pause();
+    }
+
+    goLive(): void {
+      this.player?.goLive();
+    }
+
+    private put(name: string, value: string | null): void {
+      if (value === null) this.removeAttribute(name);
+      else this.setAttribute(name, value);
+    }
+
+    /** Several attributes that are set in a row are one new stream. */
+    private reopen(): void {
+      if (this.pending) return;
+      this.pending = true;
+      queueMicrotask(() => {
+        this.pending = false;
+        if (this.isConnected && !this.player) this.open();
+      });
+    }
+
+    private open(): void {
+      const url = this.address('src');
+      this.told = UNTOLD;
+      if (!url) {
+        const hint = this.src ? 'Give src the http(s) address of a stream.m3u8.' : '';
+        this.face.showMessage(this.src ? 'this is no playlist address' : 'no stream', hint);
+        return;
+      }
+      const options = {
+        engines,
+        workerPath,
+        statusUrl: this.address('status-src'),
+        cacheBusting: busting(this.getAttribute('cache-busting')),
+        findAgain: async (src: string) => this.findAgain?.(src),
+      };
+      this.player = new Player(this.face.video, url, options, (stats) => this.tell(stats));
+      if (!this.player.canPlay)
+        this.face.showMessage(
+          'this browser cannot play HLS',
+          'Any current Chrome, Edge, Firefox or Safari can.',
+        );
+    }
+
+    private close(): void {
+      this.player?.destroy();
+      this.player = null;
+    }
+
+    private address(name: string): string | null {
+      const text = this.getAttribute(name);
+      if (!text) return null;
+      try {
+        const url = new URL(text, document.baseURI);
+        return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : null;
+      } catch {
+        return null;
+      }
+    }
+
+    private dressVideo(changed?: string): void {
+      const { video } = this.face;
+      video.autoplay = this.autoplay;
+      video.controls = this.controls;
+      // Without controls there is nothing else to focus for the keys.
+      video.tabIndex = 0;
+      video.setAttribute('aria-label', this.getAttribute('label') ?? 'Live video');
+      const poster = this.getAttribute('poster');
+      if (poster) video.poster = poster;
+      else video.removeAttribute('poster');
+      if (changed === undefined || changed === 'muted') {
+        const isMuted = this.hasAttribute('muted');
+        video.defaultMuted = isMuted;
+        video.muted = isMuted;
+      }
+      this.showPanel();
+    }
+
+    private toggleStats(): void {
+      if (this.getAttribute('stats') !== 'none') this.toggleAttribute('stats');
+    }
+
+    private showPanel(): void {
+      const mode = this.getAttribute('stats');
+      this.face.showPanel(mode !== null && mode !== 'none', mode !== 'none');
+    }
+
+    private tell(stats: Stats): void {
+      if (!stats.protocol) return;
+      this.face.showStats(stats);
+      const now = performance.now();
+      if (stats.state !== this.told.state) {
+        this.told = { ...this.told, state: stats.state };
+        this.emit<StateDetail>('edge-state', { state: stats.state, label: stats.label });
+      }
+      if (now - this.told.latencyMs >= LATENCY_EVERY_MS) {
+        this.told = { ...this.told, latencyMs: now };
+        const { latency, latencies, buffer } = stats;
+        const { fromEdge, fromLens } = latencies;
+        this.emit<LatencyDetail>('edge-latency', { latency, fromEdge, fromLens, buffer });
+      }
+      this.tellReport(now);
+    }
+
+    /** Now and then, and at once when there is another alert. */
+    private tellReport(now: number): void {
+      const report = this.report();
+      if (!report) return;
+      const alerts = report.alerts.join();
+      if (alerts === this.told.alerts && now - this.told.reportMs < REPORT_EVERY_MS) return;
+      this.told = { ...this.told, reportMs: now, alerts };
+      this.onreport?.(report);
+      this.emit('edge-report', report);
+    }
+
+    private emit<T>(name: string, detail: T): void {
+      this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+    }
+
+    private onKey(event: KeyboardEvent): void {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const { video } = this.face;
+      const onVideo = event.composedPath()[0] === video;
+      const action = {
+        k: () => (video.paused ? void this.play().catch(() => undefined) : this.pause()),
+        m: () => {
+          video.muted = !video.muted;
+        },
+        l: () => this.goLive(),
+        s: () => this.toggleStats(),
+        f: () => toggleFullscreen(this),
+      }[event.key.toLowerCase()];
+      // With controls the browser has the space bar.
+      const space = event.key === ' ' && onVideo && !video.controls;
+      if (space) video.paused ? void this.play().catch(() => undefined) : this.pause();
+      else if (action) action();
+      else return;
+      event.preventDefault();
+    }
+  };
+}
+
+const UNTOLD = {
+  state: '',
+  latencyMs: Number.NEGATIVE_INFINITY,
+  reportMs: Number.NEGATIVE_INFINITY,
+  alerts: '',
+};
+
+function busting(text: string | null): CacheBusting {
+  return text === 'on' || text === 'off' ? text : 'auto';
+}
+
+function toggleFullscreen(element: HTMLElement): void {
+  if (document.fullscreenElement) void document.exitFullscreen();
+  else element.requestFullscreen?.().catch(() => undefined);
+}

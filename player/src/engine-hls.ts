@@ -1,0 +1,184 @@
+// hls.js: playlists and segments over HTTP into a MediaSource.
+import Hls, { ErrorDetails, ErrorTypes, Events, type HlsListeners, type LevelDetails } from 'hls.js/light';
+import { Cadence } from './cadence.ts';
+import { clockSkewMs } from './clock.ts';
+import { type Engine, RETRY_FIRST_MS, RETRY_MAX_MS, type Source } from './engine.ts';
+import { hlsConfig } from './hls-config.ts';
+import { cadencedLoader, type LoaderBase } from './playlist-loader.ts';
+import { Backoff } from './recovery.ts';
+import type { Sheet } from './sheet.ts';
+
+type HlsError = Parameters<HlsListeners[Events.ERROR]>[1];
+
+/** A second media error within this time is not mended by the same medicine. */
+const MEDIA_RECOVERY_MS = 10_000;
+/** Of the newest segments, for the bit rate. */
+const MEASURED_SEGMENTS = 10;
+/** What no second try helps: this browser can't decode it. */
+const UNFIT: readonly ErrorDetails[] = [
+  ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
+  ErrorDetails.BUFFER_ADD_CODEC_ERROR,
+  ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR,
+];
+
+export class HlsJsEngine implements Engine {
+  readonly isLed = true;
+  skewMs = 0;
+  lastError: string | null = null;
+  isUnfit = false;
+  answeredAtMs = Number.NEGATIVE_INFINITY;
+  newsAtMs = Number.NEGATIVE_INFINITY;
+  requests = 0;
+  failedRequests = 0;
+  private newestNumber: number | undefined;
+  private readonly measured: { bytes: number; seconds: number }[] = [];
+  private readonly hls: Hls;
+  private readonly backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
+  private retryTimer: ReturnType<typeof setTimeout> | undefined;
+  private mediaRecoveredAt = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly source: Source,
+  ) {
+    this.hls = new Hls({
+      ...hlsConfig(source.workerPath, source.fresh, (request) => this.count(request)),
+      pLoader: cadencedLoader(Hls.DefaultConfig.loader as LoaderBase, new Cadence(), (beganMs) =>
+        this.handsOn(beganMs),
+      ),
+    });
+    this.listen();
+    this.hls.loadSource(source.url);
+    this.hls.attachMedia(video);
+  }
+
+  get edge(): number | null {
+    return this.hls.latestLevelDetails?.edge ?? null;
+  }
+
+  get livePosition(): number | null {
+    return this.hls.liveSyncPosition;
+  }
+
+  get segmentS(): number | null {
+    const fragments = this.hls.latestLevelDetails?.fragments;
+    return fragments?.length ? Math.max(...fragments.map(({ duration }) => duration)) : null;
+  }
+
+  get pictureTimeMs(): number | null {
+    return this.hls.playingDate?.getTime() ?? null;
+  }
+
+  get newestTimeMs(): number | null {
+    const newest = this.hls.latestLevelDetails?.fragments.at(-1);
+    const startMs = newest?.programDateTime;
+    return newest && startMs !== null && startMs !== undefined ? startMs + newest.duration * 1000 : null;
+  }
+
+  get ended(): boolean {
+    return this.video.ended && this.hls.latestLevelDetails?.live === false;
+  }
+
+  get bitrateKbps(): number | null {
+    const bytes = this.measured.reduce((sum, { bytes }) => sum + bytes, 0);
+    const seconds = this.measured.reduce((sum, { seconds }) => sum + seconds, 0);
+    return seconds > 0 ? (bytes * 8) / 1000 / seconds : null;
+  }
+
+  /** hls.js looks at its configuration whenever it needs it. */
+  adopt(sheet: Sheet): void {
+    this.hls.config.liveSyncDurationCount = sheet.syncSegments;
+  }
+
+  wake(): void {
+    this.backoff.reset();
+    this.restartLoading();
+  }
+
+  destroy(): void {
+    clearTimeout(this.retryTimer);
+    this.hls.destroy();
+  }
+
+  private listen(): void {
+    const { hls } = this;
+    hls.on(Events.ERROR, (_event, error) => this.onError(error));
+    hls.on(Events.LEVEL_LOADED, (_event, { details, networkDetails }) => {
+      this.readPlaylist(details);
+      this.readClock(networkDetails);
+    });
+    hls.on(Events.FRAG_LOADED, (_event, { frag }) => {
+      if (!Number.isFinite(frag.duration)) return;
+      this.measured.push({ bytes: frag.stats.loaded, seconds: frag.duration });
+      if (this.measured.length > MEASURED_SEGMENTS) this.measured.shift();
+    });
+    hls.on(Events.FRAG_BUFFERED, () => {
+      this.lastError = null;
+      this.backoff.reset();
+    });
+  }
+
+  /** hls.js counts from there when to ask again, as it takes it over into the next playlist's details. */
+  private handsOn(beganMs: number): void {
+    const details = this.hls.latestLevelDetails;
+    if (details) details.requestScheduled = beganMs;
+  }
+
+  /** hls.js tries again by itself and tells of the last failure only. */
+  private count(request: XMLHttpRequest): void {
+    this.requests += 1;
+    const failed = () => {
+      this.failedRequests += 1;
+    };
+    request.addEventListener('error', failed, { once: true });
+    request.addEventListener('load', () => request.status >= 400 && failed(), { once: true });
+  }
+
+  private onError(error: HlsError): void {
+    const status = error.response?.code;
+    this.lastError = status ? `${error.details} (HTTP ${status})` : error.details;
+    if (!error.fatal) return;
+    if (UNFIT.includes(error.details)) this.isUnfit = true;
+    // It is lost: what comes after it need not be.
+    if (error.details === ErrorDetails.FRAG_LOAD_ERROR && error.frag && status) {
+      error.frag.gap = true;
+      this.backoff.reset();
+      this.restartLater(0);
+    } else this.recover(error.type);
+  }
+
+  private recover(type: ErrorTypes): void {
+    const now = performance.now();
+    if (type === ErrorTypes.MEDIA_ERROR && now - this.mediaRecoveredAt > MEDIA_RECOVERY_MS) {
+      this.mediaRecoveredAt = now;
+      this.hls.recoverMediaError();
+      return;
+    }
+    this.restartLater(this.backoff.next());
+  }
+
+  private restartLater(delayMs: number): void {
+    clearTimeout(this.retryTimer);
+    this.retryTimer = setTimeout(() => this.restartLoading(), delayMs);
+  }
+
+  private restartLoading(): void {
+    clearTimeout(this.retryTimer);
+    // With a playlist at hand the picture stays on screen meanwhile.
+    if (this.hls.latestLevelDetails) this.hls.startLoad();
+    else this.hls.loadSource(this.source.url);
+  }
+
+  private readPlaylist(details: LevelDetails): void {
+    this.answeredAtMs = performance.now();
+    // By its number: another rendition's has another name.
+    if (details.endSN !== this.newestNumber) this.newsAtMs = this.answeredAtMs;
+    this.newestNumber = details.endSN;
+  }
+
+  private readClock(networkDetails: unknown): void {
+    if (networkDetails instanceof XMLHttpRequest) {
+      this.skewMs = clockSkewMs(networkDetails.getAllResponseHeaders(), Date.now());
+    }
+  }
+}

@@ -1,0 +1,252 @@
+// Keeps playback as near to the live edge as the stream's arrivals allow. Pure: time is an argument.
+//
+// It knows no clock of the camera's. The lag of the playhead is `now - currentTime`, that of the buffer's end
+// `now - end`; the difference is what lies ahead. The greatest lag of the end in a window longer than a segment, so
+// just before segments come, gives the low-water mark of the buffer at today's lag, whatever the rate was meanwhile.
+// That mark is kept at a floor, by a playback rate that nobody hears.
+
+/** What the controller sees at one look. */
+export interface Sight {
+  nowMs: number;
+  currentTime: number;
+  /** As `video.buffered` has it. */
+  buffered: readonly (readonly [number, number])[];
+  /** It should be moving: not paused, ended or seeking. */
+  playing: boolean;
+  /** Somebody listens: the tempo has to stay one that is not heard in music. */
+  audible: boolean;
+}
+
+export interface Move {
+  rate: number;
+  /** Where to jump, and why. */
+  seek: { to: number; why: 'behind' | 'hole' } | null;
+}
+
+/** Of a stream and its profile. */
+export interface Pace {
+  segmentS: number;
+  /** Kept ahead beyond the floor: for uplinks that falter. */
+  reserveS: number;
+  audibleRate: number;
+}
+
+export const USUAL_PACE: Pace = { segmentS: 2, reserveS: 0, audibleRate: 1.04 };
+
+const MAX_RATE = 1.25;
+const MIN_RATE = 0.97;
+/** Of what is too much, per second. */
+const GAIN = 0.3;
+const QUIET_BEFORE_SINKING_MS = 15_000;
+/** How fast the floor forgets, in seconds per second. */
+const SINKS = 0.005;
+/** Jitter that was seen counts for so long: a segment in five that is late is among them. */
+const JITTER_SEGMENTS = 10;
+const JITTER_LEAST_MS = 15_000;
+/** While the player still looks for the right moment to ask, arrivals tell of that, not of jitter. */
+const SEARCHING_SEGMENTS = 6;
+/** Looks this far apart (a hidden page, a machine asleep) have not seen when segments came. */
+const BLIND_MS = 1000;
+const BETWEEN_SEEKS_MS = 3000;
+/** The picture stands at the end of a range for so long before it jumps to the next. */
+const AT_HOLE_MS = 150;
+
+interface Peak {
+  atMs: number;
+  lag: number;
+  isJitter: boolean;
+}
+
+export class LiveEdge {
+  private pace = USUAL_PACE;
+  /** Lags of the buffer's end just before it grew. */
+  private peaks: Peak[] = [];
+  private last: { nowMs: number; end: number } | null = null;
+  private grewAtMs = 0;
+  private arrivals = 0;
+  private base = 0;
+  private jitter = 0;
+  private stalledAtMs = Number.NEGATIVE_INFINITY;
+  private soughtAtMs = Number.NEGATIVE_INFINITY;
+  private holeSinceMs: number | null = null;
+  private isBack = false;
+  private settledAtMs = Number.NEGATIVE_INFINITY;
+  private rate = 1;
+  private excess: number | null = null;
+
+  constructor(pace: Pace = USUAL_PACE) {
+    this.paceIs(pace);
+  }
+
+  /** The stream turned out to be another one than was thought. */
+  paceIs(pace: Pace): void {
+    const [longer, shorter] = [pace.segmentS, this.pace.segmentS].sort((a, b) => b - a) as [number, number];
+    if (longer > 1.2 * shorter || this.base === 0) this.base = usual(pace);
+    this.pace = pace;
+  }
+
+  /** What is to lie ahead when it is least. */
+  get floorS(): number {
+    const unknown = this.arrivals > SEARCHING_SEGMENTS ? 0 : this.pace.segmentS / 4;
+    return this.pace.reserveS + this.base + this.jitter + unknown;
+  }
+
+  /** Seconds that playback is farther behind than it should be; `null`: not known yet. */
+  get behindS(): number | null {
+    return this.excess;
+  }
+
+  /** The picture had to wait. */
+  stalled(nowMs: number): void {
+    this.base = Math.min(greatest(this.pace), this.base + 0.04 + 0.05 * this.pace.segmentS);
+    this.stalledAtMs = nowMs;
+  }
+
+  /** The viewer is back, or wants to be live: at once, not by tempo. */
+  returned(): void {
+    this.isBack = true;
+    this.forget();
+  }
+
+  look(seen: Sight): Move {
+    const end = seen.buffered.at(-1)?.[1];
+    if (end === undefined || !seen.playing) {
+      this.holeSinceMs = null;
+      this.last = null;
+      return this.steady();
+    }
+    const hole = this.jumpOver(seen);
+    if (hole !== null) return { rate: this.rate, seek: { to: hole, why: 'hole' } };
+    this.observe(seen.nowMs, end);
+    const lag = seen.nowMs / 1000 - seen.currentTime;
+    this.settle(seen.nowMs);
+    this.excess = lag - this.worst(seen.nowMs, end) - this.floorS;
+    return this.isFar(seen.nowMs) ? this.jump(seen, end) : this.adjust(seen.audible);
+  }
+
+  private steady(): Move {
+    this.rate = 1;
+    return { rate: 1, seek: null };
+  }
+
+  private forget(): void {
+    this.peaks = [];
+    this.last = null;
+  }
+
+  private observe(nowMs: number, end: number): void {
+    const { last } = this;
+    this.last = { nowMs, end };
+    if (!last || nowMs - last.nowMs > BLIND_MS || end < last.end - 0.05) {
+      this.peaks = [];
+      this.grewAtMs = nowMs;
+      return;
+    }
+    if (end < last.end + 0.01) return;
+    // The first ones come in a row; they say nothing of the cadence.
+    if (nowMs - this.grewAtMs > 300 * this.pace.segmentS) {
+      this.arrivals += 1;
+      const isJitter = this.arrivals > SEARCHING_SEGMENTS;
+      this.peaks.push({ atMs: nowMs, lag: nowMs / 1000 - last.end, isJitter });
+    }
+    this.grewAtMs = nowMs;
+    const since = nowMs - Math.max(JITTER_LEAST_MS, JITTER_SEGMENTS * 1000 * this.pace.segmentS);
+    while (this.peaks[0] && this.peaks[0].atMs < since) this.peaks.shift();
+  }
+
+  /** The greatest lag of the end within the last segment or two. */
+  private worst(nowMs: number, end: number): number {
+    const windowMs = Math.max(1500, 1250 * this.pace.segmentS + 250);
+    const recent = this.peaks.filter(({ atMs }) => atMs >= nowMs - windowMs).map(({ lag }) => lag);
+    const now = nowMs / 1000 - end;
+    // Until that was seen: the next one is asked for when it is due, and again half a segment later.
+    const expected = this.grewAtMs / 1000 + 1.5 * this.pace.segmentS - end;
+    return recent.length ? Math.max(now, ...recent) : Math.max(now, expected);
+  }
+
+  /** Jitter lifts the floor at once; both parts of it sink slowly. */
+  private settle(nowMs: number): void {
+    const lags = this.peaks.filter(({ isJitter }) => isJitter).map(({ lag }) => lag);
+    const newest = Math.max(...lags.slice(-2));
+    // Later than that was an outage.
+    const spreads = lags.map((lag) => lag - newest).filter((spread) => spread < greatest(this.pace));
+    const seen = lags.length > 2 ? Math.max(0, ...spreads) : 0;
+    const step = (SINKS * Math.min(BLIND_MS, nowMs - this.settledAtMs)) / 1000;
+    this.settledAtMs = nowMs;
+    this.jitter = Math.max(seen, this.jitter - 4 * step);
+    if (nowMs - this.stalledAtMs > QUIET_BEFORE_SINKING_MS)
+      this.base = Math.max(least(this.pace), this.base - step);
+  }
+
+  private isFar(nowMs: number): boolean {
+    const excess = this.excess ?? 0;
+    if (this.isBack) return excess > 0.5 || this.stay();
+    return excess > farBehind(this.pace) && nowMs - this.soughtAtMs > BETWEEN_SEEKS_MS;
+  }
+
+  private stay(): false {
+    this.isBack = false;
+    return false;
+  }
+
+  private jump(seen: Sight, end: number): Move {
+    this.isBack = false;
+    this.soughtAtMs = seen.nowMs;
+    this.rate = 1;
+    const wanted = seen.currentTime + (this.excess ?? 0);
+    const start = seen.buffered.at(-1)?.[0] ?? 0;
+    const to = Math.max(start + 0.05, Math.min(wanted, end - 0.1));
+    this.excess = 0;
+    return { rate: 1, seek: to > seen.currentTime ? { to, why: 'behind' } : null };
+  }
+
+  private adjust(audible: boolean): Move {
+    const excess = this.excess ?? 0;
+    const dead = 0.03 + 0.02 * this.pace.segmentS;
+    const most = audible ? Math.min(MAX_RATE, this.pace.audibleRate) : MAX_RATE;
+    // Begun, it is finished: else it would begin again and again.
+    const enough = this.rate > 1 ? 0.01 : dead;
+    if (excess > enough) this.rate = Math.min(most, 1 + Math.max(0.02, round(excess * GAIN)));
+    else if (excess < -dead) this.rate = MIN_RATE;
+    else if (this.rate > 1 || excess >= 0) this.rate = 1;
+    return { rate: this.rate, seek: null };
+  }
+
+  /** Where to go on when the picture stands before a hole. */
+  private jumpOver({ nowMs, currentTime, buffered }: Sight): number | null {
+    const here = buffered.find(([start, end]) => currentTime >= start - 0.05 && currentTime <= end + 0.05);
+    const next = buffered.find(([start]) => start > currentTime + 0.05);
+    const stands = next !== undefined && (!here || here[1] - currentTime < 0.06);
+    if (!stands) {
+      this.holeSinceMs = null;
+      return null;
+    }
+    this.holeSinceMs ??= nowMs;
+    if (nowMs - this.holeSinceMs < AT_HOLE_MS) return null;
+    this.holeSinceMs = null;
+    return next[0] + 0.01;
+  }
+}
+
+/** Farther behind, tempo alone would take too long. */
+export function farBehind({ segmentS }: Pace): number {
+  return Math.max(3, 2 * segmentS);
+}
+
+/** Longer segments are for those who want it calm. */
+function usual({ segmentS }: Pace): number {
+  return 0.15 + 0.25 * segmentS;
+}
+
+function least({ segmentS }: Pace): number {
+  return 0.08 + 0.15 * segmentS;
+}
+
+function greatest({ segmentS }: Pace): number {
+  return 1 + 0.5 * segmentS;
+}
+
+/** Few different tempos: each change costs the sound a little. */
+function round(value: number): number {
+  return Math.round(value * 50) / 50;
+}

@@ -1,0 +1,96 @@
+//! A stream on demand before it begins and when it ends: its room in the spool, and what it leaves behind.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::{Assignment, Ends, Keeper};
+use crate::camera::status::CameraStatus;
+use crate::clock;
+use crate::domain::lifecycle::Phase;
+use crate::engine::spool::shares::Share;
+
+/// Until a stream without room asks again.
+const AGAIN: Duration = Duration::from_millis(500);
+/// One that is just ending gives its room back within so long: nothing is wrong.
+const USUAL: Duration = Duration::from_secs(5);
+/// A hold and a sweep take a minute or two.
+pub(in crate::agent) const WIND_UP_GRACE: Duration = Duration::from_secs(600);
+
+/// Of a stream, in the storage, when its run is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::agent) enum Left {
+    Nothing,
+    Something,
+}
+
+impl Keeper {
+    /// What it may take of the spool, as soon as there is room. `None`: it is not to run any more.
+    pub(in crate::agent) async fn share(&self, assignment: &Assignment) -> Option<Share> {
+        let (shares, settings) = (&self.around.workshop.spool_share, &assignment.camera.settings);
+        let (since, mut told) = (clock::now(), false);
+        loop {
+            // As it is now: when it runs may have changed since this stream was assigned.
+            let is_always = self.wanted.borrow().is_always();
+            if let Some(share) = shares.take(&assignment.camera.id, is_always, settings.least_share()) {
+                return Some(share);
+            }
+            let now = clock::now();
+            if now.saturating_duration_since(since) >= USUAL {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(
+                        "other streams have all of spool_limit: this one waits for room; raise spool_limit"
+                    );
+                }
+                self.status.send_modify(|status| status.waits_for_room(now, AGAIN));
+            }
+            tokio::select! {
+                biased;
+                () = self.around.stop.cancelled() => return None,
+                () = self.superseded(assignment) => return None,
+                () = self.becomes(false) => return None,
+                () = tokio::time::sleep(AGAIN) => {}
+            }
+        }
+    }
+
+    /// The stream ends for its viewers, and nothing of it is left; that is cut short when somebody wants it again.
+    pub(super) async fn wind_up(
+        &self,
+        assignment: &Assignment,
+        share: &Share,
+        mut runs: Pin<&mut (impl Future<Output = ()> + Send)>,
+        ends: Ends<'_>,
+    ) -> Left {
+        if self.around.stop.is_cancelled() {
+            // The agent ends, and gives it the time to publish what there is.
+            runs.await;
+            return Left::Something;
+        }
+        tracing::info!("nobody wants this stream any more: it ends");
+        ends.over.cancel();
+        ends.stop.cancel();
+        tokio::select! {
+            () = &mut runs => return if ends.abort.is_cancelled() { Left::Something } else { Left::Nothing },
+            never = self.give_back(share) => match never {},
+            _ = self.is_wanted(assignment) => {}
+            () = tokio::time::sleep(WIND_UP_GRACE) => {
+                tracing::warn!("not all that the stream left in the storage could be removed: the next run sweeps it");
+            }
+        }
+        ends.abort.cancel();
+        runs.await;
+        Left::Something
+    }
+
+    /// While the stream's end is still held in the storage, others may have its room.
+    async fn give_back(&self, share: &Share) -> Infallible {
+        let is_empty = |now: &CameraStatus| now.phase == Phase::Idle && now.progress.backlog == 0;
+        let _ = self.status.subscribe().wait_for(is_empty).await;
+        // What this box serves itself is fed from the same spool.
+        let _ = self.origin_status.subscribe().wait_for(|now| now.progress.backlog == 0).await;
+        share.give_back();
+        pending().await
+    }
+}

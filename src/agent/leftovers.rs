@@ -1,0 +1,97 @@
+//! What streams that the configuration does not know left behind: while one runs its spool has a mark, so that the next
+//! agent of this boot ends it for its viewers and empties its folder in the storage.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::camera::publisher::Publisher;
+use crate::camera::status::StatusSender;
+use crate::domain::ids::CameraId;
+use crate::domain::publication::{Input, Plan};
+use crate::engine::spool::note::Note;
+use crate::engine::spool::root::{CameraSpool, SpoolError, private_folder};
+use crate::store::ObjectStore;
+
+const MARK: &str = "adhoc";
+/// More were never there at one time.
+const MOST: usize = 2048;
+/// Whoever wanted the stream before the agent was started again may say so first.
+pub(super) const GRACE: Duration = Duration::from_secs(60);
+
+pub(super) fn mark(root: &Path, id: &CameraId) -> Result<(), SpoolError> {
+    private_folder(root)?;
+    let folder = root.join(id.as_str());
+    private_folder(&folder)?;
+    let path = folder.join(MARK);
+    fs::write(&path, []).map_err(|error| SpoolError::Io { path, error })
+}
+
+pub(super) fn unmark(root: &Path, id: &CameraId) {
+    let _ = fs::remove_file(root.join(id.as_str()).join(MARK));
+}
+
+/// Nothing of the stream is left, here neither: its ids may be many.
+pub(super) fn forget(root: &Path, id: &CameraId) -> io::Result<()> {
+    // Nobody else runs it: the lock goes with the folder, which is seen by whoever locked it meanwhile.
+    let Ok(claimed) = CameraSpool::claim(root, id) else { return Ok(()) };
+    fs::remove_dir_all(claimed.folder())
+}
+
+pub(super) fn found(root: &Path) -> Vec<CameraId> {
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    let marked = entries.filter(|entry| entry.path().join(MARK).exists());
+    marked.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).take(MOST).collect()
+}
+
+/// Ends the stream and removes what it left in the store, if it still is this machine's. `false`: not all of it.
+pub(super) async fn clear(
+    plan: Plan,
+    store: Arc<dyn ObjectStore>,
+    root: &Path,
+    (status, seed): (StatusSender, u64),
+    abort: CancellationToken,
+) -> bool {
+    let (root, id) = (root.to_owned(), status.borrow().id.clone());
+    let claimed = tokio::task::spawn_blocking(move || CameraSpool::claim(&root, &id)).await;
+    let Ok(Ok(claimed)) = claimed else { return false };
+    let note = Note::default();
+    note.lies_in(claimed.folder());
+    let publisher = Publisher::new(plan, store, note.clone(), status, seed);
+    let (orders, inbox) = mpsc::channel(3);
+    let recalled = note.text().map(Input::Recalled);
+    let known = [Input::OwnRuns(claimed.earlier_runs().to_vec()), Input::Resume];
+    for order in recalled.into_iter().chain(known) {
+        let _ = orders.send(order).await;
+    }
+    drop(orders);
+    publisher.publish(inbox, CancellationToken::new(), abort.clone()).await;
+    !abort.is_cancelled()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_found_until_the_stream_is_forgotten() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().join("spool");
+        assert!(found(&root).is_empty());
+        let (id, other): (CameraId, CameraId) = ("adhoc_1".parse().unwrap(), "cam".parse().unwrap());
+        mark(&root, &id).unwrap();
+        drop(CameraSpool::claim(&root, &other).unwrap());
+        assert_eq!(found(&root), std::slice::from_ref(&id), "and no camera of the configuration");
+        let claimed = CameraSpool::claim(&root, &id).unwrap();
+        forget(&root, &id).unwrap();
+        assert_eq!(found(&root), std::slice::from_ref(&id), "somebody runs it");
+        drop(claimed);
+        forget(&root, &id).unwrap();
+        assert!(found(&root).is_empty() && !root.join("adhoc_1").exists() && root.join("cam").exists());
+    }
+}

@@ -1,0 +1,402 @@
+// Takes one player page through its states in headless Chromium: live, paused, behind, reconnecting, offline, a phone's
+// width, the keyboard, what a screen reader is told, a tab that was away, mounting, moving and a lost segment.
+//
+//   node states.mjs --page URL --shots FOLDER [--only NAME ...]
+//
+// Exit 0: all was as it should be. 1: not all, with the reasons. 2: it could not be tried.
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { launch, listen } from './play.mjs';
+import { expect, stats, until } from './steps.mjs';
+
+const LIVE_WITHIN_S = 40;
+const MEDIA = /\.(m3u8|ts|m4s|mp4)(\?|$)/;
+const SEGMENTS = /\.(ts|m4s)(\?|$)/;
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      page: { type: 'string' },
+      shots: { type: 'string' },
+      only: { type: 'string', multiple: true, default: [] },
+    },
+  });
+  if (!values.page || !values.shots) throw new Error('see the head of this file');
+  return values;
+}
+
+/** Runs before the page's own scripts: counts what it takes and gives back, and keeps each state it was in. */
+function witness() {
+  window.seenStates = [];
+  addEventListener('edge-state', ({ detail }) => window.seenStates.push(detail), true);
+  const held = { intervals: new Set(), urls: new Set(), workers: 0 };
+  window.held = held;
+  const { setInterval, clearInterval, Worker } = window;
+  window.setInterval = (...args) => {
+    const id = setInterval(...args);
+    held.intervals.add(id);
+    return id;
+  };
+  window.clearInterval = (id) => {
+    held.intervals.delete(id);
+    clearInterval(id);
+  };
+  const { createObjectURL, revokeObjectURL } = URL;
+  URL.createObjectURL = (object) => {
+    const url = createObjectURL.call(URL, object);
+    held.urls.add(url);
+    return url;
+  };
+  URL.revokeObjectURL = (url) => {
+    held.urls.delete(url);
+    revokeObjectURL.call(URL, url);
+  };
+  window.Worker = class extends Worker {
+    constructor(...args) {
+      super(...args);
+      held.workers += 1;
+    }
+    terminate() {
+      held.workers -= 1;
+      super.terminate();
+    }
+  };
+}
+
+const isLive = (page) => until(page, LIVE_WITHIN_S, 'live', ({ state }) => state === 'live');
+const player = (page) => page.locator('edge-player');
+
+async function live({ page, shot }) {
+  await isLive(page);
+  await player(page).getByRole('button', { name: 'Stats' }).click();
+  await until(page, 5, 'bit rate and latency', ({ bitrateKbps, latency }) => bitrateKbps > 0 && latency > 0);
+  await sleep(1000);
+  const panel = await player(page).locator('dl').innerText();
+  for (const name of ['Latency', 'Buffer', 'Bitrate', 'Dropped frames', 'Stalls', 'Requests'])
+    expect(panel.includes(name), `the panel has ${name}`);
+  await shot('live');
+  await player(page).getByRole('button', { name: 'Stats' }).click();
+}
+
+async function keyboard({ page, shot }) {
+  await isLive(page);
+  await page.locator('body').click({ position: { x: 2, y: 2 } });
+  await page.keyboard.press('Tab');
+  const focused = () =>
+    page.evaluate(() => {
+      const inner = document.activeElement?.shadowRoot?.activeElement;
+      return inner?.textContent || inner?.localName || null;
+    });
+  expect((await focused()) === 'video', `Tab reaches the video first, not ${await focused()}`);
+  await page.keyboard.press('m');
+  expect(!(await page.evaluate(() => document.querySelector('edge-player').muted)), 'm brings the sound');
+  await page.keyboard.press('m');
+  await page.keyboard.press('s');
+  expect(await player(page).locator('dl').isVisible(), 's opens the panel');
+  await page.keyboard.press('s');
+  await page.keyboard.press('k');
+  await until(page, 5, 'paused', ({ state }) => state === 'paused');
+  expect(
+    await player(page).getByRole('button', { name: 'Go live' }).isVisible(),
+    'it can be taken back to live',
+  );
+  await shot('paused');
+  // Several segments: new ones come in lumps, and it may have been nearer to the edge than it is to be.
+  await sleep(9000);
+  const before = await stats(page);
+  await page.keyboard.press('l');
+  // Play alone would not get there in that time.
+  const jumped = ({ currentTime }) => currentTime - before.currentTime > 4;
+  await until(page, 2, 'way back to the live edge', jumped);
+  await until(page, 10, 'live again', ({ state }) => state === 'live');
+  // The video's own controls come between them.
+  const names = [];
+  for (let press = 0; press < 20 && !names.includes('Stats'); press += 1) {
+    await page.keyboard.press('Tab');
+    names.push(await focused());
+  }
+  expect(names.includes('Stats'), `Tab reaches the buttons: ${names}`);
+}
+
+async function reader({ page }) {
+  await isLive(page);
+  const session = await page.context().newCDPSession(page);
+  const { nodes } = await session.send('Accessibility.getFullAXTree');
+  await session.detach();
+  const told = nodes
+    .filter(({ ignored }) => !ignored)
+    .map(({ role, name }) => ({ role: role?.value, name: name?.value ?? '' }));
+  const video = told.find(({ role }) => role === 'Video');
+  expect(video?.name.startsWith('Live video of '), `the video has a name: ${JSON.stringify(video)}`);
+  const unnamed = told.filter(({ role, name }) => ['button', 'link', 'slider'].includes(role) && !name);
+  expect(unnamed.length === 0, `everything that can be pressed has a name: ${JSON.stringify(unnamed)}`);
+  expect(
+    told.some(({ role, name }) => role === 'button' && name === 'Stats'),
+    'the panel has a button',
+  );
+  expect(
+    told.some(({ role }) => role === 'heading'),
+    'the page has a heading',
+  );
+  expect(
+    told.some(({ role }) => role === 'status'),
+    'there is a live region',
+  );
+  const said = () => player(page).locator('[role=status]').textContent();
+  expect((await said()) === 'live', `it says the state: ${await said()}`);
+}
+
+/** Segments that take long put playback back, and it catches up. */
+async function behind({ page, shot }) {
+  await isLive(page);
+  let open;
+  const gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const hold = async (route) => {
+    await gate;
+    await route.continue().catch(() => undefined);
+  };
+  const target = (await stats(page)).latencies.target;
+  await page.evaluate(() => {
+    window.seenStates.length = 0;
+  });
+  await page.route(SEGMENTS, hold);
+  await until(page, 20, 'a picture that waits', ({ state }) => state === 'reconnecting');
+  // As much again as it should be behind, and what makes it say so.
+  await sleep(1000 * Math.max(2, target));
+  open();
+  await page.unroute(SEGMENTS, hold);
+  await until(page, 20, 'behind', ({ state }) => state === 'behind');
+  const { label } = await stats(page);
+  expect(/^behind by \d+ s$/.test(label) || label === 'live', `it says by how much: ${label}`);
+  await shot('behind');
+  await isLive(page);
+}
+
+async function offline({ page, shot }) {
+  await isLive(page);
+  const cut = (route) => route.abort('connectionfailed');
+  await page.route(MEDIA, cut);
+  await until(page, 25, 'reconnecting', ({ state }) => state === 'reconnecting');
+  await shot('reconnecting');
+  await until(page, 40, 'offline', ({ state }) => state === 'offline');
+  const { label } = await stats(page);
+  expect(/^offline since \d\d:\d\d$/.test(label), `it says since when: ${label}`);
+  const said = await player(page).locator('[role=status]').textContent();
+  expect(said === label, `the live region says so: ${said}`);
+  await shot('offline');
+  await page.unroute(MEDIA, cut);
+  await isLive(page);
+}
+
+async function phone({ page, shot }) {
+  const size = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 844 });
+  await isLive(page);
+  await player(page).getByRole('button', { name: 'Stats' }).click();
+  await sleep(700);
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  expect(overflow <= 0, `nothing is wider than the phone: ${overflow}`);
+  await shot('phone');
+  await player(page).getByRole('button', { name: 'Stats' }).click();
+  await page.setViewportSize(size);
+}
+
+/** As a browser does it: a muted video of a hidden page stands still. */
+async function away({ page }) {
+  await isLive(page);
+  const before = await until(page, 40, 'near the edge', ({ playbackRate }) => playbackRate === 1);
+  const hide = (isHidden) =>
+    page.evaluate((isHidden) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => isHidden });
+      if (isHidden) document.querySelector('edge-player').pause();
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, isHidden);
+  await hide(true);
+  await sleep(7000);
+  await hide(false);
+  // Tempo alone would take half a minute.
+  await until(page, 8, 'live at once', ({ state, latency, playbackRate }) => {
+    return state === 'live' && latency < before.latency + 2.5 && playbackRate < 1.26;
+  });
+}
+
+async function lost({ page }) {
+  await isLive(page);
+  const missing = new Set();
+  const lose = (route) => {
+    const name = new URL(route.request().url()).pathname;
+    if (missing.size === 0) missing.add(name);
+    return missing.has(name) ? route.fulfill({ status: 400, body: '' }) : route.continue();
+  };
+  const { reopened } = await stats(page);
+  await page.route(SEGMENTS, lose);
+  await until(page, 15, 'a picture behind the hole', ({ buffered, currentTime }) => {
+    return buffered.length > 1 && currentTime > buffered.at(-1)[0];
+  });
+  await isLive(page);
+  expect((await stats(page)).reopened === reopened, 'without opening it anew');
+  await page.unroute(SEGMENTS, lose);
+}
+
+async function moved({ page }) {
+  await isLive(page);
+  const before = await page.evaluate(() => {
+    const element = document.querySelector('edge-player');
+    const home = element.parentElement;
+    const elsewhere = home.appendChild(document.createElement('div'));
+    elsewhere.append(element);
+    const { src } = element.video;
+    home.append(element);
+    elsewhere.remove();
+    return { src, ...element.stats() };
+  });
+  await until(page, 10, 'frames after a move', (now) => now.framesPresented > before.framesPresented + 5);
+  const src = await page.evaluate(() => document.querySelector('edge-player').video.src);
+  expect(src === before.src, 'the stream went on, it was not opened anew');
+}
+
+async function mounted({ page }) {
+  await isLive(page);
+  const counts = await page.evaluate(async () => {
+    const count = () => {
+      const { intervals, urls, workers } = window.held;
+      return { intervals: intervals.size, urls: urls.size, workers };
+    };
+    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    const { src } = document.querySelector('edge-player');
+    const before = count();
+    let most = 0;
+    for (let round = 0; round < 60; round += 1) {
+      const one = document.createElement('edge-player');
+      one.setAttribute('muted', '');
+      one.setAttribute('autoplay', '');
+      one.src = src;
+      document.body.append(one);
+      await pause(round % 3 ? 0 : 150);
+      most = Math.max(most, count().intervals);
+      one.remove();
+    }
+    await pause(300);
+    return { before, most, after: count() };
+  });
+  const { before, most, after } = counts;
+  expect(most > before.intervals, 'players were mounted');
+  for (const what of ['intervals', 'urls', 'workers'])
+    expect(after[what] <= before[what], `no ${what} are left: ${JSON.stringify(counts)}`);
+  await isLive(page);
+}
+
+/** A page of another origin, as docs/player.md has it, with two players and somebody who listens. */
+async function elsewhere({ page }) {
+  const { playlistUrl } = await isLive(page);
+  const script = new URL('assets/edge-player.js', page.url()).href;
+  const element = `<edge-player src="${playlistUrl}" muted autoplay></edge-player>`;
+  const body = `<!doctype html><script type="module" src="${script}"></script>${element}${element}`;
+  // A server of its own: Chromium lets no made-up page reach this machine.
+  const server = createServer((_request, answer) => {
+    answer.setHeader('content-type', 'text/html').end(body);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const other = await page.context().newPage();
+  try {
+    await other.addInitScript(() => {
+      window.told = {};
+      for (const name of ['edge-state', 'edge-latency', 'edge-report']) {
+        addEventListener(name, ({ detail }) => {
+          window.told[name] = detail;
+        });
+      }
+    });
+    await other.goto(`http://127.0.0.1:${server.address().port}/`);
+    await other.waitForFunction(
+      () => [...document.querySelectorAll('edge-player')].every(({ state }) => state === 'live'),
+      null,
+      { timeout: LIVE_WITHIN_S * 1000 },
+    );
+    await other.waitForFunction(() => window.told['edge-latency']?.latency > 0, null, { timeout: 10_000 });
+    const told = await other.evaluate(() => window.told);
+    expect(told['edge-state']?.label, `a state: ${JSON.stringify(told)}`);
+    expect(told['edge-report']?.requests > 0, `a report: ${JSON.stringify(told)}`);
+    // Another threshold is another alert, and told at once.
+    const report = await other.evaluate(
+      () =>
+        new Promise((resolve) => {
+          const player = document.querySelector('edge-player');
+          player.onreport = resolve;
+          player.setAttribute('thresholds', 'start=0.001');
+        }),
+    );
+    expect(report.alerts.includes('start') && report.firstPicture > 0, JSON.stringify(report));
+  } finally {
+    await other.close();
+    server.close();
+  }
+}
+
+/** Not by itself: whoever runs this reads the line and takes the camera away. */
+async function gone({ page, shot }) {
+  await isLive(page);
+  console.log('gone: now');
+  await until(page, 90, 'offline', ({ state }) => state === 'offline');
+  const { label, reopened } = await stats(page);
+  expect(/^offline since \d\d:\d\d$/.test(label), `it says since when: ${label}`);
+  expect(reopened === 0, 'nothing is opened anew while the playlist says that there is nothing');
+  await shot('gone');
+}
+
+const STEPS = { live, keyboard, reader, phone, away, moved, mounted, lost, elsewhere, behind, offline };
+const ON_DEMAND = { gone };
+
+async function run(wanted, profile) {
+  const context = await launch(profile, { width: 1280, height: 800 });
+  const faults = [];
+  try {
+    const page = context.pages()[0] ?? (await context.newPage());
+    await page.addInitScript(witness);
+    const heard = listen(page);
+    const shot = (name) => page.screenshot({ path: join(wanted.shots, `player-${name}.png`) });
+    await page.goto(wanted.page, { waitUntil: 'domcontentloaded' });
+    const steps = wanted.only.length
+      ? Object.entries({ ...STEPS, ...ON_DEMAND }).filter(([name]) => wanted.only.includes(name))
+      : Object.entries(STEPS);
+    for (const [name, step] of steps) {
+      const from = performance.now();
+      try {
+        await step({ page, shot });
+        console.log(`${name}: well, ${((performance.now() - from) / 1000).toFixed(1)} s`);
+      } catch (error) {
+        await shot(`${name}-fault`);
+        faults.push(`${name}: ${error.message}`);
+      }
+    }
+    faults.push(...heard.consoleErrors.map((error) => `console: ${error}`));
+  } finally {
+    await context.close();
+  }
+  return faults;
+}
+
+async function main() {
+  const wanted = options();
+  mkdirSync(wanted.shots, { recursive: true });
+  const profile = mkdtempSync(join(tmpdir(), 'edge-agent-browser-'));
+  try {
+    for (const fault of await run(wanted, profile)) {
+      console.error(`states: ${fault}`);
+      process.exitCode = 1;
+    }
+  } finally {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+main().catch((error) => {
+  console.error(`states: ${error.message}`);
+  process.exitCode = 2;
+});

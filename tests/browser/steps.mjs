@@ -1,0 +1,26 @@
+// What tests of the page's states are made of.
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const LOOK_EVERY_MS = 100;
+
+export function expect(holds, words) {
+  if (!holds) throw new Error(`not so: ${words}`);
+}
+
+export function stats(page) {
+  return page.evaluate(() => window.edgePlayer?.stats() ?? null);
+}
+
+/** Waits until the player's stats are so, and gives them. */
+export async function until(page, seconds, words, isSo) {
+  const from = performance.now();
+  let seen = null;
+  while (performance.now() - from < seconds * 1000) {
+    seen = await stats(page);
+    if (seen && isSo(seen)) return seen;
+    await sleep(LOOK_EVERY_MS);
+  }
+  const { state, label, latencies, buffered, currentTime, lastError } = seen ?? {};
+  const last = JSON.stringify({ state, label, latencies, buffered, currentTime, lastError });
+  throw new Error(`no ${words} within ${seconds} s: ${last}`);
+}

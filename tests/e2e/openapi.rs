@@ -1,0 +1,66 @@
+//! What the agent answers, against its own description of it: requests that nobody thought of, by schemathesis.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use reqwest::Client;
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::browser::free_address;
+use crate::support::agent::Place;
+use crate::{STOP_WITHIN, UP_WITHIN, my_turn};
+
+const TOKEN: &str = "a-token-for-schemathesis";
+const RUNS_WITHIN: Duration = Duration::from_secs(240);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_answer_is_as_described_and_none_is_an_error_of_the_server() {
+    let _turn = my_turn().await;
+    let (place, listen) = (Place::new("openapi"), free_address());
+    let store = place.path().join("store");
+    fs::create_dir_all(store.join("location_1/cam_floor")).unwrap();
+    fs::write(store.join("location_1/cam_floor/stream.m3u8"), "#EXTM3U\n").unwrap();
+    // Nothing listens there: a camera that is wanted has failed at once, and one that always runs is down.
+    let nowhere = format!("rtsp://viewer:hunter2@{}/x", free_address());
+    place.write_config(&format!(
+        "location: location_1\nspool: {}\nstorage: {{type: file, root: {}}}\n\
+         http: {{listen: \"{listen}\", token: {TOKEN}}}\n\
+         defaults: {{settings: {{start: on_demand, idle_timeout: 5}}}}\ncameras:\n\
+         \x20 - {{id: cam_floor, rtsp_url: \"{nowhere}\"}}\n\
+         \x20 - {{id: cam_always, rtsp_url: \"{nowhere}\", settings: {{start: always}}}}\n",
+        place.path().join("spool").display(),
+        store.display()
+    ));
+    let mut agent = place.start(&[]);
+    agent.log_line(&["edge-agent started"], UP_WITHIN).await;
+
+    let url = format!("http://{listen}/api/openapi.json");
+    let api: Value = Client::new().get(&url).bearer_auth(TOKEN).send().await.unwrap().json().await.unwrap();
+    let count = |item: &Value| item.as_object().map_or(0, serde_json::Map::len);
+    let operations: usize = api["paths"].as_object().unwrap().values().map(count).sum();
+    // It does not ask for what it has got: the description itself.
+    let operations = operations - 1;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemathesis");
+    let mut command = Command::new(folder.join(".venv/bin/schemathesis"));
+    command.arg("--config-file").arg(folder.join("schemathesis.toml")).args(["run", &url]);
+    command.arg("-H").arg(format!("Authorization: Bearer {TOKEN}"));
+    command.current_dir(place.path()).stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(RUNS_WITHIN, command.output()).await.expect("it ends");
+    let output =
+        output.unwrap_or_else(|error| panic!("no schemathesis ({error}): run packaging/setup.sh test"));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains(&format!("Tested: {operations}\n")) && operations >= 15, "{said}");
+
+    agent.assert_running();
+    let log = agent.log();
+    for word in ["panic", "a bug", "hunter2", TOKEN] {
+        assert!(!log.contains(word), "{word} in {log}");
+    }
+    agent.stop(STOP_WITHIN).await;
+}
