@@ -1,5 +1,6 @@
 //! A stream in parts, as other players see it: ordinary HLS with parts listed, legal past kills and outages.
 
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -14,6 +15,8 @@ use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, bucket, folder_of, minio, my_turn, p
 
 const CAMERA: &str = "cam_floor";
 const MORE_WITHIN: Duration = Duration::from_secs(40);
+/// For the browser to start and to end.
+const PLAYED_WITHIN: Duration = Duration::from_secs(60);
 /// A segment has a second, and five of them.
 const PARTS: usize = 5;
 
@@ -36,6 +39,41 @@ async fn plays_as_ordinary_hls(playlist: &str) {
         let packets = text.lines().filter(|line| line.trim_matches(',') == track).count();
         assert!(packets > 20, "{packets} packets of track {track}: {said}");
     }
+}
+
+/// Ends with a report; it panics if a player stood still.
+async fn plays_in_stock_players(playlist: &str, seconds: u64) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let newest = root.join("player/node_modules/hls.js/dist/hls.js").display().to_string();
+    let old = root.join("tests/browser/node_modules/hls-0/dist/hls.js").display().to_string();
+    let mut node = Command::new("node");
+    node.arg(root.join("tests/browser/stock.mjs")).args(["--playlist", playlist]);
+    node.arg("--seconds").arg(seconds.to_string()).arg(format!("newest={newest}"));
+    node.arg(format!("without-low-latency={newest},{{\"lowLatencyMode\": false}}")).arg(format!("old={old}"));
+    let output = node.kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_secs(seconds) + PLAYED_WITHIN, output).await;
+    let output = output.expect("the browser ends in time").expect("node: run packaging/setup.sh test");
+    let (said, text) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    eprintln!("{text}");
+    assert!(output.status.success(), "{text}{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stock_players_play_the_same_address_as_ordinary_hls() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let camera = Camera::start(CameraOpts::default()).await;
+    let mut place = Place::new("parts-stock");
+    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &settings(""));
+    let playlist = playlist_of(&minio, CAMERA);
+    let mut viewer = Viewer::watch(&playlist, &place.path().join("seen"));
+    let mut agent = place.start(&[]);
+    viewer.segments(4, UP_WITHIN).await;
+    plays_in_stock_players(&playlist, 60).await;
+    plays_as_ordinary_hls(&playlist).await;
+    agent.assert_running();
+    agent.stop(STOP_WITHIN).await;
+    viewer.stop().await.assert_legal();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
