@@ -211,7 +211,11 @@ impl Publication {
             || segment.after_break
             || self.last_queued.is_some_and(|last| !follows(last));
         self.last_queued = Some((segment.run, segment.index));
-        let kind = if segment.header.is_some() { SegmentType::Fmp4 } else { SegmentType::MpegTs };
+        let kind = match self.plan.form.kind {
+            SegmentType::Parted => SegmentType::Parted,
+            _ if segment.header.is_some() => SegmentType::Fmp4,
+            _ => SegmentType::MpegTs,
+        };
         let form = Form { kind, renditions: segment.payload.renditions() };
         let key = self.plan.layout.segment(name, segment.index, form);
         let outgoing = Outgoing { key, segment, discontinuity };

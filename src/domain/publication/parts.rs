@@ -8,7 +8,7 @@ use crate::domain::gate::Failure;
 use crate::domain::key::ObjectKey;
 use crate::domain::parts::{Parts, StartPart};
 use crate::domain::playlist::{MediaPlaylist, PartList};
-use crate::domain::segment::{Form, Part, SegmentType};
+use crate::domain::segment::{Part, SegmentType};
 use crate::domain::uploads::Ticket;
 use crate::domain::window::Window;
 
@@ -33,7 +33,7 @@ impl Publication {
         let Some(parts) = self.parts.as_mut().filter(|_| self.window.is_some()) else { return };
         let name = self.renamed.filter(|(run, _)| *run == part.run).map_or(part.run, |(_, name)| name);
         let layout = &self.plan.layout;
-        let segment = layout.segment(name, part.segment, Form::from(SegmentType::Fmp4));
+        let segment = layout.segment(name, part.segment, self.plan.form);
         parts.push(now, segment, layout.part(name, part.number), part);
     }
 
@@ -58,7 +58,12 @@ impl Publication {
 
     /// Segments would take from the uplink what parts need.
     pub(super) fn are_parts_behind(&self) -> bool {
-        self.parts.as_ref().is_some_and(Parts::is_behind)
+        !self.is_parted() && self.parts.as_ref().is_some_and(Parts::is_behind)
+    }
+
+    /// There are parts alone.
+    pub(super) fn is_parted(&self) -> bool {
+        self.plan.form.kind == SegmentType::Parted
     }
 
     /// The newest segment is stored, and its last parts are on their way: the playlist waits for them, a little.
@@ -66,6 +71,9 @@ impl Publication {
         let parts = self.parts.as_ref()?;
         let newest = self.window.as_ref()?.entries().last()?;
         let patience = PATIENCE_PARTS * parts.limits().duration;
+        // Without its parts it is of no use to anybody.
+        let patience =
+            if self.is_parted() { patience.max(self.plan.uploads.segment_duration) } else { patience };
         (!parts.are_settled(&newest.key)).then_some(self.changed_at? + patience)
     }
 
