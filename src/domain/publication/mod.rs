@@ -290,6 +290,7 @@ impl Publication {
     /// The next thing to do, until there is none.
     pub fn poll(&mut self, now: Instant) -> Option<Action> {
         self.uploads.assess(now);
+        self.expire_parts(now);
         self.wind_up(now);
         if let Some(payload) = self.discards.pop_front() {
             return Some(Action::Discard(payload));

@@ -41,15 +41,19 @@ impl Publication {
         self.parts.iter_mut().for_each(|parts| parts.failed(now, ticket, failure));
     }
 
-    /// Where no playlist is taken, parts would pile up as segments would.
-    pub(super) fn start_part(&mut self, now: Instant) -> Option<StartPart> {
-        let may_start = self.may_upload();
-        let parts = self.parts.as_mut()?;
+    /// First of all: when a playlist may be stored follows from it.
+    pub(super) fn expire_parts(&mut self, now: Instant) {
+        let Some(parts) = &mut self.parts else { return };
         parts.expire(now);
         for key in parts.take_gone() {
             self.retired.condemn(key, now + LATE_LANDING);
         }
-        if may_start { parts.start(now) } else { None }
+    }
+
+    /// Where no playlist is taken, parts would pile up as segments would.
+    pub(super) fn start_part(&mut self, now: Instant) -> Option<StartPart> {
+        let may_start = self.may_upload();
+        self.parts.as_mut().filter(|_| may_start)?.start(now)
     }
 
     pub(super) fn part_at(&self) -> Option<Instant> {
