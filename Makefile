@@ -80,7 +80,7 @@ ffmpegs: setup-test ## the engine's tests with the ffmpeg of other Debian and Ub
 	done < artifacts/ffmpegs.list
 
 FUZZ_SECONDS ?= 300
-FUZZ_TARGETS ?= playlist configuration stderr spool_diff probe codecs fmp4
+FUZZ_TARGETS ?= playlist configuration stderr spool_diff probe codecs fmp4 fragments
 
 # The sanitizer's flags are unstable ones: the bootstrap variable lets the pinned stable compiler take them.
 fuzz: ## the parsers of what others wrote, FUZZ_SECONDS=300 each; needs `cargo install cargo-fuzz`

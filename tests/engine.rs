@@ -31,6 +31,8 @@ mod clip;
 mod codecs;
 #[path = "engine/fmp4.rs"]
 mod fmp4;
+#[path = "engine/parts.rs"]
+mod parts;
 #[path = "engine/renditions.rs"]
 mod renditions;
 #[path = "engine/switch.rs"]
@@ -283,7 +285,10 @@ async fn a_spool_above_its_share_ends_the_run_until_there_is_room() {
             match next(&mut run).await {
                 EngineEvent::Segment(segment) => kept.push(segment.payload),
                 EngineEvent::Exited(exit) => break exit,
-                EngineEvent::Lost { .. } | EngineEvent::Withheld { .. } | EngineEvent::Unfit(_) => {}
+                EngineEvent::Part(_)
+                | EngineEvent::Lost { .. }
+                | EngineEvent::Withheld { .. }
+                | EngineEvent::Unfit(_) => {}
             }
         };
         assert_eq!((exit.cause, exit.signal), (Cause::SpoolLimit, Some(9)), "{exit:?}");

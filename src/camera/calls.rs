@@ -20,9 +20,10 @@ use crate::domain::ids::Msn;
 use crate::domain::key::{Layout, ObjectKey};
 use crate::domain::measured::Measure;
 use crate::domain::origin::forgotten;
+use crate::domain::parts::StartPart;
 use crate::domain::playlist::{MediaPlaylist, parse, render, scrape_sequences};
 use crate::domain::publication::{Action, Input, Remote};
-use crate::domain::segment::{Payload, Rendition};
+use crate::domain::segment::{Payload, Rendition, SegmentType};
 use crate::domain::uploads::{Start, StartInit};
 use crate::engine::spool::note::Note;
 use crate::engine::spool::root::discard;
@@ -45,6 +46,7 @@ pub(super) enum Operation {
     ReadPlaylist,
     PutSegment,
     PutInit,
+    PutPart,
     PutPlaylist,
     Delete,
     List,
@@ -56,7 +58,10 @@ pub(super) enum Operation {
 impl Operation {
     /// Viewers wait for it.
     pub(super) fn is_of_the_stream(self) -> bool {
-        matches!(self, Self::ReadPlaylist | Self::PutSegment | Self::PutInit | Self::PutPlaylist)
+        matches!(
+            self,
+            Self::ReadPlaylist | Self::PutSegment | Self::PutInit | Self::PutPart | Self::PutPlaylist
+        )
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -64,6 +69,7 @@ impl Operation {
             Self::ReadPlaylist => "read playlist",
             Self::PutSegment => "put segment",
             Self::PutInit => "put init object",
+            Self::PutPart => "put part",
             Self::PutPlaylist => "put playlist",
             Self::Delete => "delete",
             Self::List => "list",
@@ -144,6 +150,13 @@ impl Calls {
                 let input = answer.as_ref().err().map_or(Input::Stored(ticket), failed);
                 outcome(Operation::PutInit, input, answer.err())
             }
+            Action::PutPart(StartPart { ticket, key, bytes, limit }) => {
+                let put = tokio::time::timeout(limit, self.store.put(&key, bytes, ObjectClass::Part));
+                let answer = put.await.unwrap_or_else(|_| Err(late(limit)));
+                let failed = |error: &StoreError| Input::PartFailed(ticket, failure(error));
+                let input = answer.as_ref().err().map_or(Input::PartStored(ticket), failed);
+                outcome(Operation::PutPart, input, answer.err())
+            }
             Action::Ask => {
                 let answer = self.within(self.store.get(&self.layout.playlist())).await;
                 let answered = !matches!(answer, Err(StoreError::Unavailable { .. }));
@@ -211,7 +224,10 @@ impl Calls {
         header.inspect(|header| header.retime(&mut body));
         let class = if header.is_some() { ObjectClass::Fmp4 } else { ObjectClass::Segment };
         let body = Bytes::from(body);
-        self.store.put(&start.key.rendition(number), body.clone(), class).await?;
+        // In parts alone: nobody asks for the whole.
+        if start.key.form().kind != SegmentType::Parted {
+            self.store.put(&start.key.rendition(number), body.clone(), class).await?;
+        }
         Ok(body)
     }
 

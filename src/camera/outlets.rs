@@ -24,7 +24,7 @@ use crate::domain::ids::{CameraId, RunId};
 use crate::domain::key::Layout;
 use crate::domain::publication::{Input, Plan};
 use crate::domain::quota;
-use crate::domain::segment::Segment;
+use crate::domain::segment::{Form, Part, Segment, SegmentType};
 use crate::engine::spool::note::Note;
 use crate::store::ObjectStore;
 
@@ -44,8 +44,15 @@ pub fn origin_plan(plan: &Plan, camera: &CameraId, room: u64) -> Plan {
         layout: Layout::of_origin(camera),
         min_playlist_interval: std::time::Duration::ZERO,
         listed_bytes: Some(quota::listed(room)),
+        // Who is near enough to the box to ask it takes whole segments.
+        parts: None,
+        form: Form { kind: whole(plan.form.kind), ..plan.form },
         ..plan.clone()
     }
+}
+
+fn whole(kind: SegmentType) -> SegmentType {
+    if kind == SegmentType::Parted { SegmentType::Fmp4 } else { kind }
 }
 
 /// Where a publisher publishes.
@@ -82,8 +89,11 @@ impl Outlets {
     ) -> Self {
         let mut outlets = Self { publishers: Vec::new(), beside: Vec::new(), told: Vec::new() };
         let Beside { studio, posting, board } = beside;
-        let again = (posting.clone(), board.as_ref().map(Board::another));
+        let whole = posting.clone().map(Posting::without_parts);
+        let again = (whole.clone(), board.as_ref().map(Board::another));
         let Place { plan, store, note, status } = main;
+        // With `storage.type: none` it is the box's own.
+        let posting = if plan.parts.is_some() { posting } else { whole };
         let mut publisher = Publisher::new(plan, store, note, status.clone(), dice.roll());
         // What it remembers is read back from where it lies: this very machine.
         let second = origin.map(|Origin { plan, store, status }| {
@@ -161,6 +171,13 @@ impl Feed {
     pub(super) async fn produced(&self, segment: Segment) {
         for to in &self.0 {
             let _ = to.send(Input::Produced(segment.clone())).await;
+        }
+    }
+
+    /// Of the first one alone: see [`origin_plan`].
+    pub(super) async fn part_produced(&self, part: Part) {
+        if let Some(first) = self.0.first() {
+            let _ = first.send(Input::PartProduced(part)).await;
         }
     }
 }

@@ -42,7 +42,7 @@ pub struct Publisher {
     renewals: Option<watch::Receiver<u64>>,
 }
 
-type Troubles = [Trouble; 9];
+type Troubles = [Trouble; 10];
 
 impl Publisher {
     /// `note`: what the next publisher of this camera on this machine will recall.

@@ -26,10 +26,27 @@ pub struct Sheet {
     target_duration_s: u64,
     segment_duration_ms: u64,
     player: Player,
+    /// Target durations that the playlist holds.
+    #[serde(skip)]
+    listed_targets: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<PartsSheet>,
     mode: String,
     agent_version: &'static str,
     /// While nothing changes it is written so often; `null`: at changes alone.
     interval_s: Option<f64>,
+}
+
+/// How a player finds parts without asking the playlist for each.
+#[derive(Debug, Clone, Serialize)]
+struct PartsSheet {
+    duration_ms: u64,
+    /// `{run}` is that of the newest init object or part in the playlist; `{number}` counts on by one.
+    name: &'static str,
+    number_digits: u8,
+    init: &'static str,
+    /// Each part is also in a whole segment.
+    whole_segments: bool,
 }
 
 /// By hls.js's names, but for the last.
@@ -38,34 +55,65 @@ struct Player {
     live_sync_duration_count: u32,
     live_max_latency_duration_count: u32,
     max_live_sync_playback_rate: f64,
-    /// There are no partial segments.
+    /// There are parts.
     low_latency: bool,
 }
 
-impl Sheet {
-    pub fn new(camera: &CameraId, settings: &Settings, choice: &Choice) -> Self {
-        let profile = Profile::nearest(choice.segment_duration);
-        let listed_s = choice.segment_duration.as_secs_f64() * settings.segments_to_keep as f64;
+impl Player {
+    fn of(profile: Profile, listed_targets: u32) -> Self {
         let Playing {
             live_sync_duration_count,
             live_max_latency_duration_count,
             max_live_sync_playback_rate,
-        } = profile.playing((listed_s / choice.target_duration_s.max(1) as f64) as u32);
+        } = profile.playing(listed_targets);
+        Self {
+            live_sync_duration_count,
+            live_max_latency_duration_count,
+            max_live_sync_playback_rate,
+            low_latency: profile == Profile::SubSecond,
+        }
+    }
+}
+
+impl Sheet {
+    pub fn new(camera: &CameraId, settings: &Settings, choice: &Choice) -> Self {
+        let in_parts = settings.sub_second;
+        let profile =
+            in_parts.map_or_else(|| Profile::nearest(choice.segment_duration), |_| Profile::SubSecond);
+        let listed_s = choice.segment_duration.as_secs_f64() * settings.segments_to_keep as f64;
+        let listed_targets = (listed_s / choice.target_duration_s.max(1) as f64) as u32;
         Self {
             version: VERSION,
             camera: camera.to_string(),
             profile: profile.name(),
             target_duration_s: choice.target_duration_s,
             segment_duration_ms: u64::try_from(choice.segment_duration.as_millis()).unwrap_or(u64::MAX),
-            player: Player {
-                live_sync_duration_count,
-                live_max_latency_duration_count,
-                max_live_sync_playback_rate,
-                low_latency: false,
-            },
+            player: Player::of(profile, listed_targets),
+            listed_targets,
+            parts: in_parts.map(|parts| PartsSheet {
+                duration_ms: choice.part(parts.part_duration).as_millis() as u64,
+                name: "part_{run}_{number}.m4s",
+                number_digits: 6,
+                init: "init_{run}.mp4",
+                whole_segments: parts.compat_segments,
+            }),
             mode: choice.why.clone(),
             agent_version: env!("CARGO_PKG_VERSION"),
             interval_s: settings.status_interval.map(|interval| interval.as_secs_f64()),
+        }
+    }
+
+    /// Of a place that has the same stream in whole segments alone.
+    pub(super) fn without_parts(self) -> Self {
+        let profile = Profile::nearest(Duration::from_millis(self.segment_duration_ms));
+        match self.parts {
+            Some(_) => Self {
+                profile: profile.name(),
+                player: Player::of(profile, self.listed_targets),
+                parts: None,
+                ..self
+            },
+            None => self,
         }
     }
 
@@ -124,6 +172,11 @@ pub struct Posting {
 }
 
 impl Posting {
+    /// See [`Sheet::without_parts`].
+    pub(super) fn without_parts(self) -> Self {
+        Self { sheet: self.sheet.without_parts(), ..self }
+    }
+
     /// Between two signs of life.
     pub(super) fn interval(&self) -> Option<Duration> {
         self.sheet.interval_s.map(Duration::from_secs_f64)
@@ -133,21 +186,25 @@ impl Posting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::SubSecond;
     use crate::domain::choice::decide;
+
+    fn now() -> Now {
+        Now {
+            phase: "waiting",
+            verdict: "down",
+            reason: Some("the camera refused user or password (401)".into()),
+            written: SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_250),
+            last_segment: SystemTime::UNIX_EPOCH.checked_sub(Duration::from_secs(5)),
+        }
+    }
 
     #[test]
     fn a_sheet_says_what_a_player_needs() {
         let settings = Settings::default();
         let choice = decide(&settings.wish(), None);
         let sheet = Sheet::new(&"cam_floor".parse().unwrap(), &settings, &choice);
-        let now = Now {
-            phase: "waiting",
-            verdict: "down",
-            reason: Some("the camera refused user or password (401)".into()),
-            written: SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_250),
-            last_segment: SystemTime::UNIX_EPOCH.checked_sub(Duration::from_secs(5)),
-        };
-        let told: serde_json::Value = serde_json::from_slice(&sheet.render("Floor \"1\"", &now)).unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&sheet.render("Floor \"1\"", &now())).unwrap();
         let expected = serde_json::json!({
             "version": 1, "camera": "cam_floor", "name": "Floor \"1\"", "profile": "balanced",
             "target_duration_s": 2, "segment_duration_ms": 2000,
@@ -164,8 +221,27 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_in_parts_says_how_they_are_named() {
+        let sub_second = Some(SubSecond { part_duration: Duration::from_millis(200), compat_segments: true });
+        let settings =
+            Settings { sub_second, segment_duration: Duration::from_secs(1), ..Settings::default() };
+        let sheet = Sheet::new(&"cam".parse().unwrap(), &settings, &decide(&settings.wish(), None));
+        let told: serde_json::Value = serde_json::from_slice(&sheet.render("", &now())).unwrap();
+        assert_eq!((&told["profile"], &told["player"]["low_latency"]), (&"sub_second".into(), &true.into()));
+        let expected = serde_json::json!({
+            "duration_ms": 200, "name": "part_{run}_{number}.m4s", "number_digits": 6, "init": "init_{run}.mp4",
+            "whole_segments": true,
+        });
+        assert_eq!(told["parts"], expected);
+        let whole: serde_json::Value =
+            serde_json::from_slice(&sheet.without_parts().render("", &now())).unwrap();
+        assert_eq!((&whole["profile"], &whole["player"]["low_latency"]), (&"low".into(), &false.into()));
+        assert!(whole.get("parts").is_none());
+    }
+
+    #[test]
     fn each_profile_has_its_own() {
-        for (profile, target_duration_s) in Profile::ALL.into_iter().zip([1, 1, 2, 6]) {
+        for (profile, target_duration_s) in Profile::WHOLE.into_iter().zip([1, 1, 2, 6]) {
             let (segment_duration, segments_to_keep) = profile.segments();
             let settings =
                 Settings { segment_duration, segments_to_keep, target_fps: 16, ..Settings::default() };

@@ -22,7 +22,7 @@ use crate::domain::ids::RunId;
 use crate::domain::lifecycle::{Action, Cause, Input, Lifecycle, Patience, Phase};
 use crate::domain::pace::Pace;
 use crate::domain::publication::Plan;
-use crate::domain::segment::Segment;
+use crate::domain::segment::{Part, Segment};
 use crate::engine::spool::root::{SpoolError, discard};
 use crate::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run};
 use crate::store::ObjectStore;
@@ -50,6 +50,8 @@ pub struct Supervisor {
     looks: Looks,
     /// The current run's.
     pace: Pace,
+    /// The same of its parts, which come before their segments.
+    part_pace: Pace,
     /// The current run's segments are not real any more.
     runaway: bool,
     /// Of supervisors before this one, which panicked.
@@ -84,6 +86,7 @@ impl Supervisor {
             voice: Voice::default(),
             looks,
             pace: Pace::new(clock::now()),
+            part_pace: Pace::new(clock::now()),
             runaway: false,
             restarts_before,
             studio: None,
@@ -206,6 +209,7 @@ impl Supervisor {
                 }
                 event = next(&mut current) => match event {
                     EngineEvent::Segment(segment) => self.segment(segment, &feed).await,
+                    EngineEvent::Part(part) => self.part(part, &feed).await,
                     EngineEvent::Lost { segments } => self.lost(segments),
                     EngineEvent::Withheld { segments } => self.missed(segments),
                     EngineEvent::Unfit(cause) => self.lifecycle.handle(clock::now(), Input::Unfit(cause)),
@@ -259,9 +263,16 @@ impl Supervisor {
     fn new_run(&mut self) -> RunId {
         let dice = (self.dice.roll() >> 32) as u32;
         let run = RunId::new(clock::wall_ms(), dice);
-        (self.pace, self.runaway) = (Pace::new(clock::now()), false);
+        (self.pace, self.part_pace, self.runaway) = (Pace::new(clock::now()), Pace::new(clock::now()), false);
         self.status.send_modify(|status| status.run = Some(run));
         run
+    }
+
+    /// Frozen pictures are noticed here first; that the run is over is told by its segments.
+    async fn part(&mut self, part: Part, feed: &Feed) {
+        if !self.runaway && self.part_pace.is_real(clock::now(), part.duration) {
+            feed.part_produced(part).await;
+        }
     }
 
     async fn segment(&mut self, segment: Segment, feed: &Feed) {

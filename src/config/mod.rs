@@ -33,6 +33,7 @@ mod settings;
 mod source;
 mod storage;
 mod storage_env;
+mod sub_second;
 mod suggest;
 mod usual_env;
 mod value;

@@ -140,6 +140,8 @@ pub struct Settings {
     pub segment_duration: Duration,
     /// The rolling window: how many segments the playlist names.
     pub segments_to_keep: usize,
+    /// Published in parts, too.
+    pub sub_second: Option<SubSecond>,
     /// Encodings of the same picture beside each other, the first one's sizes before [`Self::target_width`]; empty: just
     /// one.
     pub renditions: Vec<Rendition>,
@@ -164,6 +166,17 @@ pub struct Settings {
     pub status_interval: Option<Duration>,
 }
 
+/// `profile: sub_second`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubSecond {
+    pub part_duration: Duration,
+    /// Segments are stored whole, too: other players have nothing else.
+    pub compat_segments: bool,
+}
+
+/// A fifth of its segments.
+pub const DEFAULT_PART: Duration = Duration::from_millis(200);
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -173,6 +186,7 @@ impl Default for Settings {
             target_fps: 15,
             segment_duration: Duration::from_secs(2),
             segments_to_keep: 5,
+            sub_second: None,
             renditions: Vec::new(),
             audio: true,
             segment_type: SegmentType::MpegTs,

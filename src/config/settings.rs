@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::model::{Settings, Start};
+use super::model::{DEFAULT_PART, Settings, Start, SubSecond};
 use super::read::{Field, Given, Reader, Section, Spot};
-use super::renditions;
+use super::{renditions, sub_second};
 use crate::domain::choice::{Quality, Rendition};
 use crate::domain::encoder::Wish;
 use crate::domain::profile::Profile;
@@ -20,6 +20,8 @@ pub(super) const KEYS: &[&str] = &[
     "profile",
     "segment_duration",
     "segments_to_keep",
+    "part_duration",
+    "compat_segments",
     "audio",
     "segment_type",
     "video",
@@ -40,6 +42,9 @@ const FPS_MAX: u32 = 120;
 const BITRATE_MIN: u32 = 100;
 const BITRATE_MAX: u32 = 100_000;
 pub(super) const SEGMENTS: RangeInclusive<Duration> = Duration::from_millis(200)..=Duration::from_secs(60);
+/// Shorter ones cost more requests than they save time; longer ones are segments.
+const PART_MIN: Duration = Duration::from_millis(50);
+const PART_MAX: Duration = Duration::from_secs(1);
 /// RFC 8216 6.2.2: a live playlist holds at least three target durations.
 pub(super) const WINDOWS: RangeInclusive<u32> = 3..=100;
 const THREADS_MAX: u32 = 16;
@@ -74,8 +79,10 @@ pub struct Said {
     profile: Option<Profile>,
     duration: Option<Duration>,
     keep: Option<usize>,
+    part: Option<Duration>,
+    compat: Option<bool>,
     audio: Option<bool>,
-    segment_type: Option<SegmentType>,
+    pub(super) segment_type: Option<SegmentType>,
     passthrough: Option<bool>,
     encoder: Option<Wish>,
     threads: Option<u32>,
@@ -99,7 +106,8 @@ impl Said {
         let segment_duration = duration.unwrap_or(built_in.segment_duration);
         let passthrough = self.passthrough.unwrap_or(built_in.passthrough);
         // Few players take H.265 out of a transport stream.
-        let usual_type = if passthrough { SegmentType::Fmp4 } else { built_in.segment_type };
+        let needs_fmp4 = passthrough || self.is_sub_second();
+        let usual_type = if needs_fmp4 { SegmentType::Fmp4 } else { built_in.segment_type };
         let usual_fps = rung.map_or(built_in.target_fps, |rung| rung.fps);
         Settings {
             quality: self.quality,
@@ -112,6 +120,10 @@ impl Said {
                 .keep
                 .or(segments.map(|(_, keep)| keep))
                 .unwrap_or(built_in.segments_to_keep),
+            sub_second: self.is_sub_second().then(|| SubSecond {
+                part_duration: self.part.unwrap_or(DEFAULT_PART),
+                compat_segments: self.compat.unwrap_or(true),
+            }),
             audio: self.audio.unwrap_or(built_in.audio),
             segment_type: self.segment_type.unwrap_or(usual_type),
             passthrough,
@@ -124,6 +136,10 @@ impl Said {
             snapshot_interval: self.snapshot.unwrap_or(built_in.snapshot_interval),
             status_interval: self.status.unwrap_or(built_in.status_interval),
         }
+    }
+
+    pub(super) fn is_sub_second(&self) -> bool {
+        self.profile == Some(Profile::SubSecond)
     }
 
     /// What variables of the environment say.
@@ -149,7 +165,7 @@ impl Said {
         (!is_whole(frames)).then(|| format!("{torn}; use {lengths}"))
     }
 
-    fn has_renditions(&self) -> bool {
+    pub(super) fn has_renditions(&self) -> bool {
         self.renditions.as_ref().is_some_and(|renditions| !renditions.is_empty())
     }
 
@@ -173,6 +189,9 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let renditions = section.get("renditions");
     let given = renditions.as_ref().and_then(|field| renditions::read(reader, field));
     let keep = reader.integer(&section, "segments_to_keep", WINDOWS);
+    let part = reader.duration(&section, "part_duration", PART_MIN..=PART_MAX);
+    let compat = reader.switch(&section, "compat_segments");
+    let compat_spot = section.get("compat_segments").map(|field| field.spot);
     let audio = reader.switch(&section, "audio");
     let segment_type = reader.word(&section, "segment_type", &SEGMENT_TYPES);
     let video = reader.word(&section, "video", &VIDEOS);
@@ -197,6 +216,8 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
             .or_else(|| base.renditions.clone().filter(|_| quality.is_none() && width.is_none())),
         profile: profile.or(base.profile),
         duration: value(&frames.duration).or(base.duration.filter(|_| profile.is_none())),
+        part: value(&part).or(base.part),
+        compat: compat.or(base.compat),
         keep: value(&keep).map(|keep| keep as usize).or(base.keep.filter(|_| profile.is_none())),
         audio: audio.or(base.audio),
         segment_type: value(&segment_type).or(base.segment_type),
@@ -216,6 +237,9 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     } else if let Some(video) = video.as_ref().filter(|video| video.value && said.has_renditions()) {
         reader.fault(&video.spot, "is passthrough, and renditions are encoded; leave one of them out");
     }
+    let profile_spot = frames.profile.as_ref().map(|given| given.spot.clone());
+    let kind_spot = segment_type.as_ref().map(|given| given.spot.clone());
+    sub_second::refuse_clash(reader, &said, profile_spot, kind_spot, part, compat_spot);
     refuse_clash(reader, &said, segment_type.map(|given| given.spot), video.map(|given| given.spot));
     // With a value that is wrong by itself the others say nothing.
     if frames_are_read {
@@ -304,11 +328,11 @@ impl Frames {
     }
 }
 
-fn frames(fps: u32, duration: Duration) -> f64 {
+pub(super) fn frames(fps: u32, duration: Duration) -> f64 {
     f64::from(fps) * duration.as_secs_f64()
 }
 
-fn is_whole(frames: f64) -> bool {
+pub(super) fn is_whole(frames: f64) -> bool {
     (frames - frames.round()).abs() <= FRAME_TOLERANCE
 }
 
@@ -330,7 +354,7 @@ fn neighbours_of_fps(fps: u32, duration: Duration) -> Option<String> {
     join(below.map(f64::from), above.map(f64::from))
 }
 
-fn join(below: Option<f64>, above: Option<f64>) -> Option<String> {
+pub(super) fn join(below: Option<f64>, above: Option<f64>) -> Option<String> {
     match (below, above) {
         (Some(below), Some(above)) => Some(format!("{below} or {above}")),
         (one, other) => one.or(other).map(|good| good.to_string()),
@@ -338,7 +362,7 @@ fn join(below: Option<f64>, above: Option<f64>) -> Option<String> {
 }
 
 /// Enough decimals to see that it is not whole, and no more.
-fn shown(frames: f64) -> String {
+pub(super) fn shown(frames: f64) -> String {
     let text = format!("{frames:.6}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

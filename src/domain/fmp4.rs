@@ -31,7 +31,7 @@ struct Track {
 #[derive(Debug, Clone)]
 pub(super) struct Part {
     pub(super) kind: [u8; 4],
-    whole: Range<usize>,
+    pub(super) whole: Range<usize>,
     pub(super) body: Range<usize>,
 }
 

@@ -5,6 +5,7 @@
 //! {location}/{camera}/segment_{run}_{index}.ts
 //! {location}/{camera}/segment_{run}_{index}.m4s     fMP4
 //! {location}/{camera}/init_{run}.mp4                what its run's segments need
+//! {location}/{camera}/part_{run}_{number}.m4s       a part of a segment, counted within the run
 //! {location}/{camera}/snapshot.jpg
 //! {location}/{camera}/status.json
 //! ```
@@ -44,6 +45,9 @@ pub const ORIGIN_NAME: &str = "origin";
 /// An init object's name there begins with it.
 pub const INIT_PREFIX: &str = "init_";
 
+/// A part's name there begins with it.
+pub const PART_PREFIX: &str = "part_";
+
 /// `.{instance}-{number}.tmp`, in a folder as a store: hidden from web servers, and impossible as an object's name.
 pub const TEMP_SUFFIX: &str = ".tmp";
 
@@ -78,14 +82,15 @@ impl ObjectKey {
 
     /// What kind of segment it is, by its name.
     pub fn form(&self) -> Form {
-        let kind = if self.0.ends_with(FMP4_SUFFIX) { SegmentType::Fmp4 } else { SegmentType::MpegTs };
+        let kinds = [SegmentType::Parted, SegmentType::Fmp4];
+        let kind = kinds.into_iter().find(|kind| self.0.ends_with(suffix(*kind))).unwrap_or_default();
         Form { kind, renditions: self.place().of }
     }
 
     /// What a player needs before this segment: its run's init object, in the same folder. The name follows from the
     /// segment's, so no two runs ever share one.
     pub fn init(&self) -> Option<Self> {
-        let name = SegmentName::parse(self.file_name()).filter(|name| name.kind == SegmentType::Fmp4)?;
+        let name = SegmentName::parse(self.file_name()).filter(|name| name.kind.has_init())?;
         Some(self.beside(&init_name(name.run, name.place)))
     }
 
@@ -191,15 +196,21 @@ impl Layout {
         self.named(&init_name(run, Of { of: renditions, ..Of::ONE }))
     }
 
+    /// A part of a run's segments. Its number says the next one's name: a player need not be told it.
+    pub fn part(&self, run: RunId, number: u64) -> ObjectKey {
+        self.named(&format!("{PART_PREFIX}{run}_{number:06}{FMP4_SUFFIX}"))
+    }
+
     /// The key behind a name that the first rendition's playlist has; `None` for names that this agent never gives there.
     pub fn segment_named(&self, name: &str) -> Option<ObjectKey> {
         SegmentName::parse(name).filter(|name| name.place.number == 1).map(|_| self.named(name))
     }
 
-    /// The run that made this object; `None` unless it is a segment or an init object in this very folder.
+    /// The run that made this object; `None` unless it is a segment, a part or an init object in this very folder.
     pub fn run_of(&self, key: &ObjectKey) -> Option<RunId> {
         let name = key.as_str().strip_prefix(&*self.folder)?;
-        SegmentName::parse(name).map(|name| name.run).or_else(|| Some(parse_init_name(name)?.0))
+        let of_segment = SegmentName::parse(name).map(|name| name.run);
+        of_segment.or_else(|| parse_part_name(name)).or_else(|| Some(parse_init_name(name)?.0))
     }
 
     /// The same with the segment's number in that run; `None` for an init object.
@@ -222,6 +233,7 @@ impl Layout {
 
 const MPEG_TS_SUFFIX: &str = ".ts";
 const FMP4_SUFFIX: &str = ".m4s";
+const PARTED_SUFFIX: &str = "_parts.m4s";
 
 /// The place of a rendition among all of its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,15 +276,16 @@ struct SegmentName {
 impl SegmentName {
     fn parse(name: &str) -> Option<Self> {
         let rest = name.strip_prefix("segment_")?;
-        let ts = rest.strip_suffix(MPEG_TS_SUFFIX).map(|rest| (rest, SegmentType::MpegTs));
-        let (rest, kind) = ts.or_else(|| Some((rest.strip_suffix(FMP4_SUFFIX)?, SegmentType::Fmp4)))?;
+        // The longer one first: it ends as the shorter one.
+        let kinds = [SegmentType::MpegTs, SegmentType::Parted, SegmentType::Fmp4];
+        let (rest, kind) =
+            kinds.into_iter().find_map(|kind| Some((rest.strip_suffix(suffix(kind))?, kind)))?;
         let (run, index) = rest.split_once('_')?;
         let (index, place) = match index.split_once('_') {
             Some((index, place)) => (index, Of::parse(place)?),
             None => (index, Of::ONE),
         };
-        let digits = index.len() >= 6 && index.bytes().all(|b| b.is_ascii_digit());
-        if !digits {
+        if !is_number(index) {
             return None;
         }
         Some(Self { run: run.parse().ok()?, index: index.parse().ok()?, kind, place })
@@ -282,12 +295,27 @@ impl SegmentName {
 impl fmt::Display for SegmentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { run, index, kind, place } = self;
-        let suffix = match kind {
-            SegmentType::MpegTs => MPEG_TS_SUFFIX,
-            SegmentType::Fmp4 => FMP4_SUFFIX,
-        };
-        write!(f, "segment_{run}_{index:06}{place}{suffix}")
+        write!(f, "segment_{run}_{index:06}{place}{}", suffix(*kind))
     }
+}
+
+fn suffix(kind: SegmentType) -> &'static str {
+    match kind {
+        SegmentType::MpegTs => MPEG_TS_SUFFIX,
+        SegmentType::Fmp4 => FMP4_SUFFIX,
+        SegmentType::Parted => PARTED_SUFFIX,
+    }
+}
+
+/// Its run.
+fn parse_part_name(name: &str) -> Option<RunId> {
+    let (run, number) = name.strip_prefix(PART_PREFIX)?.strip_suffix(FMP4_SUFFIX)?.split_once('_')?;
+    is_number(number).then(|| run.parse().ok())?
+}
+
+/// As this agent writes it: of six digits or more.
+fn is_number(text: &str) -> bool {
+    text.len() >= 6 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn init_name(run: RunId, place: Of) -> String {
@@ -335,6 +363,18 @@ mod tests {
         assert_eq!((key.form(), init.init()), (SegmentType::Fmp4.into(), None));
         assert_eq!(layout().segment_named(key.file_name()), Some(key));
         assert_eq!(layout().segment_named(init.file_name()), None, "it is no segment");
+    }
+
+    #[test]
+    fn a_part_is_its_runs_and_no_segment() {
+        let run = RunId::new(0x123, 0xab);
+        let key = layout().part(run, 1_234_567);
+        assert_eq!(key.as_str(), "location_1/cam_floor/part_00000000123000000ab_1234567.m4s");
+        assert_eq!((layout().run_of(&key), layout().place_of(&key)), (Some(run), None));
+        assert_eq!((key.init(), key.rendition(1)), (None, key.clone()));
+        assert!(key.clone().renditions().eq([key.clone()]));
+        assert_eq!(layout().segment_named(key.file_name()), None);
+        assert!(layout().part(run, 7).as_str().ends_with("_000007.m4s"));
     }
 
     #[test]
@@ -399,6 +439,10 @@ mod tests {
             "init_.mp4",
             "init_00000000123000000ab.ts",
             "segment_00000000123000000ab_7.ts",
+            "part_00000000123000000ab_7.m4s",
+            "part_00000000123000000ab_000007.ts",
+            "part_00000000123000000ab_00000x.m4s",
+            "part_000007.m4s",
             "segment_00000000123000000ab_000007_1of1.ts",
             "segment_00000000123000000ab_000007_3of2.ts",
             "segment_00000000123000000ab_000007_+1of2.ts",

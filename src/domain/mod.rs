@@ -9,11 +9,13 @@
 
 pub mod access;
 pub mod adhoc;
+pub mod arrivals;
 pub mod backoff;
 pub mod bandwidth;
 pub mod bulletin;
 pub mod choice;
 pub mod class;
+pub mod cmaf;
 pub mod codecs;
 pub mod demand;
 pub mod dice;
@@ -30,6 +32,7 @@ pub mod measured;
 pub mod media;
 pub mod origin;
 pub mod pace;
+pub mod parts;
 pub mod pauses;
 pub mod picture;
 pub mod playlist;

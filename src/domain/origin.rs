@@ -26,6 +26,7 @@ pub fn forgotten(target_duration_s: u64, wall: SystemTime) -> MediaPlaylist {
         discontinuity_sequence: count(PER_BREAK),
         entries: Vec::new(),
         ended: true,
+        parts: None,
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Profile {
     Low,
     Balanced,
     Stable,
+    /// In parts, for players that ask for them by name; for others as [`Self::Low`].
+    SubSecond,
 }
 
 /// What hls.js is told; counts are of target durations, from the live edge.
@@ -23,7 +25,9 @@ pub struct Playing {
 }
 
 impl Profile {
-    pub const ALL: [Self; 4] = [Self::Realtime, Self::Low, Self::Balanced, Self::Stable];
+    pub const ALL: [Self; 5] = [Self::Realtime, Self::Low, Self::Balanced, Self::Stable, Self::SubSecond];
+    /// Of whole segments alone.
+    pub const WHOLE: [Self; 4] = [Self::Realtime, Self::Low, Self::Balanced, Self::Stable];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -31,6 +35,7 @@ impl Profile {
             Self::Low => "low",
             Self::Balanced => "balanced",
             Self::Stable => "stable",
+            Self::SubSecond => "sub_second",
         }
     }
 
@@ -38,7 +43,7 @@ impl Profile {
     pub fn segments(self) -> (Duration, usize) {
         let (millis, keep) = match self {
             Self::Realtime => (500, 6),
-            Self::Low => (1_000, 6),
+            Self::Low | Self::SubSecond => (1_000, 6),
             Self::Balanced => (2_000, 5),
             Self::Stable => (6_000, 4),
         };
@@ -52,7 +57,7 @@ impl Profile {
             let (longer, shorter) = (segment.max(usual), segment.min(usual));
             longer.as_nanos() * 1_000 / shorter.as_nanos().max(1)
         };
-        Self::ALL.into_iter().min_by_key(distance).unwrap_or(Self::Balanced)
+        Self::WHOLE.into_iter().min_by_key(distance).unwrap_or(Self::Balanced)
     }
 
     /// `listed`: target durations that a playlist holds. Playback must not aim at its end, where segments leave.
@@ -61,7 +66,7 @@ impl Profile {
             // A wish for little delay is worth a tempo that can be heard in music; the playlist is asked for once a
             // target duration, so less than two of them in reserve would stall.
             Self::Realtime => (2, 6, 1.1),
-            Self::Low => (2, 6, 1.06),
+            Self::Low | Self::SubSecond => (2, 6, 1.06),
             // 4 % is not seen, and heard only in music.
             Self::Balanced => (2, 8, 1.04),
             // An uplink that falters: more in reserve, and no hurry.
@@ -82,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_profile_is_the_nearest_to_its_own_segments() {
-        for profile in Profile::ALL {
+        for profile in Profile::WHOLE {
             assert_eq!(Profile::nearest(profile.segments().0), profile);
         }
         let nearest = |millis| Profile::nearest(Duration::from_millis(millis)).name();

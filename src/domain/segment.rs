@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+
 use super::fmp4::Header;
 use super::ids::RunId;
 
@@ -15,6 +17,15 @@ pub enum SegmentType {
     MpegTs,
     /// Fragmented MP4: needs its run's init object.
     Fmp4,
+    /// The same in parts alone: there is no object of the whole.
+    Parted,
+}
+
+impl SegmentType {
+    /// A player needs its run's init object first.
+    pub fn has_init(self) -> bool {
+        self != Self::MpegTs
+    }
 }
 
 /// The number of a rendition, counted from 1; or how many there are.
@@ -59,6 +70,20 @@ pub struct Segment {
     /// Of an fMP4 run; the same for all of its segments.
     pub header: Option<Arc<Header>>,
     pub payload: Payload,
+}
+
+/// A piece of a segment as the engine hands it over, before the segment is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    pub run: RunId,
+    /// Position within the run, counted from 0 without holes.
+    pub number: u64,
+    /// The segment's position within the run.
+    pub segment: u64,
+    pub duration: Duration,
+    /// It begins with a keyframe.
+    pub independent: bool,
+    pub bytes: Bytes,
 }
 
 /// Where a segment's bytes are.

@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime};
 
 /// More than jitter: the wall clock was set, or the camera's clock drifted away.
 const TOLERANCE: Duration = Duration::from_secs(1);
+/// Where it is known better when a segment ended.
+const FINE_TOLERANCE: Duration = Duration::from_millis(50);
 /// So many segments in a row that come too late, or too early, are no hold-up any more.
 const IN_A_ROW: u32 = 4;
 /// What a machine can be late; more is a clock that was set.
@@ -29,6 +31,7 @@ pub struct Timeline {
     told: Option<Told>,
     late: Row,
     early: Row,
+    is_fine: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +59,8 @@ struct Row {
 
 impl Row {
     /// `Some` when the anchor has to move: by how much.
-    fn one_more(&mut self, apart: Duration) -> Option<Duration> {
-        if apart <= TOLERANCE {
+    fn one_more(&mut self, apart: Duration, tolerance: Duration) -> Option<Duration> {
+        if apart <= tolerance {
             *self = Self::default();
             return None;
         }
@@ -76,6 +79,16 @@ pub struct Stamp {
 }
 
 impl Timeline {
+    /// Of segments whose ends are known to a few milliseconds.
+    pub fn fine() -> Self {
+        Self { is_fine: true, ..Self::default() }
+    }
+
+    /// Nothing that was stamped counts any more.
+    pub fn begin_anew(&mut self) {
+        *self = Self { is_fine: self.is_fine, ..Self::default() };
+    }
+
     /// Nothing was stamped yet.
     pub fn is_new(&self) -> bool {
         self.next.is_none()
@@ -87,7 +100,8 @@ impl Timeline {
         let next = self.next.unwrap_or(measured);
         let late = measured.duration_since(next).unwrap_or_default();
         let early = next.duration_since(measured).unwrap_or_default();
-        let (forwards, back) = (self.late.one_more(late), self.early.one_more(early));
+        let tolerance = if self.is_fine { FINE_TOLERANCE } else { TOLERANCE };
+        let (forwards, back) = (self.late.one_more(late, tolerance), self.early.one_more(early, tolerance));
         let start = match (forwards, back) {
             (Some(by), _) => next.checked_add(by),
             (_, Some(by)) => next.checked_sub(by),

@@ -214,6 +214,7 @@ impl Window {
             discontinuity_sequence: self.discontinuity_sequence,
             entries: self.entries.iter().cloned().collect(),
             ended: self.ended,
+            parts: None,
         }
     }
 }

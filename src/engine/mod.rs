@@ -20,7 +20,7 @@ use crate::config::model::Settings;
 use crate::domain::choice::Mode;
 use crate::domain::ids::{CameraId, RunId};
 use crate::domain::lifecycle::Cause;
-use crate::domain::segment::Segment;
+use crate::domain::segment::{Part, Segment};
 use crate::domain::source::Source;
 
 /// One camera as an engine sees it.
@@ -112,6 +112,8 @@ pub enum StillError {
 #[derive(Debug, Clone, PartialEq)]
 pub enum EngineEvent {
     Segment(Segment),
+    /// Of the segment that is being made: it is worth most at once.
+    Part(Part),
     /// Segments were made and lost before they could be handed over.
     Lost {
         segments: u64,

@@ -44,9 +44,9 @@ impl Spawner {
     ///
     /// # Errors
     /// As [`Command::spawn`].
-    pub async fn spawn(&self, mut command: Command, inherit: Option<OwnedFd>) -> io::Result<Child> {
+    pub async fn spawn(&self, mut command: Command, inherit: Vec<OwnedFd>) -> io::Result<Child> {
         command.process_group(0).kill_on_drop(true);
-        tie_to_parent(&mut command, inherit.as_ref().map(AsRawFd::as_raw_fd));
+        tie_to_parent(&mut command, inherit.iter().map(AsRawFd::as_raw_fd).collect());
         let runtime = tokio::runtime::Handle::current();
         let (reply, answer) = oneshot::channel();
         let job = Box::new(move || {
@@ -74,7 +74,7 @@ fn child_oom_score() -> String {
     unsafe_code,
     reason = "pre_exec: runs between fork and exec, so only async-signal-safe calls are made"
 )]
-fn tie_to_parent(command: &mut Command, inherit: Option<i32>) {
+fn tie_to_parent(command: &mut Command, inherit: Vec<i32>) {
     let parent = getpid();
     let oom_score = child_oom_score();
     let prepare = move || {
@@ -87,9 +87,9 @@ fn tie_to_parent(command: &mut Command, inherit: Option<i32>) {
         if getppid() != parent {
             return Err(io::Error::from_raw_os_error(nix::libc::ESRCH));
         }
-        if let Some(fd) = inherit {
+        for fd in &inherit {
             // SAFETY: the descriptor is open here, as `spawn` keeps it until the child is started.
-            let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+            let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(*fd) };
             fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
         Ok(())

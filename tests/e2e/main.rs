@@ -22,6 +22,7 @@ mod openapi;
 mod orders;
 mod origin;
 mod ownership;
+mod parts;
 mod player;
 mod published_page;
 mod reload;

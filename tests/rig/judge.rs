@@ -249,3 +249,45 @@ fn the_longest_gap_counts_the_last_one_too() {
     show.judge.note_freshness(show.now + Duration::from_secs(6), false);
     assert!(show.judge.longest_gap >= Duration::from_secs(5));
 }
+
+/// A segment of 1 s in parts of 0.2 s, as they are listed.
+fn in_parts(header: &str, parts: &[(&str, &str)], end: &str) -> String {
+    let parts: String = parts
+        .iter()
+        .map(|(name, seconds)| {
+            let independent = if *name == "a" { ",INDEPENDENT=YES" } else { "" };
+            format!("#EXT-X-PART:DURATION={seconds},URI=\"{name}.m4s\"{independent}\n")
+        })
+        .collect();
+    format!(
+        "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:5\n\
+         #EXT-X-INDEPENDENT-SEGMENTS\n{header}#EXT-X-MAP:URI=\"1.mp4\"\n{parts}#EXTINF:0.600,\nA.m4s\n{end}"
+    )
+}
+
+#[test]
+fn parts_that_break_the_rules_are_seen() {
+    const HEADER: &str = "#EXT-X-SERVER-CONTROL:PART-HOLD-BACK=2.4\n#EXT-X-PART-INF:PART-TARGET=0.2\n";
+    const HINT: &str = "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"d.m4s\"\n";
+    const GOOD: [(&str, &str); 3] = [("a", "0.2"), ("b", "0.2"), ("c", "0.2")];
+    let mut show = Show::new();
+    show.shows(&in_parts(HEADER, &GOOD, HINT)).legal();
+    assert_eq!(show.judge.part_count(), 3);
+    show.object("b.m4s", 404, "").breach("b.m4s is listed but missing");
+    let near = "#EXT-X-SERVER-CONTROL:PART-HOLD-BACK=0.4\n#EXT-X-PART-INF:PART-TARGET=0.2\n";
+    let blocks =
+        "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=2.4\n#EXT-X-PART-INF:PART-TARGET=0.2\n";
+    for (about, header, parts, end) in [
+        ("parts without PART-INF", "", &GOOD[..], HINT),
+        ("PART-HOLD-BACK is", near, &GOOD, HINT),
+        ("it promises more than PART-HOLD-BACK", blocks, &GOOD, HINT),
+        ("are not it", HEADER, &GOOD[..2], HINT),
+        ("are not it", HEADER, &[("b", "0.2"), ("c", "0.2"), ("d", "0.2")], HINT),
+        ("PART-TARGET is", HEADER, &[("a", "0.3"), ("b", "0.3")], HINT),
+        ("PART-TARGET is", HEADER, &[("a", "0.1"), ("b", "0.2"), ("c", "0.2"), ("d", "0.1")], HINT),
+        ("without a hint", HEADER, &GOOD, ""),
+    ] {
+        let mut show = Show::new();
+        show.shows(&in_parts(header, parts, end)).breach(about);
+    }
+}

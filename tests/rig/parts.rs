@@ -77,6 +77,8 @@ async fn segments(folder: &Path) -> Vec<SeenSegment> {
                 uri: format!("{msn}.ts"),
                 map: None,
                 program_time: None,
+                parts: Vec::new(),
+                gap: false,
             },
             file: folder.join(format!("{msn:03}.ts")),
         })

@@ -17,6 +17,8 @@ fn segments(rows: &[(&str, u64)]) -> Vec<Segment> {
         uri: format!("segment_{}.ts", name.trim_start_matches('!')),
         map: None,
         program_time: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(*ms)),
+        parts: Vec::new(),
+        gap: false,
     };
     (0..).zip(rows).map(segment).collect()
 }

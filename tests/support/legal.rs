@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::m3u8::{Playlist, Segment};
+use super::m3u8::{Part, Playlist, Segment};
 use super::seams::goes_back;
 
 const RECHECK_EVERY: Duration = Duration::from_millis(500);
@@ -68,6 +68,8 @@ pub struct Judge {
     objects: BTreeMap<String, Object>,
     /// What EXT-X-MAP named.
     inits: BTreeMap<String, Object>,
+    /// What EXT-X-PART named.
+    parts: BTreeMap<String, Object>,
     uri_of: BTreeMap<u64, String>,
 }
 
@@ -130,8 +132,10 @@ impl Judge {
                 self.breach(answer.received, problem);
             }
             new.extend(self.list_init(answer, segment, now.duration()));
+            new.extend(self.list_parts(answer, segment, now.duration()));
             let Some(object) = self.objects.get_mut(&segment.uri) else {
-                new.push(segment.uri.clone());
+                // What has no object is never asked for.
+                new.extend((!segment.gap).then(|| segment.uri.clone()));
                 self.objects.insert(segment.uri.clone(), first_seen(segment, answer, now.duration()));
                 continue;
             };
@@ -158,11 +162,42 @@ impl Judge {
         None
     }
 
+    /// Parts stay as long as they would as segments.
+    fn list_parts(&mut self, answer: &Answer, segment: &Segment, longest: Duration) -> Vec<String> {
+        let mut new = Vec::new();
+        for Part { uri, duration, .. } in &segment.parts {
+            let Some(part) = self.parts.get_mut(uri) else {
+                let own = Segment {
+                    duration: *duration,
+                    uri: uri.clone(),
+                    parts: Vec::new(),
+                    gap: false,
+                    ..segment.clone()
+                };
+                self.parts.insert(uri.clone(), first_seen(&own, answer, longest));
+                new.push(uri.clone());
+                continue;
+            };
+            part.last_listed = answer.sent;
+            part.longest = part.longest.max(longest);
+            if part.segment.msn != segment.msn || part.segment.duration != *duration {
+                self.breaches.push(format!("{uri} was another part before"));
+            }
+        }
+        new
+    }
+
+    /// How many parts were ever listed.
+    pub fn part_count(&self) -> usize {
+        self.parts.len()
+    }
+
     /// The answer for an object that was listed once.
     pub fn object(&mut self, uri: &str, answer: &Answer) {
         let listed =
             self.last.as_ref().is_some_and(|(_, playlist)| playlist.segments.iter().any(|s| names(s, uri)));
-        let Some(object) = self.objects.get_mut(uri).or(self.inits.get_mut(uri)) else { return };
+        let others = self.inits.get_mut(uri).or(self.parts.get_mut(uri));
+        let Some(object) = self.objects.get_mut(uri).or(others) else { return };
         object.being_checked = false;
         object.last_check = answer.received;
         if answer.status != 200 {
@@ -187,7 +222,8 @@ impl Judge {
 
     /// Objects to look at again: those that are listed or held, not too often.
     pub fn due(&mut self, now: Duration) -> Vec<String> {
-        let due = self.objects.iter_mut().chain(&mut self.inits).filter(|(_, object)| {
+        let all = self.objects.iter_mut().chain(&mut self.inits).chain(&mut self.parts);
+        let due = all.filter(|(_, object)| {
             !object.being_checked && now < object.held_until() && now >= object.last_check + RECHECK_EVERY
         });
         due.map(|(uri, object)| {
@@ -200,11 +236,12 @@ impl Judge {
     /// Until when each object has to be there, by its URI; what is listed now is so for ever.
     pub fn held(&self) -> BTreeMap<String, Duration> {
         let listed = self.last.iter().flat_map(|(_, playlist)| &playlist.segments);
-        let objects = self.objects.iter().chain(&self.inits);
+        let objects = self.objects.iter().chain(&self.inits).chain(&self.parts);
         let mut held: BTreeMap<_, _> =
             objects.map(|(uri, object)| (uri.clone(), object.held_until())).collect();
-        let names = listed.flat_map(|segment| [Some(&segment.uri), segment.map.as_ref()]);
-        held.extend(names.flatten().map(|uri| (uri.clone(), Duration::MAX)));
+        let names = listed.clone().flat_map(|segment| [Some(&segment.uri), segment.map.as_ref()]).flatten();
+        let parts = listed.flat_map(|segment| &segment.parts).map(|part| &part.uri);
+        held.extend(names.chain(parts).map(|uri| (uri.clone(), Duration::MAX)));
         held
     }
 
@@ -219,7 +256,8 @@ impl Judge {
 }
 
 fn names(segment: &Segment, uri: &str) -> bool {
-    segment.uri == uri || segment.map.as_deref() == Some(uri)
+    let is_part = segment.parts.iter().any(|part| part.uri == uri);
+    segment.uri == uri || segment.map.as_deref() == Some(uri) || is_part
 }
 
 fn first_seen(segment: &Segment, answer: &Answer, longest: Duration) -> Object {
@@ -259,9 +297,43 @@ fn alone(playlist: &Playlist) -> Vec<String> {
             problems.push(format!("{} has the init object {:?}", segment.uri, segment.map));
         }
     }
+    problems.extend(in_parts(playlist));
     for pair in playlist.segments.windows(2) {
         if goes_back(&pair[0], &pair[1]) && pair[0].continuity == pair[1].continuity {
             problems.push(format!("the program time goes back at {}", pair[1].uri));
+        }
+    }
+    problems
+}
+
+/// What is wrong with its parts (RFC 8216bis, 4.4.3.7, 4.4.3.8, 4.4.4.9).
+fn in_parts(playlist: &Playlist) -> Vec<String> {
+    let mut problems = Vec::new();
+    let has_parts = playlist.segments.iter().any(|segment| !segment.parts.is_empty());
+    problems.extend((has_parts && !playlist.hinted).then(|| "parts without a hint of the next one".into()));
+    let Some(target) = playlist.part_target else {
+        problems.extend(has_parts.then(|| "parts without PART-INF".into()));
+        return problems;
+    };
+    if playlist.part_hold_back.is_none_or(|back| back < 3 * target) {
+        problems.push(format!("PART-HOLD-BACK is {:?}, PART-TARGET {target:?}", playlist.part_hold_back));
+    }
+    let mut behind = Duration::ZERO;
+    for segment in playlist.segments.iter().rev() {
+        behind += segment.duration;
+        let Some((last, others)) = segment.parts.split_last() else { continue };
+        let all: Duration = segment.parts.iter().map(|part| part.duration).sum();
+        if all.abs_diff(segment.duration) > ROUNDING || !segment.parts[0].independent {
+            problems
+                .push(format!("the parts of {} are not it: {all:?} of {:?}", segment.uri, segment.duration));
+        }
+        if behind > Duration::from_secs(3 * playlist.target_duration) + ROUNDING {
+            problems.push(format!("parts of {}, which is old", segment.uri));
+        }
+        let is_short = |part: &&Part| part.duration < target.mul_f64(0.85);
+        let odd = others.iter().find(is_short).or([last].into_iter().find(|last| last.duration > target));
+        if let Some(part) = odd.or(others.iter().find(|part| part.duration > target)) {
+            problems.push(format!("{} lasts {:?}, PART-TARGET is {target:?}", part.uri, part.duration));
         }
     }
     problems

@@ -11,6 +11,11 @@ pub struct Playlist {
     pub discontinuity_sequence: u64,
     pub segments: Vec<Segment>,
     pub ended: bool,
+    /// PART-TARGET and PART-HOLD-BACK.
+    pub part_target: Option<Duration>,
+    pub part_hold_back: Option<Duration>,
+    /// Of the next part.
+    pub hinted: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +30,17 @@ pub struct Segment {
     pub map: Option<String>,
     /// As tagged, or counted on from the segment before it in the same continuity.
     pub program_time: Option<SystemTime>,
+    pub parts: Vec<Part>,
+    /// There is no object of the whole.
+    pub gap: bool,
+}
+
+/// EXT-X-PART (RFC 8216bis).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    pub uri: String,
+    pub duration: Duration,
+    pub independent: bool,
 }
 
 impl Playlist {
@@ -58,8 +74,13 @@ struct Reader {
     duration: Option<Duration>,
     program_time: Option<SystemTime>,
     discontinuity: bool,
+    parts: Vec<Part>,
+    gap: Option<()>,
     /// For all that follow.
     map: Option<String>,
+    part_target: Option<Duration>,
+    part_hold_back: Option<Duration>,
+    hinted: Option<()>,
 }
 
 impl Reader {
@@ -103,6 +124,26 @@ impl Reader {
             }
             "-X-PROGRAM-DATE-TIME" => once(&mut self.program_time, date_time(value)?),
             "INF" => once(&mut self.duration, extinf(value)?),
+            "-X-PART-INF" => {
+                let target =
+                    value.strip_prefix("PART-TARGET=").ok_or("a PART-INF without PART-TARGET alone")?;
+                self.in_header().and(once(&mut self.part_target, seconds(target)?))
+            }
+            // No more than a bucket can keep.
+            "-X-SERVER-CONTROL" => {
+                let back =
+                    value.strip_prefix("PART-HOLD-BACK=").ok_or("it promises more than PART-HOLD-BACK")?;
+                self.in_header().and(once(&mut self.part_hold_back, seconds(back)?))
+            }
+            "-X-GAP" => once(&mut self.gap, ()),
+            "-X-PART" => {
+                self.parts.push(part(value)?);
+                Ok(())
+            }
+            // A hint promises nothing, but belongs behind all segments.
+            "-X-PRELOAD-HINT" if value.starts_with("TYPE=PART,URI=\"") && value.ends_with('"') => {
+                once(&mut self.hinted, ())
+            }
             "-X-ENDLIST" => {
                 self.ended = true;
                 Ok(())
@@ -121,6 +162,9 @@ impl Reader {
     }
 
     fn uri(&mut self, uri: &str) -> Result<(), String> {
+        if self.hinted.is_some() {
+            return Err("a segment behind the hint".into());
+        }
         let duration = self.duration.take().ok_or("a URI without #EXTINF")?;
         let before = self.segments.last();
         let discontinuity = std::mem::take(&mut self.discontinuity);
@@ -132,17 +176,23 @@ impl Reader {
             msn: self.media_sequence.unwrap_or(0) + self.segments.len() as u64,
             continuity: continuity + u64::from(discontinuity),
             discontinuity,
+            gap: self.gap.take().is_some(),
             duration,
             uri: uri.into(),
             map: self.map.clone(),
             program_time: self.program_time.take().or(counted_on),
+            parts: std::mem::take(&mut self.parts),
         };
         self.segments.push(segment);
         Ok(())
     }
 
     fn finish(self) -> Result<Playlist, String> {
-        if self.duration.is_some() || self.discontinuity || self.program_time.is_some() {
+        if self.duration.is_some()
+            || self.discontinuity
+            || self.program_time.is_some()
+            || !self.parts.is_empty()
+        {
             return Err("torn: tags without their URI at the end".into());
         }
         let playlist = Playlist {
@@ -152,6 +202,9 @@ impl Reader {
             discontinuity_sequence: self.discontinuity_sequence.unwrap_or(0),
             segments: self.segments,
             ended: self.ended,
+            part_target: self.part_target,
+            part_hold_back: self.part_hold_back,
+            hinted: self.hinted.is_some(),
         };
         if playlist.version < 3 {
             return Err(format!("version {} knows no fractions in #EXTINF", playlist.version));
@@ -180,13 +233,35 @@ fn number(value: &str) -> Result<u64, String> {
 }
 
 fn extinf(value: &str) -> Result<Duration, String> {
-    let (seconds, _title) = value.split_once(',').ok_or("#EXTINF has no comma")?;
-    let plain = seconds.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let seconds: f64 = seconds.parse().ok().filter(|_| plain).ok_or("not a decimal number")?;
+    let (seconds_text, _title) = value.split_once(',').ok_or("#EXTINF has no comma")?;
+    seconds(seconds_text)
+}
+
+fn seconds(value: &str) -> Result<Duration, String> {
+    let plain = value.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let seconds: f64 = value.parse().ok().filter(|_| plain).ok_or("not a decimal number")?;
     if seconds == 0.0 {
         return Err("a segment without duration".into());
     }
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// `DURATION=0.2,URI="part.m4s",INDEPENDENT=YES`; its names have neither commas nor quotes.
+fn part(value: &str) -> Result<Part, String> {
+    let (mut duration, mut uri, mut independent) = (None, None, None);
+    for attribute in value.split(',') {
+        match attribute.split_once('=').ok_or("an attribute without a value")? {
+            ("DURATION", value) => once(&mut duration, seconds(value)?)?,
+            ("URI", value) => {
+                let name = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+                once(&mut uri, name.ok_or("a URI without quotes")?.to_owned())?;
+            }
+            ("INDEPENDENT", "YES") => once(&mut independent, ())?,
+            (name, _) => return Err(format!("a part with {name}, which these playlists have no use for")),
+        }
+    }
+    let (duration, uri) = duration.zip(uri).ok_or("a part without DURATION and URI")?;
+    Ok(Part { uri, duration, independent: independent.is_some() })
 }
 
 fn date_time(value: &str) -> Result<SystemTime, String> {

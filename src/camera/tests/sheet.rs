@@ -98,6 +98,7 @@ async fn who_has_not_published_writes_over_no_other_agents() {
             discontinuity_sequence: 0,
             entries: vec![entry],
             ended: false,
+            parts: None,
         };
         store.plant(layout().playlist(), render(&playlist), ObjectClass::Playlist);
     };

@@ -1,3 +1,4 @@
+mod parts;
 use proptest::prelude::*;
 
 use super::*;
@@ -66,6 +67,7 @@ fn what_every_browser_plays_is_copied() {
             video: VideoOut::Copy,
             others: Vec::new(),
             audio: AudioOut::Copy,
+            fps: Some(25.0),
             segment_duration: S(2.0),
             cut_after: S(1.8),
             target_duration_s: 2,

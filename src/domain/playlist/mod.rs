@@ -7,6 +7,8 @@ mod render;
 
 use std::time::Duration;
 
+use super::ids::Msn;
+use super::key::ObjectKey;
 use super::segment::Rendition;
 use super::window::Entry;
 
@@ -27,6 +29,31 @@ pub struct MediaPlaylist {
     pub entries: Vec<Entry>,
     /// EXT-X-ENDLIST: the stream was stopped on purpose.
     pub ended: bool,
+    /// Of a stream that is also published in parts.
+    pub parts: Option<PartList>,
+}
+
+/// The parts of a playlist's last segment (RFC 8216bis, EXT-X-PART).
+///
+/// Those of a segment that is still open are not among them: a playlist is stored once for a segment, and at that moment
+/// the next one has hardly begun. So a segment number never means anything but a whole segment, also for who takes over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartList {
+    /// EXT-X-PART-INF: none lasts longer.
+    pub target: Duration,
+    /// PART-HOLD-BACK.
+    pub hold_back: Duration,
+    pub of: Vec<(Msn, Vec<ListedPart>)>,
+    /// EXT-X-PRELOAD-HINT: the name of the next segment's first part. hls.js 1.7 comes to a halt ("media sequence mismatch")
+    /// where parts are listed and nothing follows the last whole segment: it takes that for the one that is being made.
+    pub hint: Option<ObjectKey>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedPart {
+    pub key: ObjectKey,
+    pub duration: Duration,
+    pub independent: bool,
 }
 
 impl MediaPlaylist {
@@ -35,10 +62,16 @@ impl MediaPlaylist {
         self.entries.iter().map(|entry| entry.duration).sum()
     }
 
+    /// Those that are listed with a segment.
+    fn parts_of(&self, entry: &Entry) -> &[ListedPart] {
+        let of = self.parts.iter().flat_map(|parts| &parts.of).find(|(msn, _)| *msn == entry.msn);
+        of.map_or(&[], |(_, parts)| parts)
+    }
+
     /// The same of another rendition: it differs in its objects' names alone.
     #[must_use]
     pub fn rendition(&self, number: Rendition) -> Self {
         let named = |entry: &Entry| Entry { key: entry.key.rendition(number), ..entry.clone() };
-        Self { entries: self.entries.iter().map(named).collect(), ..*self }
+        Self { entries: self.entries.iter().map(named).collect(), parts: self.parts.clone(), ..*self }
     }
 }

@@ -159,6 +159,7 @@ impl Reader {
             discontinuity_sequence: self.discontinuity_sequence,
             entries: self.entries,
             ended: self.ended,
+            parts: None,
         })
     }
 }
@@ -190,6 +191,7 @@ mod tests {
             discontinuity_sequence: 3,
             entries: (0..count).map(entry).collect(),
             ended: false,
+            parts: None,
         }
     }
 

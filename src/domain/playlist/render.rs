@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use super::MediaPlaylist;
+use super::{ListedPart, MediaPlaylist, PartList};
 use crate::domain::key::ObjectKey;
+use crate::domain::segment::SegmentType;
 use crate::domain::window::Entry;
 
 /// Floating-point EXTINF needs 3, EXT-X-MAP needs 6 (RFC 8216 section 7).
@@ -20,13 +21,25 @@ pub fn render(playlist: &MediaPlaylist) -> String {
          #EXT-X-DISCONTINUITY-SEQUENCE:{}\n#EXT-X-INDEPENDENT-SEGMENTS\n",
         playlist.target_duration_s, playlist.media_sequence, playlist.discontinuity_sequence,
     );
+    if let Some(PartList { target, hold_back, .. }) = &playlist.parts {
+        let (target, hold_back) = (target.as_secs_f64(), hold_back.as_secs_f64());
+        let _ = write!(
+            text,
+            "#EXT-X-SERVER-CONTROL:PART-HOLD-BACK={hold_back:.3}\n#EXT-X-PART-INF:PART-TARGET={target:.6}\n"
+        );
+    }
     let mut init = None;
     for entry in &playlist.entries {
         let needs = entry.key.init();
         // It is for all that follow, until the next one.
         let new = needs.as_ref().filter(|needs| init.as_ref() != Some(*needs));
-        render_entry(&mut text, entry, new);
+        render_entry(&mut text, entry, new, playlist.parts_of(entry));
         init = needs;
+    }
+    if let Some(hint) =
+        playlist.parts.as_ref().and_then(|parts| parts.hint.as_ref()).filter(|_| !playlist.ended)
+    {
+        let _ = writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{}\"", hint.file_name());
     }
     if playlist.ended {
         text.push_str("#EXT-X-ENDLIST\n");
@@ -41,7 +54,7 @@ fn is_printable(time: SystemTime) -> bool {
     time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since < YEAR_10000)
 }
 
-fn render_entry(text: &mut String, entry: &Entry, init: Option<&ObjectKey>) {
+fn render_entry(text: &mut String, entry: &Entry, init: Option<&ObjectKey>, parts: &[ListedPart]) {
     if entry.discontinuity {
         text.push_str("#EXT-X-DISCONTINUITY\n");
     }
@@ -50,6 +63,14 @@ fn render_entry(text: &mut String, entry: &Entry, init: Option<&ObjectKey>) {
     }
     if let Some(time) = entry.program_time.filter(|time| is_printable(*time)) {
         let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", humantime::format_rfc3339_millis(time));
+    }
+    for ListedPart { key, duration, independent } in parts {
+        let independent = if *independent { ",INDEPENDENT=YES" } else { "" };
+        let seconds = duration.as_secs_f64();
+        let _ = writeln!(text, "#EXT-X-PART:DURATION={seconds:.6},URI=\"{}\"{independent}", key.file_name());
+    }
+    if entry.key.form().kind == SegmentType::Parted {
+        text.push_str("#EXT-X-GAP\n");
     }
     let _ = writeln!(text, "#EXTINF:{:.6},\n{}", entry.duration.as_secs_f64(), entry.key.file_name());
 }
@@ -72,7 +93,7 @@ mod tests {
         let late = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
         for time in [None, Some(early), Some(late)] {
             let mut text = String::new();
-            render_entry(&mut text, &at(time), None);
+            render_entry(&mut text, &at(time), None, &[]);
             assert_eq!(text, "#EXTINF:2.000000,\na.ts\n");
         }
     }

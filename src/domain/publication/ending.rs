@@ -66,6 +66,7 @@ impl Publication {
                 self.changed_at = Some(now);
                 self.ending = Ending::Emptied;
                 self.retire(gone);
+                self.forget_all_parts(now);
                 self.retire_inits(now);
             }
             _ => {}

@@ -32,6 +32,9 @@ impl Publication {
             let longest = self.longest_named.remove(&entry.key).unwrap_or_default();
             let hold = entry.duration + longest;
             self.uploads.init_held(&entry.key, hold);
+            for part in self.parts.iter_mut().flat_map(|parts| parts.forget(&entry.key)) {
+                self.retired.leaves(generation, part, hold);
+            }
             self.retired.leaves(generation, entry.key, hold);
         }
     }
@@ -91,6 +94,7 @@ impl Publication {
         let known = |key: &ObjectKey| {
             window.needs(key)
                 || self.uploads.contains(key)
+                || self.parts.as_ref().is_some_and(|parts| parts.contains(key))
                 || self.retired.contains(key)
                 || newest.as_ref() == Some(key)
         };

@@ -16,6 +16,8 @@ mod ending;
 mod floor;
 mod leaving;
 mod ownership;
+mod parts;
+mod progress;
 mod room;
 #[cfg(test)]
 mod scripts;
@@ -33,6 +35,7 @@ use super::dice::Dice;
 use super::gate::Gate;
 use super::ids::RunId;
 use super::key::ObjectKey;
+use super::parts::Parts;
 use super::playlist::MediaPlaylist;
 use super::retired::Retired;
 use super::segment::{Form, Payload, Segment, SegmentType};
@@ -57,6 +60,8 @@ pub struct Publication {
     window: Option<Window>,
     standby: Standby,
     uploads: Uploads,
+    /// Of a stream that is also published in parts.
+    parts: Option<Parts>,
     /// The last segment that was queued: what does not follow it is a break.
     last_queued: Option<(RunId, u64)>,
     /// By what its run is known in names.
@@ -112,6 +117,7 @@ impl Publication {
             window: None,
             standby: Standby::new(&plan.uploads, times),
             uploads: Uploads::new(plan.uploads, dice()),
+            parts: parts::queue(&plan, &mut dice),
             last_queued: None,
             last_name: None,
             renamed: None,
@@ -163,6 +169,9 @@ impl Publication {
                     self.give_up(now, lost);
                 }
             }
+            Input::PartProduced(part) => self.part_produced(now, part),
+            Input::PartStored(ticket) => self.parts.iter_mut().for_each(|parts| parts.stored(ticket)),
+            Input::PartFailed(ticket, failure) => self.part_failed(now, ticket, failure),
             Input::PlaylistStored => self.playlist_stored(now),
             Input::PlaylistFailed(failure) => {
                 self.playlist_put = None;
@@ -188,6 +197,7 @@ impl Publication {
         self.ownership.reopen();
         self.playlist_gate.reopen();
         self.uploads.reopen();
+        self.parts.iter_mut().for_each(Parts::reopen);
         self.retired.reopen();
         self.sweep.reopen();
     }
@@ -202,7 +212,11 @@ impl Publication {
             || segment.after_break
             || self.last_queued.is_some_and(|last| !follows(last));
         self.last_queued = Some((segment.run, segment.index));
-        let kind = if segment.header.is_some() { SegmentType::Fmp4 } else { SegmentType::MpegTs };
+        let kind = match self.plan.form.kind {
+            SegmentType::Parted => SegmentType::Parted,
+            _ if segment.header.is_some() => SegmentType::Fmp4,
+            _ => SegmentType::MpegTs,
+        };
         let form = Form { kind, renditions: segment.payload.renditions() };
         let key = self.plan.layout.segment(name, segment.index, form);
         let outgoing = Outgoing { key, segment, discontinuity };
@@ -220,6 +234,7 @@ impl Publication {
             self.retired.condemn(lost.key.clone(), now + LATE_LANDING);
         }
         self.progress.segments_given_up += 1;
+        self.forget_parts(now, &lost.key);
         // With nothing queued behind it, `Uploads` found no segment to mark.
         self.hole |= self.last_queued == Some((lost.segment.run, lost.segment.index));
         self.discards.extend(in_spool.then_some(lost.segment.payload));
@@ -277,12 +292,17 @@ impl Publication {
     /// The next thing to do, until there is none.
     pub fn poll(&mut self, now: Instant) -> Option<Action> {
         self.uploads.assess(now);
+        self.expire_parts(now);
         self.wind_up(now);
         if let Some(payload) = self.discards.pop_front() {
             return Some(Action::Discard(payload));
         }
         if self.ownership.start(now, self.playlist_at(), self.cleans_at()) {
             return Some(Action::ReadRemote);
+        }
+        // They are worth most when they are young.
+        if let Some(start) = self.start_part(now) {
+            return Some(Action::PutPart(start));
         }
         // The playlist first: what is stored should be seen before more is stored.
         if let Some(playlist) = self.sending.take() {
@@ -304,6 +324,7 @@ impl Publication {
             return Some(Action::PutInit(start));
         }
         if self.may_upload()
+            && !self.are_parts_behind()
             && let Some(start) = self.uploads.start(now)
         {
             return Some(Action::Put(start));
@@ -330,7 +351,10 @@ impl Publication {
             return None;
         }
         let interval = self.put_at.map(|at| at + self.plan.min_playlist_interval);
-        [self.changed_at, self.playlist_gate.opens_at(), interval].into_iter().flatten().max()
+        [self.changed_at, self.playlist_gate.opens_at(), interval, self.parts_awaited()]
+            .into_iter()
+            .flatten()
+            .max()
     }
 
     /// It is what follows the note.
@@ -338,7 +362,7 @@ impl Publication {
         if self.ownership.put_at(self.playlist_at()?)? > now {
             return None;
         }
-        let playlist = self.window.as_ref()?.snapshot();
+        let playlist = self.with_parts(self.window.as_ref()?.snapshot());
         // Counted when sent, not when confirmed: a PUT whose answer is lost may be what viewers see.
         self.have_named(&playlist, playlist.duration());
         let next = sight::next_msn(&playlist);
@@ -354,41 +378,14 @@ impl Publication {
         let (playlist, sweep) = (self.playlist_at(), self.sweep.deadline());
         let read = self.ownership.read_at(playlist, self.cleans_at());
         let playlist = playlist.and_then(|at| self.ownership.put_at(at));
-        let upload = if self.may_upload() { self.uploads.deadline() } else { None };
+        let upload =
+            if self.may_upload() && !self.are_parts_behind() { self.uploads.deadline() } else { None };
         let init = self.window.as_ref().and_then(|_| self.uploads.init_deadline());
         let late = self.uploads.look_at();
         let sweep = sweep.filter(|_| self.ownership.may_sweep());
-        [read, playlist, upload, init, late, self.delete_at(), sweep, self.wind_up_at()]
+        [read, playlist, upload, init, late, self.delete_at(), sweep, self.wind_up_at(), self.part_at()]
             .into_iter()
             .flatten()
             .min()
-    }
-
-    /// All that was produced is stored and listed: an agent that stops may go. Holds that still run are the
-    /// next start's sweep, and what is too little to be shown is, too. One that stands back has nothing to finish. Behind
-    /// [`Input::End`] all objects are removed, too.
-    pub fn is_drained(&self) -> bool {
-        self.uploads.is_idle()
-            && (self.standby.len() == 0 || self.ownership.is_standing_back())
-            && (self.generation == self.stored_generation || self.is_thin())
-            && self.playlist_put.is_none()
-            && !self.retired.is_deleting()
-            && self.discards.is_empty()
-            && self.is_wound_up()
-    }
-
-    pub fn progress(&self) -> Progress {
-        let standing_back = self.ownership.is_standing_back();
-        let waiting = if standing_back { 0 } else { self.standby.len() };
-        Progress {
-            backlog: self.uploads.backlog() + waiting,
-            objects_left: self.retired.forgotten(),
-            live_edge: self.window.as_ref().and_then(Window::live_edge),
-            uplink: self.uploads.shortage(),
-            standing_back,
-            rival: self.ownership.rival(),
-            conflicts: self.ownership.conflicts(),
-            ..self.progress
-        }
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::domain::gate::Failure;
 use crate::domain::ids::{Msn, RunId};
 use crate::domain::key::{Layout, ObjectKey};
+use crate::domain::parts::{PartLimits, StartPart};
 use crate::domain::playlist::MediaPlaylist;
-use crate::domain::segment::{Form, Payload, Segment};
+use crate::domain::segment::{Form, Part, Payload, Segment};
 use crate::domain::uplink::Shortage;
 use crate::domain::uploads::{Start, StartInit, Ticket, UploadLimits};
 
@@ -23,6 +24,8 @@ pub struct Plan {
     pub uploads: UploadLimits,
     /// Between the starts of two playlist PUTs: some stores limit the writes to one key.
     pub min_playlist_interval: Duration,
+    /// Of a stream that is also published in parts.
+    pub parts: Option<PartLimits>,
     /// Bytes that the playlist's segments may take together; `None`: that is not this agent's to count.
     pub listed_bytes: Option<u64>,
 }
@@ -64,6 +67,10 @@ pub enum Input {
     StoreFailed(Ticket, Failure),
     /// Whether the store answered [`Action::Ask`], be it with yes or no.
     Answered(bool),
+    /// Of the segment that is being made.
+    PartProduced(Part),
+    PartStored(Ticket),
+    PartFailed(Ticket, Failure),
     PlaylistStored,
     PlaylistFailed(Failure),
     Deleted,
@@ -87,6 +94,8 @@ pub enum Action {
     Put(Start),
     /// Store an init object: answer as for a segment.
     PutInit(StartInit),
+    /// Store a part: `PartStored` or `PartFailed`.
+    PutPart(StartPart),
     /// Drop this upload: it fails.
     Drop(Ticket),
     /// Ask the store anything small, to see whether it answers: `Answered`.
@@ -110,6 +119,8 @@ pub struct Progress {
     /// Not published because another agent publishes this camera.
     pub segments_stood_back: u64,
     pub bytes_published: u64,
+    pub parts_published: u64,
+    pub parts_given_up: u64,
     /// Objects of earlier runs that nothing named and the sweep took.
     pub orphans_swept: u64,
     /// Objects that will stay until the next start because the store refuses to delete.
@@ -134,6 +145,8 @@ impl Progress {
             segments_published: earlier.segments_published + self.segments_published,
             segments_given_up: earlier.segments_given_up + self.segments_given_up,
             bytes_published: earlier.bytes_published + self.bytes_published,
+            parts_published: earlier.parts_published + self.parts_published,
+            parts_given_up: earlier.parts_given_up + self.parts_given_up,
             orphans_swept: earlier.orphans_swept + self.orphans_swept,
             live_edge: self.live_edge.or(earlier.live_edge),
             segments_stood_back: earlier.segments_stood_back + self.segments_stood_back,

@@ -40,6 +40,9 @@ pub struct FfmpegCommand {
 /// ffmpeg would not listen on its standard input, and 7.0 would ignore SIGTERM too.
 pub const SCRIPT_INPUT: &str = "/dev/fd/SCRIPT";
 
+/// The same for a pipe that takes the sound of a run in parts.
+pub const SOUND_OUTPUT: &str = "pipe:SOUND";
+
 /// An ffconcat script; `Debug` hides it.
 #[derive(Clone)]
 pub struct Script {
@@ -99,7 +102,10 @@ fn only(
     folder: &Path,
 ) -> Vec<String> {
     let mut args = strings(&["-map", "0:v:0"]);
-    args.extend(audio_map(&spec.source, choice.audio));
+    let in_parts = spec.settings.sub_second.is_some();
+    if !in_parts {
+        args.extend(audio_map(&spec.source, choice.audio));
+    }
     args.extend(match video {
         // Access unit delimiters go: behind one the muxer does not look for parameter sets, nor does it add those that
         // only the session's description has. It writes delimiters of its own.
@@ -113,9 +119,28 @@ fn only(
             [strings(&["-vf", &filter]), encoder(encoding, way, spec.settings.threads)].concat()
         }
     });
+    if in_parts {
+        args.extend(fragments("pipe:1"));
+        if choice.audio != AudioOut::None {
+            args.extend(audio_map(&spec.source, choice.audio));
+            args.extend(audio(choice.audio));
+            // Without any sound ffmpeg would take the picture, and encode it.
+            args.push("-vn".to_owned());
+            args.extend(fragments(SOUND_OUTPUT));
+        }
+        return args;
+    }
     args.extend(audio(choice.audio));
     args.extend(output(choice, spec.settings.segment_type, folder, 1));
     args
+}
+
+/// Each frame in a fragment, at once, with its own time: no edit list, and nothing moved to 0 or stretched to there. Behind
+/// a while, as the first frames may be decoded before they are shown.
+fn fragments(to: &str) -> Vec<String> {
+    let flags = "+empty_moov+default_base_moof+frag_every_frame+frag_discont+skip_trailer";
+    let times = ["-avoid_negative_ts", "disabled", "-use_editlist", "0", "-output_ts_offset", "10"];
+    strings(&[&times[..], &["-f", "mp4", "-movflags", flags, "-flush_packets", "1", to]].concat())
 }
 
 /// One picture is decoded and brought to its rate, and all encoders get the same frames: so their GOPs begin together.
@@ -275,7 +300,7 @@ fn output(choice: &Choice, kind: SegmentType, folder: &Path, number: Rendition) 
             ][..],
             match kind {
                 SegmentType::MpegTs => &[],
-                SegmentType::Fmp4 => &fmp4,
+                SegmentType::Fmp4 | SegmentType::Parted => &fmp4,
             },
             &["-hls_segment_filename", &segments, "-hls_flags", flags, &playlist],
         ]
@@ -389,6 +414,7 @@ mod tests {
             video: VideoOut::Copy,
             others: Vec::new(),
             audio,
+            fps: None,
             segment_duration: Duration::from_secs(4),
             cut_after: Duration::from_millis(3_600),
             target_duration_s: 4,

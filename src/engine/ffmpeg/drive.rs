@@ -1,9 +1,13 @@
 //! One ffmpeg from its start to its exit: what it wrote becomes segments, what it said becomes a cause.
 
+mod excess;
+mod piped;
+
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use excess::Excess;
 use nix::sys::signal::Signal;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStderr, ChildStdin};
@@ -12,14 +16,13 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::Acquaintance;
+use super::pipes::Pipes;
 use super::process::Lines;
 use super::stderr::{Fitness, LastWords};
 use super::tail::{FULL_BYTES, News, Tail, free_bytes, is_read_only, on_disk};
 use super::usage::Sampler;
 use crate::clock;
 use crate::domain::lifecycle::Cause;
-use crate::domain::quota;
-use crate::domain::segment::Rendition;
 use crate::engine::spool::diff::Diff;
 use crate::engine::spool::root::RunFolder;
 use crate::engine::spool::shares::Share;
@@ -51,7 +54,7 @@ pub(super) struct FfmpegRun {
 
 impl FfmpegRun {
     pub(super) fn start(
-        tail: Tail,
+        (tail, pipes): (Tail, Option<Pipes>),
         (mut child, usage): (Child, Sampler),
         folder: RunFolder,
         bell: Bell,
@@ -78,6 +81,7 @@ impl FfmpegRun {
             excess: None,
             share,
             tail,
+            pipes,
             unread: None,
             folder,
             events: events_out,
@@ -129,38 +133,12 @@ struct Driver {
     excess: Option<Excess>,
     share: Share,
     tail: Tail,
+    /// Of a run in parts.
+    pipes: Option<Pipes>,
     /// Why the spool could not be read just now.
     unread: Option<String>,
     folder: RunFolder,
     events: mpsc::Sender<EngineEvent>,
-}
-
-/// What was too large, in bytes.
-#[derive(Debug, Clone, Copy)]
-enum Excess {
-    Spool { used: u64, share: u64 },
-    Segment { share: u64, renditions: Rendition },
-}
-
-impl Excess {
-    /// Decimal megabytes, and what mends it.
-    fn in_words(self) -> String {
-        const MEND: &str = "raise spool_limit, or lower target_width, target_fps or segment_duration";
-        let mb = |bytes: u64| bytes as f64 / 1e6;
-        match self {
-            Self::Spool { used, share } => {
-                let (used, share) = (mb(used), mb(share));
-                format!("the spool held {used:.1} MB of this camera's {share:.1} MB of spool_limit: {MEND}")
-            }
-            Self::Segment { share, renditions } => {
-                let (most, share) = (mb(quota::largest_file(share, renditions)), mb(share));
-                let part = if renditions > 1 { "one rendition's part of a third" } else { "a third" };
-                format!(
-                    "a segment grew beyond {most:.1} MB, {part} of this camera's {share:.1} MB of spool_limit: {MEND}"
-                )
-            }
-        }
-    }
 }
 
 impl Driver {
@@ -172,6 +150,7 @@ impl Driver {
             tokio::select! {
                 status = self.child.wait() => break status,
                 Some(line) = self.stderr.next(), if !self.stderr.is_over() => self.heed(&line).await,
+                piped = piped::next(&mut self.pipes) => self.piped(piped).await,
                 Some(how) = halts.recv() => self.halt(how).await,
                 () = clock::sleep_until(self.sound_judged_at) => self.judge_sound().await,
                 () = bell.ring() => self.look().await,
@@ -191,6 +170,7 @@ impl Driver {
 
     async fn heed(&mut self, line: &str) {
         self.hear(line);
+        self.hear_of_silence(line);
         if let Some(cause) = self.fitness.hear(line) {
             // What is finished until now is still good.
             self.look().await;
@@ -254,7 +234,8 @@ impl Driver {
 
     /// Hands over what is new in the spool.
     async fn look(&mut self) {
-        if self.tail.diff == Diff::default() && self.started + SLOW_START < clock::now() {
+        let waits = self.pipes.is_none() && self.tail.diff == Diff::default();
+        if waits && self.started + SLOW_START < clock::now() {
             tokio::time::sleep(BURST).await;
         }
         let news = self.tail.news().await;
@@ -289,6 +270,7 @@ impl Driver {
 
         // Bounded: a grandchild could hold the pipe open.
         let _ = tokio::time::timeout(LAST_WORDS_TIME, self.hear_the_rest()).await;
+        self.drain_pipes().await;
         let all_told = self.look_last().await;
         let code = status.and_then(|status| status.code());
         let signal = status.and_then(|status| status.signal());

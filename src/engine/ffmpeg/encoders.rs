@@ -306,7 +306,7 @@ impl Bench<'_> {
         command.stdin(std::process::Stdio::null());
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         let mut child =
-            Brief::new(self.spawner.spawn(command, None).await.map_err(|error| error.to_string())?);
+            Brief::new(self.spawner.spawn(command, Vec::new()).await.map_err(|error| error.to_string())?);
         let late = || Err(format!("no answer within {} s", time.as_secs_f64().ceil()));
         let outcome = tokio::time::timeout(time, listen(child.child())).await.unwrap_or_else(|_| late());
         child.end().await;

@@ -6,6 +6,7 @@ pub mod capabilities;
 mod drive;
 mod encoder_use;
 pub mod encoders;
+mod pipes;
 pub mod probe;
 mod process;
 pub mod stderr;
@@ -14,11 +15,16 @@ mod tail;
 mod trials;
 mod usage;
 
-use std::path::PathBuf;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::net::unix::pipe;
+use tokio::process::Child;
 
 use super::spool::note::Note;
 use super::spool::root::{CameraSpool, RunFolder, SpoolError};
@@ -26,18 +32,23 @@ use super::spool::shares::{Share, SpoolShares};
 use super::spool::watch::SpoolWatch;
 use super::{Engine, EngineError, Exit, Run, StreamSpec};
 use crate::clock;
-use crate::domain::choice::{Choice, Mode, VideoOut, decide};
+use crate::domain::choice::{AudioOut, Choice, Mode, VideoOut, decide};
+use crate::domain::cmaf::Cut;
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
 use crate::domain::media::Media;
+use crate::domain::quota;
 use crate::domain::segment::Form;
+use crate::domain::source::Source;
 use crate::sys::child::Spawner;
 
 use acquaintance::ProbeRun;
 pub use acquaintance::{Acquaintance, Known};
+use argv::FfmpegCommand;
 use capabilities::Capabilities;
 pub use encoder_use::EncoderUse;
 use encoders::Way;
+use pipes::{Outlets, Pipes, Recipe};
 use stderr::Fitness;
 pub use still::FfmpegStills;
 use tail::Tail;
@@ -113,7 +124,7 @@ impl FfmpegEngine {
     /// back.
     pub fn acquainted(workshop: Arc<Workshop>, spec: StreamSpec, acquaintance: Acquaintance) -> Self {
         let sight = match acquaintance.known() {
-            _ if !spec.settings.wish().depends_on_media() => Sight::Blind,
+            _ if !depends_on_media(&spec) => Sight::Blind,
             Known::Nothing => Sight::Looks,
             Known::Media(_) | Known::Unreadable => Sight::Knows,
         };
@@ -121,6 +132,10 @@ impl FfmpegEngine {
         let is_muted = !acquaintance.has_sound(clock::now());
         let choice = decide(&spec.settings.wish(), media.as_ref());
         let choice = if is_muted { choice.without_sound() } else { choice };
+        // Its sound has an output of its own, and ffmpeg makes none of nothing.
+        let is_silent = spec.settings.sub_second.is_some() && media.is_none() && !has_own_sound(&spec.source);
+        let audio = if is_silent { AudioOut::None } else { choice.audio };
+        let choice = Choice { audio, ..choice };
         let (spool, note) = (Arc::default(), Note::default());
         let (encoder, share) = (EncoderUse::software(), workshop.spool_share.usual());
         let usage = FfmpegUse::default();
@@ -153,6 +168,33 @@ impl FfmpegEngine {
     /// What it would do now, before a look as if nothing could be told.
     pub fn choice(&self) -> &Choice {
         &self.choice
+    }
+
+    /// Of a run in parts also where its sound comes from, if it has any.
+    async fn spawn(
+        &self,
+        command: &FfmpegCommand,
+    ) -> Result<(Child, Option<Option<pipe::Receiver>>), EngineError> {
+        if self.spec.settings.sub_second.is_none() {
+            return Ok((
+                process::start(&self.workshop, &self.share, command, Stdio::null(), None).await?,
+                None,
+            ));
+        }
+        let failed = |error| EngineError::Spawn { path: command.program.display().to_string(), error };
+        let has_sound = self.choice.audio != AudioOut::None;
+        let (write, read) = if has_sound { Some(sound_pipe().map_err(failed)?) } else { None }.unzip();
+        let child = process::start(&self.workshop, &self.share, command, Stdio::piped(), write).await?;
+        Ok((child, Some(read)))
+    }
+
+    fn recipe(&self, run: RunId, folder: &Path, is_copy: bool) -> Recipe {
+        let asked =
+            self.spec.settings.sub_second.map_or(Duration::MAX, |sub_second| sub_second.part_duration);
+        let part = self.choice.part(asked);
+        let share = self.share.bytes();
+        let cut = Cut { part, segment: self.choice.cut_after };
+        Recipe { run, folder: folder.to_owned(), cut, most_bytes: quota::largest_file(share, 1), is_copy }
     }
 
     /// Off the runtime's workers: a card may be slow, and other cameras must not wait for it.
@@ -193,14 +235,19 @@ impl Engine for FfmpegEngine {
             VideoOut::Encode(_) => self.encoder.start(),
         };
         let command = argv::command(&self.spec, &self.choice, &way, &workshop.capabilities, folder.path());
-        let process = process::start(&workshop, &self.share, &command, Stdio::null()).await?;
+        let (mut process, outlets) = self.spawn(&command).await?;
         let share = self.share.clone();
         let bell = workshop.watch.bell(folder.path());
         let fitness = Fitness::new(&self.choice, self.media.as_ref()).staying(self.spec.source.stays());
         let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
         let tail = Tail::new(run, folder.path(), form, fitness.is_of_copy());
+        let tail = if outlets.is_some() { tail.in_parts() } else { tail };
+        let pipes = outlets.map(|sound| {
+            let recipe = self.recipe(run, folder.path(), fitness.is_of_copy());
+            Pipes::new(Outlets { picture: process.stdout.take(), sound }, recipe)
+        });
         let usage = Sampler::new(self.usage.clone(), process.id(), clock::now());
-        let process = (process, usage);
+        let (tail, process) = ((tail, pipes), (process, usage));
         Ok(Box::new(drive::FfmpegRun::start(tail, process, folder, bell, share, fitness, acquaintance)))
     }
 
@@ -235,4 +282,22 @@ impl Engine for FfmpegEngine {
     fn note(&self) -> Note {
         self.note.clone()
     }
+}
+
+/// The pattern's beep is always there.
+fn has_own_sound(source: &Source) -> bool {
+    matches!(source, Source::TestPattern)
+}
+
+/// Of a stream in parts it has to be known whether there is sound.
+fn depends_on_media(spec: &StreamSpec) -> bool {
+    let settings = &spec.settings;
+    let listens = settings.sub_second.is_some() && settings.audio && !has_own_sound(&spec.source);
+    settings.wish().depends_on_media() || listens
+}
+
+/// The child's end first; only this process reads without waiting.
+fn sound_pipe() -> io::Result<(OwnedFd, pipe::Receiver)> {
+    let (reader, writer) = io::pipe()?;
+    Ok((writer.into(), pipe::Receiver::from_owned_fd(reader.into())?))
 }

@@ -82,8 +82,8 @@ struct Session {
 impl Session {
     async fn start(workshop: &Workshop, source: &Source) -> Result<Self, EngineError> {
         let command = probe_command(source, &workshop.capabilities);
-        let mut child =
-            process::start(workshop, &workshop.spool_share.usual(), &command, Stdio::piped()).await?;
+        let share = workshop.spool_share.usual();
+        let mut child = process::start(workshop, &share, &command, Stdio::piped(), None).await?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (stdout, stderr) = (Lines::new(stdout), Lines::new(stderr));
         Ok(Self { child, stdin, stdout, stderr, words: LastWords::default(), stays: source.stays() })

@@ -8,25 +8,28 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::Workshop;
-use super::argv::{FfmpegCommand, SCRIPT_INPUT, Script};
+use super::argv::{FfmpegCommand, SCRIPT_INPUT, SOUND_OUTPUT, Script};
 use super::stderr::MOST_LINE;
 use crate::domain::quota;
 use crate::engine::EngineError;
 use crate::engine::spool::shares::Share;
 use crate::sys::child::{be_nice, limit_files};
 
-/// Starts ffmpeg with its script, if it has one, on a pipe; its files fit into `share`.
+/// Starts ffmpeg with its script, if it has one, on a pipe; its files fit into `share`; `sound`: where it writes that, if
+/// it does by itself.
 pub(super) async fn start(
     workshop: &Workshop,
     share: &Share,
     command: &FfmpegCommand,
     stdout: Stdio,
+    sound: Option<OwnedFd>,
 ) -> Result<Child, EngineError> {
     let failed = |error| EngineError::Spawn { path: command.program.display().to_string(), error };
     let pipe = command.script.as_ref().map(script_pipe).transpose().map_err(failed)?;
     let mut process = Command::new(&command.program);
     process.args(command.args.iter().map(|arg| match (&pipe, arg.as_str()) {
         (Some(pipe), SCRIPT_INPUT) => format!("/dev/fd/{}", pipe.as_raw_fd()),
+        (_, SOUND_OUTPUT) => format!("pipe:{}", sound.as_ref().map_or(1, AsRawFd::as_raw_fd)),
         (_, arg) => arg.to_owned(),
     }));
     // Standard input is how ffmpeg is asked to finish (`q`).
@@ -34,7 +37,7 @@ pub(super) async fn start(
     // ffmpeg keeps a segment in memory and writes it at its end, all at once: a look at the spool would be too late.
     limit_files(&mut process, quota::largest_file(share.bytes(), command.outputs));
     be_nice(&mut process, command.nice);
-    workshop.spawner.spawn(process, pipe).await.map_err(failed)
+    workshop.spawner.spawn(process, pipe.into_iter().chain(sound).collect()).await.map_err(failed)
 }
 
 /// The reading end of a pipe that holds the script and then ends.

@@ -50,7 +50,7 @@ impl FfmpegStills {
         limit_files(&mut process, MOST_BYTES);
         be_nice(&mut process, self.nice);
         let failed = |error| EngineError::Spawn { path: program.display().to_string(), error };
-        Ok(Brief::new(self.workshop.spawner.spawn(process, None).await.map_err(failed)?))
+        Ok(Brief::new(self.workshop.spawner.spawn(process, Vec::new()).await.map_err(failed)?))
     }
 }
 

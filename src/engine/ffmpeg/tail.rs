@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
@@ -40,13 +40,20 @@ pub(super) struct Tail {
     likeness: Likeness,
     pub(super) diff: Diff,
     timeline: Timeline,
+    /// When the newest segment ended, where that is known better than by looking.
+    pub(super) ended_at: Option<SystemTime>,
 }
 
 impl Tail {
     pub(super) fn new(run: RunId, folder: &Path, form: Form, is_copy: bool) -> Self {
         let (diff, timeline) = (Diff::default(), Timeline::default());
         let likeness = Likeness::new(is_copy);
-        Self { run, path: folder.to_owned(), form, header: None, likeness, diff, timeline }
+        Self { run, path: folder.to_owned(), form, header: None, likeness, diff, timeline, ended_at: None }
+    }
+
+    /// Of a run in parts: what they say of the time is exact.
+    pub(super) fn in_parts(self) -> Self {
+        Self { timeline: Timeline::fine(), ..self }
     }
 
     pub(super) fn renditions(&self) -> Rendition {
@@ -98,10 +105,11 @@ impl Tail {
     }
 
     fn tell(&mut self, missed: u64, found: Vec<Found>) -> Vec<EngineEvent> {
-        let (mut seen, mut lost, mut withheld) = (clock::wall(), missed, 0);
+        let (mut lost, mut withheld) = (missed, 0);
+        let mut seen = self.ended_at.take().unwrap_or_else(clock::wall);
         if missed > 0 {
             // Nobody knows how long they were.
-            self.timeline = Timeline::default();
+            self.timeline.begin_anew();
         }
         if let [_, .., last] = found.as_slice()
             && self.timeline.is_new()
@@ -201,7 +209,7 @@ fn weigh_one(path: &Path, kind: SegmentType, has_header: bool) -> Option<u64> {
     let bytes = fs::metadata(path).map_or(0, |meta| meta.len());
     let is_whole = match kind {
         SegmentType::MpegTs => !is_cut_off(bytes, path),
-        SegmentType::Fmp4 => has_header && fragments::is_whole(path, bytes),
+        SegmentType::Fmp4 | SegmentType::Parted => has_header && fragments::is_whole(path, bytes),
     };
     (bytes > 0 && is_whole).then_some(bytes)
 }

@@ -32,6 +32,8 @@ pub(super) struct Bucket {
     pub(super) visible: Option<MediaPlaylist>,
     /// Every object that was ever visible: the MSN it had, the longest playlist, and when it left.
     pub(super) seen: BTreeMap<ObjectKey, Seen>,
+    /// The same of parts.
+    pub(super) seen_parts: BTreeMap<ObjectKey, Seen>,
     pub(super) breaches: Vec<String>,
     /// Numbers up to this one may be skipped.
     pub(super) floor: u64,
@@ -66,7 +68,11 @@ impl Bucket {
                 let same = first == start.header.bytes();
                 self.check(same, || format!("{} has other bytes than before", start.key));
             }
-            Action::PutPlaylist(playlist) => self.becomes_visible(now, playlist),
+            Action::PutPart(start) => _ = self.objects.insert(start.key.clone()),
+            Action::PutPlaylist(playlist) => {
+                self.becomes_visible(now, playlist);
+                self.show_parts(now, playlist);
+            }
             Action::Delete(keys) => keys.iter().for_each(|key| self.delete(now, key)),
             _ => {}
         }
@@ -88,6 +94,8 @@ impl Bucket {
             Action::Put(start) => Input::StoreFailed(start.ticket, failure),
             Action::PutInit(start) if ok => Input::Stored(start.ticket),
             Action::PutInit(start) => Input::StoreFailed(start.ticket, failure),
+            Action::PutPart(start) if ok => Input::PartStored(start.ticket),
+            Action::PutPart(start) => Input::PartFailed(start.ticket, failure),
             Action::Ask => Input::Answered(ok),
             Action::PutPlaylist(_) if ok => Input::PlaylistStored,
             Action::PutPlaylist(_) => Input::PlaylistFailed(failure),
@@ -162,6 +170,46 @@ impl Bucket {
         self.visible = Some(new.clone());
     }
 
+    /// All of a segment's or none, in order, and each stored.
+    fn show_parts(&mut self, now: Instant, new: &MediaPlaylist) {
+        let Some(list) = &new.parts else { return };
+        let mut named = BTreeSet::new();
+        for (msn, parts) in &list.of {
+            let Some(entry) = new.entries.iter().find(|entry| entry.msn == *msn) else {
+                self.breaches.push(format!("parts of {msn}, which is not listed"));
+                continue;
+            };
+            let all: Duration = parts.iter().map(|part| part.duration).sum();
+            self.check(all == entry.duration && parts[0].independent, || {
+                format!("not all parts of {entry:?}")
+            });
+            self.check(parts.is_sorted_by(|a, b| a.key < b.key), || format!("parts out of order: {parts:?}"));
+            for part in parts {
+                let is_same_run = plan().layout.run_of(&part.key) == plan().layout.run_of(&entry.key);
+                self.check(is_same_run && part.duration <= list.target, || format!("{part:?} of {entry:?}"));
+                let stored = self.objects.contains(&part.key);
+                self.check(stored, || format!("names {} which is not stored", part.key));
+                named.insert(part.key.clone());
+                let fresh = Seen {
+                    msn: msn.0,
+                    duration: part.duration,
+                    longest: Duration::ZERO,
+                    first_at: now,
+                    left_at: None,
+                };
+                let seen = self.seen_parts.entry(part.key.clone()).or_insert(fresh);
+                seen.longest = seen.longest.max(new.duration());
+                let is_other = seen.msn != msn.0 || seen.left_at.is_some();
+                self.check(!is_other, || format!("{} came back, or of another segment", part.key));
+            }
+        }
+        for (key, seen) in &mut self.seen_parts {
+            if seen.left_at.is_none() && !named.contains(key) {
+                seen.left_at = Some(now);
+            }
+        }
+    }
+
     fn check_numbers(&mut self, new: &MediaPlaylist) {
         for pair in new.entries.windows(2) {
             let run = |e: &Entry| plan().layout.run_of(&e.key);
@@ -182,7 +230,8 @@ impl Bucket {
                 .find(|(segment, seen)| !is_over(seen) && needs(segment))
                 .map(|(key, _)| key.clone())
         } else {
-            self.seen.get(key).filter(|seen| !is_over(seen)).map(|_| key.clone())
+            let seen = self.seen.get(key).or_else(|| self.seen_parts.get(key));
+            seen.filter(|seen| !is_over(seen)).map(|_| key.clone())
         };
         self.check(early.is_none(), || format!("{key} was deleted too early for {early:?}"));
         key.renditions().for_each(|key| _ = self.objects.remove(&key));

@@ -8,6 +8,7 @@ mod init;
 mod interval;
 mod late;
 mod mixed;
+mod parts;
 mod rivals;
 mod seams;
 mod uplink;
@@ -48,6 +49,7 @@ fn plan() -> Plan {
             attempt: 3 * S,
         },
         min_playlist_interval: Duration::ZERO,
+        parts: None,
         listed_bytes: None,
     }
 }

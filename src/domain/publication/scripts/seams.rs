@@ -31,6 +31,7 @@ fn of_another(first: u64) -> MediaPlaylist {
         discontinuity_sequence: 0,
         entries: (0..3).map(entry).collect(),
         ended: false,
+        parts: None,
     }
 }
 

@@ -143,6 +143,7 @@ impl Link {
     fn answer(&mut self, action: Action, ok: bool) {
         let failure = Failure::Retry { after: None };
         let input = match action {
+            Action::PutPart(_) => unreachable!("no parts are made here"),
             Action::Put(start) if ok => Input::Stored(start.ticket),
             Action::Put(start) => Input::StoreFailed(start.ticket, failure),
             Action::PutInit(start) if ok => Input::Stored(start.ticket),

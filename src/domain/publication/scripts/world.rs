@@ -4,13 +4,17 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
+
 use super::bucket::{Bucket, Fate, read};
+use super::parts::{PARTS, part_of};
 use super::{S, plan};
 use crate::domain::fmp4::Header;
 use crate::domain::ids::RunId;
+use crate::domain::key::ObjectKey;
 use crate::domain::playlist::MediaPlaylist;
 use crate::domain::publication::{Action, Input, Plan, Publication};
-use crate::domain::segment::{Form, Payload, Segment, SegmentType};
+use crate::domain::segment::{Form, Part, Payload, Segment, SegmentType};
 use crate::domain::test_time::start;
 use crate::domain::uploads::Ticket;
 
@@ -36,6 +40,8 @@ pub(super) struct World {
     pub(super) late_reads: VecDeque<usize>,
     pub(super) takes_no_playlist: bool,
     pub(super) takes_no_init: bool,
+    /// This part of a run is never stored.
+    pub(super) lose_part: Option<u64>,
     pub(super) plan: Plan,
     /// Bytes of the next segments.
     pub(super) bytes: u64,
@@ -64,6 +70,7 @@ impl World {
             late_reads: VecDeque::new(),
             takes_no_playlist: false,
             takes_no_init: false,
+            lose_part: None,
             plan: plan(),
             bytes: 1000,
             held: 0,
@@ -74,6 +81,10 @@ impl World {
 
     pub(super) fn of_form(fates: Vec<Fate>, form: Form) -> Self {
         let plan = Plan { form, ..plan() };
+        Self { machine: Publication::new(plan.clone(), 42), plan, ..Self::new(fates) }
+    }
+
+    pub(super) fn of_plan(fates: Vec<Fate>, plan: Plan) -> Self {
         Self { machine: Publication::new(plan.clone(), 42), plan, ..Self::new(fates) }
     }
 
@@ -88,6 +99,9 @@ impl World {
     }
 
     pub(super) fn produce_of(&mut self, duration: Duration) {
+        if self.plan.parts.is_some() {
+            self.produce_parts(duration);
+        }
         let path = format!("{}-{}", self.run, self.index).into();
         let segment = Segment {
             run: self.run,
@@ -104,6 +118,23 @@ impl World {
         self.held += self.bytes;
         self.machine.handle(self.now, Input::Produced(segment));
         self.drain();
+    }
+
+    /// One fifth of the segment after the other.
+    fn produce_parts(&mut self, duration: Duration) {
+        for place in 0..PARTS {
+            let part = Part {
+                run: self.run,
+                number: self.index * PARTS + place,
+                segment: self.index,
+                duration: duration / PARTS as u32,
+                independent: place == 0,
+                bytes: Bytes::from_static(b"part"),
+            };
+            self.machine.handle(self.now, Input::PartProduced(part));
+            self.drain();
+            self.step(self.now + duration / PARTS as u32);
+        }
     }
 
     pub(super) fn new_run(&mut self) {
@@ -176,9 +207,12 @@ impl World {
             if matches!(action, Action::PutPlaylist(_)) {
                 self.playlists_at.push(self.now);
             }
-            let is_refused = match action {
+            let is_refused = match &action {
                 Action::PutPlaylist(_) => self.takes_no_playlist,
                 Action::PutInit(_) => self.takes_no_init,
+                Action::PutPart(start) => self
+                    .lose_part
+                    .is_some_and(|number| start.key.file_name().ends_with(&format!("_{number:06}.m4s"))),
                 _ => false,
             };
             let mut fate = self.fate();
@@ -256,12 +290,19 @@ impl World {
         let listed = self.bucket.visible.iter().flat_map(|p| &p.entries).map(|e| e.key.clone());
         let listed = listed.flat_map(|key| [key.init(), Some(key)]).flatten();
         let listed: BTreeSet<_> = listed.flat_map(|key| key.renditions().collect::<Vec<_>>()).collect();
-        assert_eq!(self.bucket.objects, listed, "orphans, or listed but missing");
+        // Parts stay as long as their segment, also if they are not listed any more.
+        let is_listed_part = |key: &&ObjectKey| {
+            let of = |form| part_of(key, form).is_some_and(|segment| listed.contains(&segment));
+            of(SegmentType::Fmp4) || of(SegmentType::Parted)
+        };
+        let objects: BTreeSet<_> =
+            self.bucket.objects.iter().filter(|key| !is_listed_part(key)).cloned().collect();
+        assert_eq!(objects, listed, "orphans, or listed but missing");
         assert_eq!((self.machine.progress().backlog, self.held), (0, 0), "segments, and bytes in the spool");
     }
 }
 
 /// Each run has another one.
 pub(super) fn header_of(run: RunId, kind: SegmentType) -> Option<Arc<Header>> {
-    (kind == SegmentType::Fmp4).then(|| Arc::new(Header::of_tests(&run.to_string())))
+    kind.has_init().then(|| Arc::new(Header::of_tests(&run.to_string())))
 }

@@ -1,0 +1,61 @@
+//! `profile: sub_second`: what goes with it, and what does not.
+
+use std::time::Duration;
+
+use super::read::{Given, Reader, Spot};
+use super::settings::{Said, frames, is_whole, join, shown};
+use crate::domain::segment::SegmentType;
+
+/// Spots: of what this section gives. What the base has alone was told there.
+pub(super) fn refuse_clash(
+    reader: &mut Reader<'_>,
+    said: &Said,
+    profile: Option<Spot>,
+    segment_type: Option<Spot>,
+    part: Option<Given<Duration>>,
+    compat: Option<Spot>,
+) {
+    if !said.is_sub_second() {
+        for spot in part.map(|part| part.spot).into_iter().chain(compat) {
+            reader.fault(&spot, "is for profile: sub_second; give that, too, or leave it out");
+        }
+        return;
+    }
+    if said.segment_type == Some(SegmentType::MpegTs) {
+        if let Some(spot) = &segment_type {
+            reader.fault(spot, "is mpegts, and profile: sub_second needs fmp4; use fmp4, or leave it out");
+        } else if let Some(spot) = &profile {
+            reader.fault(spot, "is sub_second, which needs segment_type: fmp4; give that here, too");
+        }
+    }
+    if let Some(spot) = profile.as_ref().filter(|_| said.has_renditions()) {
+        reader.fault(spot, "is sub_second, which has one rendition; leave renditions out");
+    }
+    if let Some(part) = part {
+        refuse_torn(reader, said, &part);
+    }
+}
+
+/// All parts are alike only if each is a whole number of frames.
+fn refuse_torn(reader: &mut Reader<'_>, said: &Said, part: &Given<Duration>) {
+    let rate = said.settings().target_fps;
+    let count = frames(rate, part.value);
+    if is_whole(count) {
+        return;
+    }
+    let seconds = |frames: f64| (frames > 0.0).then(|| frames / f64::from(rate)).filter(is_short_number);
+    let near = join(seconds(count.floor()), seconds(count.ceil()));
+    let mend = near
+        .map_or_else(|| "use another one, or another target_fps".to_owned(), |near| format!("use {near}"));
+    let length = part.value.as_secs_f64();
+    let count = shown(count);
+    reader.fault(
+        &part.spot,
+        format!("{length} s at {rate} fps are {count} frames, not a whole number; {mend}"),
+    );
+}
+
+/// In whole milliseconds: others can't be written down.
+fn is_short_number(seconds: &f64) -> bool {
+    is_whole(seconds * 1000.0)
+}

@@ -1,0 +1,378 @@
+//! Where a part ends, and where a segment does.
+//!
+//! A segment begins with a keyframe, a part where it is time: at the frame's end that is nearest to `part_duration` behind
+//! its beginning. So parts of an even picture are all alike, and those of an uneven one differ by a frame. Sound goes
+//! with the part that it is played in, if it has come by then, else with the next one: the picture never waits for it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::join::{PICTURE, SOUND, Tracks};
+use super::write::write;
+use super::{Damaged, Sample};
+
+/// How a run is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    pub part: Duration,
+    /// A segment ends at the first keyframe behind it.
+    pub segment: Duration,
+}
+
+/// What a frame made whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    Part {
+        /// Counts on from 0 within the run.
+        number: u64,
+        /// Of the segment that it is of.
+        segment: u64,
+        duration: Duration,
+        /// It begins with a keyframe.
+        independent: bool,
+        bytes: Bytes,
+        /// The keyframe that it begins with, if it does.
+        keyframe: Option<Bytes>,
+    },
+    /// All of its parts were told before.
+    Segment { index: u64, duration: Duration, parts: Vec<Bytes> },
+}
+
+/// Sound that waits for its picture: what is older is dropped.
+const MOST_SOUND: usize = 2_000;
+/// Behind the last one's end a frame is as late as this at most, or the track's time has jumped.
+const MOST_BACK: u64 = 1;
+
+#[derive(Debug)]
+pub struct Cutter {
+    cut: Cut,
+    picture_per_second: u32,
+    sound_per_second: u32,
+    sound: VecDeque<Sample>,
+    frames: Vec<Sample>,
+    /// The end of the last frame that was taken; `None`: no keyframe has come.
+    end: Option<u64>,
+    segment: Segment,
+    next_part: u64,
+    /// Bytes of the open segment.
+    bytes: u64,
+    most_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Segment {
+    index: u64,
+    begin: u64,
+    parts: Vec<Bytes>,
+}
+
+impl Cutter {
+    /// `most_bytes`: that a segment may have.
+    pub fn new(tracks: &Tracks, cut: Cut, most_bytes: u64) -> Self {
+        Self {
+            cut,
+            picture_per_second: tracks.picture_per_second,
+            sound_per_second: tracks.sound_per_second,
+            sound: VecDeque::new(),
+            frames: Vec::new(),
+            end: None,
+            segment: Segment::default(),
+            next_part: 0,
+            bytes: 0,
+            most_bytes,
+        }
+    }
+
+    /// Bytes that the open segment has.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub fn is_over_limit(&self) -> bool {
+        self.bytes > self.most_bytes
+    }
+
+    pub fn hear(&mut self, packet: Sample) {
+        if self.sound.len() >= MOST_SOUND {
+            self.sound.pop_front();
+        }
+        self.bytes += packet.bytes.len() as u64;
+        self.sound.push_back(packet);
+    }
+
+    /// The picture's next frame.
+    ///
+    /// # Errors
+    /// The picture's time goes back: no player could follow.
+    pub fn see(&mut self, frame: Sample) -> Result<Vec<Made>, Damaged> {
+        let mut made = Vec::new();
+        match self.end {
+            // What is before the first keyframe can't be shown, nor heard.
+            None if !frame.is_keyframe() => return Ok(made),
+            None => self.begin(&frame),
+            Some(end) if frame.time.saturating_add(MOST_BACK) < end => {
+                return Err(Damaged("the picture's time goes back"));
+            }
+            Some(end) if frame.is_keyframe() && self.lasts(self.segment.begin, end) >= self.cut.segment => {
+                made.extend(self.end_part());
+                made.extend(self.end_segment(end));
+            }
+            Some(_) => {}
+        }
+        self.end = Some(frame.end());
+        self.bytes += frame.bytes.len() as u64;
+        let half_a_frame = self.seconds(u64::from(frame.duration)) / 2;
+        let end = frame.end();
+        self.frames.push(frame);
+        let begin = self.frames.first().map_or(end, |first| first.time);
+        if self.lasts(begin, end) + half_a_frame >= self.cut.part {
+            made.extend(self.end_part());
+        }
+        Ok(made)
+    }
+
+    /// Nothing follows: what there is becomes the last part, and the last segment.
+    pub fn finish(&mut self) -> Vec<Made> {
+        let mut made: Vec<_> = self.end_part().into_iter().collect();
+        made.extend(self.end.and_then(|end| self.end_segment(end)));
+        made
+    }
+
+    fn begin(&mut self, keyframe: &Sample) {
+        self.segment.begin = keyframe.time;
+        let begin = self.seconds(keyframe.time);
+        let per_second = self.sound_per_second;
+        while self.sound.pop_front_if(|packet| seconds(packet.end(), per_second) <= begin).is_some() {}
+        self.bytes = self.sound.iter().map(|packet| packet.bytes.len() as u64).sum();
+    }
+
+    fn end_part(&mut self) -> Option<Made> {
+        let frames = std::mem::take(&mut self.frames);
+        let (first, last) = (frames.first()?, frames.last()?);
+        let (begin, end) = (first.time, last.end());
+        let until = self.seconds(end);
+        let mut sound = Vec::new();
+        while let Some(packet) =
+            self.sound.pop_front_if(|packet| seconds(packet.time, self.sound_per_second) < until)
+        {
+            sound.push(packet);
+        }
+        let number = self.next_part;
+        self.next_part += 1;
+        let bytes = write(number as u32 + 1, &[(PICTURE, &frames), (SOUND, &sound)]);
+        self.segment.parts.push(bytes.clone());
+        let independent = first.is_keyframe();
+        Some(Made::Part {
+            number,
+            segment: self.segment.index,
+            duration: self.lasts(begin, end),
+            independent,
+            bytes,
+            keyframe: independent.then(|| first.bytes.clone()),
+        })
+    }
+
+    fn end_segment(&mut self, end: u64) -> Option<Made> {
+        let parts = std::mem::take(&mut self.segment.parts);
+        let (index, begin) = (self.segment.index, self.segment.begin);
+        if parts.is_empty() {
+            return None;
+        }
+        self.segment = Segment { index: index + 1, begin: end, parts: Vec::new() };
+        self.bytes = self.sound.iter().map(|packet| packet.bytes.len() as u64).sum();
+        Some(Made::Segment { index, duration: self.lasts(begin, end), parts })
+    }
+
+    fn lasts(&self, begin: u64, end: u64) -> Duration {
+        self.seconds(end.saturating_sub(begin))
+    }
+
+    fn seconds(&self, time: u64) -> Duration {
+        seconds(time, self.picture_per_second)
+    }
+}
+
+/// To the nanosecond: enough to tell any two frames apart.
+fn seconds(time: u64, per_second: u32) -> Duration {
+    let per_second = u64::from(per_second.max(1));
+    let rest = u128::from(time % per_second) * 1_000_000_000 / u128::from(per_second);
+    Duration::new(time / per_second, u32::try_from(rest).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Samples;
+    use super::super::testing::init;
+    use super::*;
+
+    const KEY: u32 = 0x200_0000;
+    const NO_KEY: u32 = 0x101_0000;
+
+    fn cutter(per_second: u32, cut: Cut) -> Cutter {
+        Cutter::new(&Tracks::join(&init(per_second), Some(&init(16_000))).unwrap(), cut, 1 << 20)
+    }
+
+    fn cut(part_ms: u64, segment_ms: u64) -> Cut {
+        Cut { part: Duration::from_millis(part_ms), segment: Duration::from_millis(segment_ms) }
+    }
+
+    fn frame(number: u64, lasts: u32, gop: u64) -> Sample {
+        let flags = if number.is_multiple_of(gop) { KEY } else { NO_KEY };
+        let bytes = Bytes::from(format!("frame {number}"));
+        Sample { time: 1_000_000 + number * u64::from(lasts), duration: lasts, offset: 0, flags, bytes }
+    }
+
+    fn packet(time: u64) -> Sample {
+        Sample { time, duration: 1024, offset: 0, flags: KEY, bytes: Bytes::from(format!("sound at {time}")) }
+    }
+
+    /// How many frames the parts of each whole segment have.
+    fn frames_of_parts(per_second: u32, lasts: u32, gop: u64, cut: Cut) -> Vec<Vec<usize>> {
+        let mut cutter = cutter(per_second, cut);
+        let (mut segments, mut parts) = (Vec::new(), Vec::new());
+        for number in 0..gop * 3 + 1 {
+            for made in cutter.see(frame(number, lasts, gop)).unwrap() {
+                match made {
+                    Made::Part { bytes, .. } => parts.push(samples(per_second, &bytes).len()),
+                    Made::Segment { .. } => segments.push(std::mem::take(&mut parts)),
+                }
+            }
+        }
+        segments
+    }
+
+    /// Of the first track in it.
+    fn samples(per_second: u32, part: &[u8]) -> Vec<Sample> {
+        let mut samples = Samples::default();
+        samples.feed(&[&init(per_second)[..], part].concat()).unwrap();
+        std::iter::from_fn(|| samples.next()).collect()
+    }
+
+    #[test]
+    fn parts_of_an_even_picture_are_all_alike() {
+        let of = |per_second, lasts, gop, part| frames_of_parts(per_second, lasts, gop, cut(part, 900));
+        assert_eq!(of(12_800, 512, 25, 200), vec![vec![5; 5]; 3], "25 fps");
+        assert_eq!(of(15_360, 1024, 15, 200), vec![vec![3; 5]; 3], "15 fps");
+        assert_eq!(of(30_000, 1001, 30, 200), vec![vec![6; 5]; 3], "29.97 fps");
+        assert_eq!(of(90_000, 7200, 12, 200), vec![vec![2; 6]; 3], "12.5 fps: two are nearer than three");
+        assert_eq!(of(12_288, 512, 24, 200), vec![vec![5, 5, 5, 5, 4]; 3], "24 fps: the last one is shorter");
+        assert_eq!(of(10, 10, 1, 200), vec![vec![1]; 3], "a frame a second");
+    }
+
+    #[test]
+    fn a_segment_is_as_many_gops_as_it_takes() {
+        let segments = frames_of_parts(1000, 40, 10, cut(200, 900));
+        assert_eq!(segments, vec![vec![5; 6]], "three GOPs of 0.4 s");
+        let late = frames_of_parts(1000, 40, 50, cut(200, 900));
+        assert_eq!(late, vec![vec![5; 10]; 3], "the camera's are longer than asked for");
+    }
+
+    #[test]
+    fn what_is_before_the_first_keyframe_is_left_out() {
+        let mut cutter = cutter(1000, cut(200, 900));
+        (0..40).for_each(|number| cutter.hear(packet(number * 1024)));
+        let mut late: Vec<_> = (1..20).map(|number| frame(number, 40, 25)).collect();
+        late.iter_mut().for_each(|frame| frame.time -= 999_000);
+        assert!(late.into_iter().all(|frame| cutter.see(frame).unwrap().is_empty()));
+        let from = |number: u64| Sample { time: 2_000 + number * 40, ..frame(number, 40, 25) };
+        let made: Vec<_> = (0..5).flat_map(|number| cutter.see(from(number)).unwrap()).collect();
+        let [Made::Part { number: 0, segment: 0, independent: true, bytes, keyframe, .. }] = &made[..] else {
+            panic!("{made:?}");
+        };
+        assert_eq!(keyframe.as_deref(), Some(&b"frame 0"[..]));
+        let text = String::from_utf8_lossy(bytes);
+        // 2 s are 32,000 of its units: the packet that is heard then began before.
+        assert!(text.contains("sound at 31744") && !text.contains("sound at 30720"));
+        assert!(text.contains("sound at 34816") && !text.contains("sound at 35840"), "up to 2.2 s");
+    }
+
+    #[test]
+    fn late_sound_goes_with_the_next_part() {
+        let mut cutter = cutter(1000, cut(200, 900));
+        let second: Vec<_> = (0..10)
+            .flat_map(|number| {
+                if number == 5 {
+                    cutter.hear(packet(16_000_000));
+                }
+                cutter.see(frame(number, 40, 25)).unwrap()
+            })
+            .collect();
+        let has_sound = |made: &Made| match made {
+            Made::Part { bytes, .. } => String::from_utf8_lossy(bytes).contains("sound at"),
+            Made::Segment { .. } => false,
+        };
+        assert_eq!(second.iter().map(has_sound).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn the_end_makes_a_last_part_and_a_last_segment() {
+        let mut cutter = cutter(1000, cut(200, 900));
+        (0..7).for_each(|number| drop(cutter.see(frame(number, 40, 25)).unwrap()));
+        let made = cutter.finish();
+        let [Made::Part { number: 1, duration: part, .. }, Made::Segment { index: 0, duration, parts }] =
+            &made[..]
+        else {
+            panic!("{made:?}");
+        };
+        assert_eq!((part.as_millis(), duration.as_millis(), parts.len()), (80, 280, 2));
+        assert!(cutter.finish().is_empty());
+    }
+
+    #[test]
+    fn a_picture_whose_time_goes_back_is_refused_and_endless_segments_are_seen() {
+        let mut cutter = cutter(1000, cut(200, 900));
+        (0..7).for_each(|number| drop(cutter.see(frame(number, 40, 25)).unwrap()));
+        assert!(cutter.see(frame(3, 40, 25)).is_err());
+        assert!(!cutter.is_over_limit());
+        let huge = Sample { bytes: vec![0; 2 << 20].into(), ..frame(8, 40, 25) };
+        assert!(cutter.see(huge).is_ok() && cutter.is_over_limit());
+        (0..9999).for_each(|number| cutter.hear(packet(number)));
+        assert_eq!(cutter.sound.len(), MOST_SOUND);
+    }
+
+    proptest! {
+        /// Whatever the frames' times, nothing is lost, and parts and segments tell the same.
+        #[test]
+        fn all_frames_come_through_once_and_in_order(
+            lasts in prop::collection::vec(1u32..400, 1..200), gop in 1u64..60, part in 40u64..1000, segment in 200u64..3000,
+        ) {
+            let mut cutter = cutter(1000, cut(part, segment));
+            let (mut time, mut sent, mut got) = (5_000u64, Vec::new(), Vec::new());
+            let (mut next_part, mut next_segment, mut parts) = (0, 0, Vec::<(Duration, Bytes)>::new());
+            let mut made = Vec::new();
+            for (number, lasts) in lasts.iter().enumerate() {
+                let frame = Sample { time, duration: *lasts, ..frame(number as u64, 1, gop) };
+                time += u64::from(*lasts);
+                sent.push(frame.clone());
+                cutter.hear(packet(time * 16));
+                made.extend(cutter.see(frame).unwrap());
+            }
+            made.extend(cutter.finish());
+            for made in made {
+                match made {
+                    Made::Part { number, segment, duration, independent, bytes, .. } => {
+                        prop_assert_eq!((number, segment), (next_part, next_segment));
+                        next_part += 1;
+                        let frames = samples(1000, &bytes);
+                        prop_assert_eq!(frames[0].is_keyframe(), independent);
+                        prop_assert!(!parts.is_empty() || independent, "a segment begins with a keyframe");
+                        parts.push((duration, bytes));
+                        got.extend(frames);
+                    }
+                    Made::Segment { index, duration, parts: of_segment } => {
+                        prop_assert_eq!(index, next_segment);
+                        next_segment += 1;
+                        let (durations, bytes): (Vec<Duration>, Vec<Bytes>) = parts.drain(..).unzip();
+                        prop_assert_eq!(of_segment, bytes);
+                        prop_assert_eq!(duration, durations.iter().sum::<Duration>());
+                    }
+                }
+            }
+            prop_assert_eq!(got, sent);
+        }
+    }
+}

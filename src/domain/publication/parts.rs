@@ -1,0 +1,118 @@
+//! A stream in parts: they are stored at once, listed with their segment, and leave with it.
+
+use std::time::{Duration, Instant};
+
+use super::{LATE_LANDING, Plan, Publication};
+use crate::domain::dice::Dice;
+use crate::domain::gate::Failure;
+use crate::domain::key::ObjectKey;
+use crate::domain::parts::{Parts, StartPart};
+use crate::domain::playlist::{MediaPlaylist, PartList};
+use crate::domain::segment::{Part, SegmentType};
+use crate::domain::uploads::Ticket;
+use crate::domain::window::Window;
+
+/// PART-HOLD-BACK: who knows parts from the playlist alone learns of them once a segment, and is best off with whole
+/// segments, as other players are. So far behind the edge, hls.js 1.7 takes these: it asks for parts only nearer to those
+/// that are listed.
+const HELD_BACK_TARGETS: u32 = 3;
+const HELD_BACK_PARTS: u32 = 3;
+/// What its parts may cost a playlist: they were sent with the segment, or before.
+const PATIENCE_PARTS: u32 = 2;
+/// Beyond the window and the backlog: of segments that are being made, or were lost in the spool.
+const MORE_GROUPS: usize = 4;
+
+pub(super) fn queue(plan: &Plan, dice: impl FnOnce() -> Dice) -> Option<Parts> {
+    let groups = Window::most(plan.depth) + plan.uploads.backlog + MORE_GROUPS;
+    plan.parts.map(|limits| Parts::new(limits, groups, dice()))
+}
+
+impl Publication {
+    /// While it is not known who publishes, or another agent does, the whole segments alone are kept.
+    pub(super) fn part_produced(&mut self, now: Instant, part: Part) {
+        let Some(parts) = self.parts.as_mut().filter(|_| self.window.is_some()) else { return };
+        let name = self.renamed.filter(|(run, _)| *run == part.run).map_or(part.run, |(_, name)| name);
+        let layout = &self.plan.layout;
+        let segment = layout.segment(name, part.segment, self.plan.form);
+        parts.push(now, segment, layout.part(name, part.number), part);
+    }
+
+    pub(super) fn part_failed(&mut self, now: Instant, ticket: Ticket, failure: Failure) {
+        self.parts.iter_mut().for_each(|parts| parts.failed(now, ticket, failure));
+    }
+
+    /// First of all: when a playlist may be stored follows from it.
+    pub(super) fn expire_parts(&mut self, now: Instant) {
+        let Some(parts) = &mut self.parts else { return };
+        parts.expire(now);
+        for key in parts.take_gone() {
+            self.retired.condemn(key, now + LATE_LANDING);
+        }
+    }
+
+    /// Where no playlist is taken, parts would pile up as segments would.
+    pub(super) fn start_part(&mut self, now: Instant) -> Option<StartPart> {
+        let may_start = self.may_upload();
+        self.parts.as_mut().filter(|_| may_start)?.start(now)
+    }
+
+    pub(super) fn part_at(&self) -> Option<Instant> {
+        self.parts.as_ref()?.deadline(self.may_upload())
+    }
+
+    /// Segments would take from the uplink what parts need.
+    pub(super) fn are_parts_behind(&self) -> bool {
+        !self.is_parted() && self.parts.as_ref().is_some_and(Parts::is_behind)
+    }
+
+    /// There are parts alone.
+    pub(super) fn is_parted(&self) -> bool {
+        self.plan.form.kind == SegmentType::Parted
+    }
+
+    /// The newest segment is stored, and its last parts are on their way: the playlist waits for them, a little.
+    pub(super) fn parts_awaited(&self) -> Option<Instant> {
+        let parts = self.parts.as_ref()?;
+        let newest = self.window.as_ref()?.entries().last()?;
+        let patience = PATIENCE_PARTS * parts.limits().duration;
+        // Without its parts it is of no use to anybody.
+        let patience =
+            if self.is_parted() { patience.max(self.plan.uploads.segment_duration) } else { patience };
+        (!parts.are_settled(&newest.key)).then_some(self.changed_at? + patience)
+    }
+
+    /// Those of the newest segment alone, and only if all of them are stored: what a player makes of a hole in the parts is
+    /// not sure, and it can always take the whole. The hint says where the next ones begin in any case.
+    pub(super) fn with_parts(&self, playlist: MediaPlaylist) -> MediaPlaylist {
+        let Some(parts) = self.parts.as_ref().filter(|_| !playlist.ended) else { return playlist };
+        let newest = playlist.entries.last();
+        let next = newest.and_then(|newest| {
+            let run = self.plan.layout.run_of(&newest.key)?;
+            Some(self.plan.layout.part(run, parts.next_number(&newest.key)?))
+        });
+        let listed =
+            newest.and_then(|newest| Some((newest.msn, parts.listed(&newest.key, newest.duration)?)));
+        // Without a hint it is no list that players bear.
+        let of: Vec<_> = listed.filter(|_| next.is_some()).into_iter().collect();
+        let planned = parts.limits().duration;
+        let longest = of.iter().flat_map(|(_, parts)| parts).map(|part| part.duration).max();
+        let target = longest.unwrap_or_default().max(planned);
+        let hold_back =
+            HELD_BACK_TARGETS * Duration::from_secs(playlist.target_duration_s) + HELD_BACK_PARTS * target;
+        MediaPlaylist { parts: Some(PartList { target, hold_back, of, hint: next }), ..playlist }
+    }
+
+    /// Their segment will never be listed.
+    pub(super) fn forget_parts(&mut self, now: Instant, segment: &ObjectKey) {
+        for key in self.parts.iter_mut().flat_map(|parts| parts.forget(segment)) {
+            self.retired.condemn(key, now + LATE_LANDING);
+        }
+    }
+
+    /// Nothing more comes.
+    pub(super) fn forget_all_parts(&mut self, now: Instant) {
+        for key in self.parts.iter_mut().flat_map(|parts| parts.forget_all_but(|_| false)) {
+            self.retired.condemn(key, now + LATE_LANDING);
+        }
+    }
+}
