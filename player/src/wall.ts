@@ -50,6 +50,8 @@ class Tile {
     const player = document.createElement('edge-player') as EdgePlayer;
     for (const name of ['muted', 'autoplay', 'quiet']) player.setAttribute(name, '');
     player.setAttribute('stats', 'none');
+    // Seven requests a second are for one picture, not for a wall.
+    player.setAttribute('parts', 'off');
     player.setAttribute('label', `Live video of ${this.camera.name}`);
     player.src = this.camera.playlistUrl;
     player.findAgain = options.findAgain;

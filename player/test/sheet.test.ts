@@ -22,6 +22,7 @@ const parsed = {
   syncSegments: 3,
   pace: { segmentS: 6, reserveS: 6, audibleRate: 1.02 },
   cacheBusting: false,
+  parts: false,
   phase: null,
   reason: null,
   lastSegmentMs: null,
