@@ -59,6 +59,8 @@ pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: 
         segments_published: progress.segments_published,
         segments_given_up: progress.segments_given_up,
         segments_missed: status.segments_missed,
+        parts_published: progress.parts_published,
+        parts_given_up: progress.parts_given_up,
         bytes_published: progress.bytes_published,
         requests_per_s: None,
         request_cost_per_month_usd: None,

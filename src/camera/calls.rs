@@ -151,7 +151,7 @@ impl Calls {
                 outcome(Operation::PutInit, input, answer.err())
             }
             Action::PutPart(StartPart { ticket, key, bytes, limit }) => {
-                let put = tokio::time::timeout(limit, self.store.put(&key, bytes, ObjectClass::Fmp4));
+                let put = tokio::time::timeout(limit, self.store.put(&key, bytes, ObjectClass::Part));
                 let answer = put.await.unwrap_or_else(|_| Err(late(limit)));
                 let failed = |error: &StoreError| Input::PartFailed(ticket, failure(error));
                 let input = answer.as_ref().err().map_or(Input::PartStored(ticket), failed);

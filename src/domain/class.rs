@@ -11,6 +11,8 @@ pub enum ObjectClass {
     Segment,
     /// The same of fMP4, or its init object.
     Fmp4,
+    /// A piece of one, for players at the live edge.
+    Part,
     /// The camera's last still picture, rewritten now and then.
     Snapshot,
     /// What players should know of the stream, rewritten when it changes.
@@ -37,20 +39,20 @@ impl ObjectClass {
     /// Without it nobody sees the stream: what the store says to it is what the store says to the agent.
     pub fn is_of_the_stream(self) -> bool {
         match self {
-            Self::Playlist | Self::Segment | Self::Fmp4 | Self::Probe => true,
+            Self::Playlist | Self::Segment | Self::Fmp4 | Self::Part | Self::Probe => true,
             Self::Snapshot | Self::Sheet => false,
         }
     }
 
     /// Pictures and sound, or what they need.
     pub fn is_media(self) -> bool {
-        matches!(self, Self::Segment | Self::Fmp4)
+        matches!(self, Self::Segment | Self::Fmp4 | Self::Part)
     }
 
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Playlist => "application/vnd.apple.mpegurl",
-            Self::Fmp4 => "video/mp4",
+            Self::Fmp4 | Self::Part => "video/mp4",
             // A bucket may allow the stream's types only: the probe has to pass for one.
             Self::Segment | Self::Probe => "video/mp2t",
             Self::Snapshot => "image/jpeg",
@@ -64,7 +66,7 @@ impl ObjectClass {
             Self::Playlist | Self::Snapshot | Self::Sheet | Self::Probe => {
                 "no-cache, no-store, must-revalidate"
             }
-            Self::Segment | Self::Fmp4 => "public, max-age=31536000, immutable",
+            Self::Segment | Self::Fmp4 | Self::Part => "public, max-age=31536000, immutable",
         }
     }
 }

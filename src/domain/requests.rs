@@ -9,6 +9,7 @@ use super::class::ObjectClass;
 pub enum Operation {
     /// Init objects, too.
     PutSegment,
+    PutPart,
     PutPlaylist,
     PutSnapshot,
     PutStatus,
@@ -18,8 +19,9 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PutSegment,
+        Self::PutPart,
         Self::PutPlaylist,
         Self::PutSnapshot,
         Self::PutStatus,
@@ -31,6 +33,7 @@ impl Operation {
     pub fn put(class: ObjectClass) -> Self {
         match class {
             ObjectClass::Segment | ObjectClass::Fmp4 | ObjectClass::Probe => Self::PutSegment,
+            ObjectClass::Part => Self::PutPart,
             ObjectClass::Playlist => Self::PutPlaylist,
             ObjectClass::Snapshot => Self::PutSnapshot,
             ObjectClass::Sheet => Self::PutStatus,
@@ -40,6 +43,7 @@ impl Operation {
     pub fn name(self) -> &'static str {
         match self {
             Self::PutSegment => "put_segment",
+            Self::PutPart => "put_part",
             Self::PutPlaylist => "put_playlist",
             Self::PutSnapshot => "put_snapshot",
             Self::PutStatus => "put_status",
@@ -52,9 +56,12 @@ impl Operation {
     /// What stores that charge for requests charge for it.
     fn fee(self) -> Fee {
         match self {
-            Self::PutSegment | Self::PutPlaylist | Self::PutSnapshot | Self::PutStatus | Self::List => {
-                Fee::Write
-            }
+            Self::PutSegment
+            | Self::PutPart
+            | Self::PutPlaylist
+            | Self::PutSnapshot
+            | Self::PutStatus
+            | Self::List => Fee::Write,
             Self::Get => Fee::Read,
             Self::Delete => Fee::None,
         }
@@ -123,15 +130,21 @@ impl Rate {
         self.writes + self.reads
     }
 
-    /// Of a stream while all goes well: each segment and playlist once, and what lies beside them, so far apart.
+    /// Of a stream while all goes well: each segment, its parts and the playlist once, and what lies beside them, so far
+    /// apart.
     pub fn planned(
         segment: Duration,
+        part: Option<Duration>,
         renditions: u8,
         min_playlist_interval: Duration,
         beside: [Option<Duration>; 2],
     ) -> Self {
         let each = |interval: Duration| 1.0 / interval.max(Duration::from_millis(1)).as_secs_f64();
-        let of_stream = each(segment) + each(segment.max(min_playlist_interval));
+        let in_parts = part.map_or(0.0, |part| {
+            // The last one may be short.
+            (segment.as_secs_f64() / part.as_secs_f64() - 1e-6).ceil() * each(segment)
+        });
+        let of_stream = each(segment) + in_parts + each(segment.max(min_playlist_interval));
         // A picture is one of a segment.
         let of_others: f64 = beside.into_iter().flatten().map(|interval| each(interval.max(segment))).sum();
         Self { writes: f64::from(renditions) * of_stream + of_others, reads: 0.0 }

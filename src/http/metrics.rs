@@ -44,7 +44,11 @@ const COUNTERS: &[(&str, &str, Value)] = &[
     ("segments_missed_total", "Segments that were lost before their upload.", |s| {
         Some(s.segments_missed as f64)
     }),
-    ("published_bytes_total", "Bytes of the segments that the storage took.", |s| {
+    ("parts_published_total", "Parts of segments that the storage took.", |s| Some(s.parts_published as f64)),
+    ("parts_given_up_total", "Parts of segments that were not uploaded in time.", |s| {
+        Some(s.parts_given_up as f64)
+    }),
+    ("published_bytes_total", "Bytes of the segments and parts that the storage took.", |s| {
         Some(s.bytes_published as f64)
     }),
     ("health_checks_total", "Looks of the health monitor.", |s| Some(s.health_check_count as f64)),

@@ -61,6 +61,10 @@ pub struct StreamStatus {
     pub segments_published: u64,
     pub segments_given_up: u64,
     pub segments_missed: u64,
+    /// Of a stream in parts.
+    pub parts_published: u64,
+    /// Those that the storage did not take in time; what is in them is in the segments, too.
+    pub parts_given_up: u64,
     pub bytes_published: u64,
     /// To the storage, in the last ten minutes; those that no storage charges for are not counted.
     pub requests_per_s: Option<f64>,

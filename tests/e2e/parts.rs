@@ -1,8 +1,11 @@
 //! A stream in parts, as other players see it: ordinary HLS with parts listed, legal past kills and outages.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::process::Command;
 
 use crate::support::agent::Place;
@@ -10,10 +13,15 @@ use crate::support::camera::{Camera, CameraOpts};
 use crate::support::fault_proxy::{Fault, FaultProxy};
 use crate::support::frames::{self, Expected};
 use crate::support::viewer::Viewer;
+use crate::support::wait::until;
 use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, bucket, folder_of, minio, my_turn, playlist_of};
 
 const CAMERA: &str = "cam_floor";
 const MORE_WITHIN: Duration = Duration::from_secs(40);
+/// For the browser to start and to end.
+const PLAYED_WITHIN: Duration = Duration::from_secs(60);
+/// A window's hold twice, and a minute.
+const SWEPT_WITHIN: Duration = Duration::from_secs(150);
 /// A segment has a second, and five of them.
 const PARTS: usize = 5;
 
@@ -38,6 +46,41 @@ async fn plays_as_ordinary_hls(playlist: &str) {
     }
 }
 
+/// Ends with a report; it panics if a player stood still.
+async fn plays_in_stock_players(playlist: &str, seconds: u64) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let newest = root.join("player/node_modules/hls.js/dist/hls.js").display().to_string();
+    let old = root.join("tests/browser/node_modules/hls-0/dist/hls.js").display().to_string();
+    let mut node = Command::new("node");
+    node.arg(root.join("tests/browser/stock.mjs")).args(["--playlist", playlist]);
+    node.arg("--seconds").arg(seconds.to_string()).arg(format!("newest={newest}"));
+    node.arg(format!("without-low-latency={newest},{{\"lowLatencyMode\": false}}")).arg(format!("old={old}"));
+    let output = node.kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_secs(seconds) + PLAYED_WITHIN, output).await;
+    let output = output.expect("the browser ends in time").expect("node: run packaging/setup.sh test");
+    let (said, text) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    eprintln!("{text}");
+    assert!(output.status.success(), "{text}{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stock_players_play_the_same_address_as_ordinary_hls() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let camera = Camera::start(CameraOpts::default()).await;
+    let mut place = Place::new("parts-stock");
+    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &settings(""));
+    let playlist = playlist_of(&minio, CAMERA);
+    let mut viewer = Viewer::watch(&playlist, &place.path().join("seen"));
+    let mut agent = place.start(&[]);
+    viewer.segments(4, UP_WITHIN).await;
+    plays_in_stock_players(&playlist, 60).await;
+    plays_as_ordinary_hls(&playlist).await;
+    agent.assert_running();
+    agent.stop(STOP_WITHIN).await;
+    viewer.stop().await.assert_legal();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_in_parts_is_legal_past_a_kill_and_a_camera_that_hangs_up() {
     let _turn = my_turn().await;
@@ -59,9 +102,8 @@ async fn a_stream_in_parts_is_legal_past_a_kill_and_a_camera_that_hangs_up() {
     let report = viewer.stop().await;
     report.assert_legal();
     let listed = |text: &str| text.matches("#EXT-X-PART:").count();
-    let full = report.playlists.iter().filter(|(_, text)| listed(text) == 3 * PARTS).count();
-    // Each of the three runs is short, and needs three segments to begin with.
-    assert!(full >= 3, "{full} playlists list all parts of three segments");
+    let full = report.playlists.iter().filter(|(_, text)| listed(text) == PARTS).count();
+    assert!(full >= 6, "{full} playlists list all parts of their last segment");
     let expected = Expected { size: (854, 480), fps: 15, audio: true };
     let last = report.segments.len() - 3;
     assert_eq!(frames::faults(&report.segments[last..], expected).await, Vec::<String>::new());
@@ -96,6 +138,62 @@ async fn parts_come_back_after_an_outage_and_leave_with_their_segments() {
     let parts = names.iter().filter(|name| name.starts_with("part_")).count();
     assert!((PARTS * 6..PARTS * 22).contains(&parts), "{parts} parts: {names:?}");
     agent.signal(Signal::SIGTERM);
+    agent.stop(STOP_WITHIN).await;
+    let report = viewer.stop().await;
+    report.assert_legal();
+}
+
+/// The playlist as it is now, if its newest segment is listed without parts.
+async fn hole(playlist: &str) -> Option<String> {
+    let text = reqwest::get(playlist).await.ok()?.text().await.ok()?;
+    (!text.contains("#EXT-X-PART:") && text.contains("#EXTINF")).then_some(text)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_lost_shows_in_the_next_playlist_and_nothing_stays_behind() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let camera = Camera::start(CameraOpts::default()).await;
+    let proxy = FaultProxy::start(&minio.endpoint).await;
+    let mut place = Place::new("parts-lost");
+    place.configure_at(&proxy.http(), &minio, BUCKET, &[(CAMERA, &camera.url())], &settings(""));
+    let playlist = playlist_of(&minio, CAMERA);
+    let mut viewer = Viewer::watch(&playlist, &place.path().join("seen"));
+    let mut agent = place.start(&[]);
+    viewer.segments(3, UP_WITHIN).await;
+    // One part in ten, for ever: all others go on, and so do the whole segments.
+    proxy.set(Fault::LosePut { containing: "/part_", ending: "3.m4s" }).await;
+    let told = until(MORE_WITHIN, "a playlist without parts", || hole(&playlist), || agent.log()).await;
+    let hint = told.lines().last().and_then(|line| line.split_once("URI=\"part_")).map(|(tag, _)| tag);
+    assert_eq!(hint, Some("#EXT-X-PRELOAD-HINT:TYPE=PART,"), "it says where parts go on:\n{told}");
+    more(&mut viewer, 3).await;
+    proxy.set(Fault::None).await;
+    let ffmpegs = place.ffmpegs();
+    assert_eq!(ffmpegs.len(), 1, "{ffmpegs:?}");
+    ffmpegs.iter().for_each(|ffmpeg| kill(Pid::from_raw(ffmpeg.pid.cast_signed()), Signal::SIGKILL).unwrap());
+    more(&mut viewer, 3).await;
+    // Dead in an outage, which the next one begins in, and which is longer than the backlog.
+    proxy.set(Fault::Refuse).await;
+    agent.kill9().await;
+    agent = place.start(&[]);
+    agent.log_line(&["warn", "given up"], MORE_WITHIN).await;
+    proxy.set(Fault::None).await;
+    more(&mut viewer, 8).await;
+    let client = minio.client();
+    let runs = |names: &[String]| -> BTreeSet<String> {
+        names
+            .iter()
+            .filter_map(|name| Some(name.split_once('_')?.1.split(['_', '.']).next()?.to_owned()))
+            .collect()
+    };
+    // Behind the sweep.
+    let alone = async || {
+        let names = bucket::objects(&client, &folder_of(CAMERA)).await;
+        (runs(&names).len() == 1).then_some(names)
+    };
+    let names = until(SWEPT_WITHIN, "the end of what dead runs left", alone, || agent.log()).await;
+    let parts = names.iter().filter(|name| name.starts_with("part_")).count();
+    assert!((PARTS * 6..PARTS * 22).contains(&parts), "{parts} parts: {names:?}");
     agent.stop(STOP_WITHIN).await;
     let report = viewer.stop().await;
     report.assert_legal();

@@ -121,6 +121,8 @@ async fn metrics_follow_the_conventions() {
     for line in [
         "# TYPE edge_agent_segments_published_total counter",
         r#"edge_agent_segments_published_total{camera="cam_floor"} 99"#,
+        r#"edge_agent_parts_published_total{camera="cam_floor"} 495"#,
+        r#"edge_agent_parts_given_up_total{camera="cam_floor"} 4"#,
         r#"edge_agent_published_bytes_total{camera="cam_floor"} 1234"#,
         r#"edge_agent_restarts_total{camera="cam_floor",cause="auth"} 2"#,
         "# TYPE edge_agent_segment_age_seconds gauge",

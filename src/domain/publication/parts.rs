@@ -12,8 +12,11 @@ use crate::domain::segment::{Form, Part, SegmentType};
 use crate::domain::uploads::Ticket;
 use crate::domain::window::Window;
 
-/// Older ones are of no use to who plays at the live edge (RFC 8216bis, 6.2.2).
-const LISTED_TARGETS: u32 = 3;
+/// PART-HOLD-BACK: who knows parts from the playlist alone learns of them once a segment, and is best off with whole
+/// segments, as other players are. So far behind the edge, hls.js 1.7 takes these: it asks for parts only nearer to those
+/// that are listed.
+const HELD_BACK_TARGETS: u32 = 3;
+const HELD_BACK_PARTS: u32 = 3;
 /// What its parts may cost a playlist: they were sent with the segment, or before.
 const PATIENCE_PARTS: u32 = 2;
 /// Beyond the window and the backlog: of segments that are being made, or were lost in the spool.
@@ -66,32 +69,25 @@ impl Publication {
         (!parts.are_settled(&newest.key)).then_some(self.changed_at? + patience)
     }
 
-    /// A segment one of whose parts is missing is listed without them: what a player makes of a hole in the parts is not
-    /// sure, and it can always take the whole.
+    /// Those of the newest segment alone, and only if all of them are stored: what a player makes of a hole in the parts is
+    /// not sure, and it can always take the whole. The hint says where the next ones begin in any case.
     pub(super) fn with_parts(&self, playlist: MediaPlaylist) -> MediaPlaylist {
-        let Some(parts) = &self.parts else { return playlist };
-        let most = LISTED_TARGETS * Duration::from_secs(self.plan.target_duration_s);
-        let mut age = Duration::ZERO;
-        let young =
-            playlist.entries.iter().rev().map(|entry| (entry, entry.duration)).take_while(|(_, duration)| {
-                age += *duration;
-                age <= most
-            });
-        let mut of: Vec<_> = young
-            .filter_map(|(entry, duration)| Some((entry.msn, parts.listed(&entry.key, duration)?)))
-            .collect();
-        of.reverse();
-        let newest = playlist.entries.last().map(|entry| &entry.key);
-        let next = newest.and_then(|key| self.plan.layout.run_of(key).zip(parts.next_number(key)));
-        let hint = next.map(|(run, number)| self.plan.layout.part(run, number)).filter(|_| !of.is_empty());
+        let Some(parts) = self.parts.as_ref().filter(|_| !playlist.ended) else { return playlist };
+        let newest = playlist.entries.last();
+        let next = newest.and_then(|newest| {
+            let run = self.plan.layout.run_of(&newest.key)?;
+            Some(self.plan.layout.part(run, parts.next_number(&newest.key)?))
+        });
+        let listed =
+            newest.and_then(|newest| Some((newest.msn, parts.listed(&newest.key, newest.duration)?)));
         // Without a hint it is no list that players bear.
-        of.retain(|_| hint.is_some());
+        let of: Vec<_> = listed.filter(|_| next.is_some()).into_iter().collect();
         let planned = parts.limits().duration;
         let longest = of.iter().flat_map(|(_, parts)| parts).map(|part| part.duration).max();
         let target = longest.unwrap_or_default().max(planned);
-        // A player hears of a segment's parts with the segment, a target duration late at worst.
-        let hold_back = 2 * self.plan.uploads.segment_duration + 2 * target;
-        MediaPlaylist { parts: Some(PartList { target, hold_back, of, hint }), ..playlist }
+        let hold_back =
+            HELD_BACK_TARGETS * Duration::from_secs(playlist.target_duration_s) + HELD_BACK_PARTS * target;
+        MediaPlaylist { parts: Some(PartList { target, hold_back, of, hint: next }), ..playlist }
     }
 
     /// Their segment will never be listed.

@@ -32,6 +32,8 @@ impl Publication {
             conflicts: self.ownership.conflicts(),
             parts_published: self.parts.as_ref().map_or(0, Parts::stored_count),
             parts_given_up: self.parts.as_ref().map_or(0, Parts::given_up),
+            bytes_published: self.progress.bytes_published
+                + self.parts.as_ref().map_or(0, Parts::bytes_stored),
             ..self.progress
         }
     }

@@ -25,6 +25,11 @@ impl Head {
         self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    pub fn is_put_of(&self, containing: &str, ending: &str) -> bool {
+        let path = self.target.split('?').next().unwrap_or_default();
+        self.method == "PUT" && path.contains(containing) && path.ends_with(ending)
+    }
+
     pub fn content_length(&self) -> usize {
         self.header("content-length").and_then(|text| text.parse().ok()).unwrap_or_default()
     }

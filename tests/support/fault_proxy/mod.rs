@@ -40,6 +40,11 @@ pub enum Fault {
     Hang,
     /// This answer to everything.
     Answer(Canned),
+    /// No PUT of a name with both of these is served.
+    LosePut {
+        containing: &'static str,
+        ending: &'static str,
+    },
     /// All requests share an uplink this fast.
     Slow {
         bytes_per_s: u64,

@@ -115,6 +115,10 @@ async fn one(shared: &Shared, client: &mut Client<'_>, head: Head) -> io::Result
     let fault = shared.fault.borrow().clone();
     match fault {
         Fault::Reset => return reset(),
+        Fault::LosePut { containing, ending } if head.is_put_of(containing, ending) => {
+            let headers = [("content-length".to_owned(), "0".to_owned())];
+            return client.stream.write_all(&answer(503, &headers, b"")).await;
+        }
         Fault::Answer(canned) => {
             let headers = canned.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
             let length = ("content-length".to_owned(), canned.body.len().to_string());
