@@ -324,15 +324,8 @@ export class PartsEngine implements Engine {
     const read = run ? found.map(({ number, bytes }) => readPart(bytes, number, run.init)) : [];
     const last = read.at(-1);
     if (run && last) run.clock.wasThere(last.endS, found.at(-1)?.sentMs ?? 0);
-    if (
-      !run ||
-      !this.begin(
-        run,
-        parts,
-        read.filter((part) => part !== null),
-      )
-    )
-      this.strike();
+    const readable = read.filter((part) => part !== null);
+    if (!run || !this.begin(run, parts, readable)) this.strike(parts);
     this.tick();
   }
 
@@ -386,8 +379,10 @@ export class PartsEngine implements Engine {
     return true;
   }
 
-  private strike(): void {
-    this.strikes += 1;
+  /** Parts that a playlist names are there; the one that it hints at will be. */
+  private strike({ listed }: Parts): void {
+    if (listed.length > 0) this.strikes += 1;
+    else if (this.playlist) this.countWithoutParts(this.playlist.nextSegment);
     if (this.strikes < MOST_STRIKES) return;
     this.lastError ??= "its parts can't be fetched";
     this.isUnfit = true;

@@ -99,7 +99,9 @@ async function run(wanted, context) {
     // That is what is tested: that nothing goes wrong for so long.
     await sleep(wanted.seconds * 1000);
     for (const [index, { name }] of wanted.players.entries()) {
-      const { samples, errors, parts, fragments } = await tab.frame(String(index)).evaluate(() => window.seen);
+      const { samples, errors, parts, fragments } = await tab
+        .frame(String(index))
+        .evaluate(() => window.seen);
       const judged = judge(samples);
       const wrong = faults(judged, errors, wanted);
       console.log(JSON.stringify({ name, ...judged, parts, fragments, faults: wrong }));
