@@ -46,6 +46,6 @@ pub fn plan(
         },
         min_playlist_interval: Duration::ZERO,
         listed_bytes: None,
-        parts: settings.sub_second.map(|sub_second| PartLimits::usual(sub_second.part_duration)),
+        parts: settings.sub_second.map(|sub_second| PartLimits::usual(choice.part(sub_second.part_duration))),
     }
 }

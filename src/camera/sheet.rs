@@ -91,7 +91,7 @@ impl Sheet {
             player: Player::of(profile, listed_targets),
             listed_targets,
             parts: in_parts.map(|parts| PartsSheet {
-                duration_ms: parts.part_duration.as_millis() as u64,
+                duration_ms: choice.part(parts.part_duration).as_millis() as u64,
                 name: "part_{run}_{number}.m4s",
                 number_digits: 6,
                 init: "init_{run}.mp4",

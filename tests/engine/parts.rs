@@ -263,6 +263,50 @@ async fn a_copied_camera_gives_its_own_frames_in_parts() {
     }
 }
 
+/// Of cameras with other rates than whole ones, and with sound that no browser plays.
+#[tokio::test]
+async fn parts_of_any_rate_are_alike_and_g711_is_heard() {
+    for (fps, more, rate, frames) in [
+        (13, "--fps=25/2 --gop=13 --audio=pcma", 12.5, 3.0),
+        (30, "--fps=30000/1001 --gop=30 --audio=pcmu", 30_000.0 / 1001.0, 6.0),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let opts =
+            CameraOpts { size: (320, 180), fps, gop: fps, audio: false, more, ..CameraOpts::default() };
+        let camera = Camera::start(opts.clone()).await;
+        let ffmpeg = detect(other_ffmpeg().as_deref()).await.expect("install ffmpeg: apt-get install ffmpeg");
+        let settings = Settings { quality: Some(Quality::Auto), ..settings() };
+        let spool = folder.path().join("spool");
+        let (workshop, spec) = workshop_of(ffmpeg, &camera.url(), &spool, u64::MAX, settings);
+        // As it would be found: a look takes several GOPs.
+        let mut known = media(&opts);
+        known.video.fps = Some(rate);
+        known.audio =
+            Some(AudioIn { codec: AudioCodec::Pcma, profile: None, sample_rate_hz: 8_000, channels: 1 });
+        let acquaintance = Acquaintance::default();
+        acquaintance.learn(Known::Media(known));
+        let engine = FfmpegEngine::acquainted(workshop, spec, acquaintance);
+        let mut run = start(&engine).await;
+        let told = told(&mut run, 3).await;
+        told.check();
+        let expected = Duration::from_secs_f64(frames / rate);
+        let last =
+            |part: &Part| told.parts.iter().any(|next| next.number == part.number + 1 && next.independent);
+        // A camera's first frames may be stamped a little late, and a GOP's last part has what is left.
+        for part in
+            told.parts.iter().skip(6).filter(|part| !last(part) && part.number + 1 < told.parts.len() as u64)
+        {
+            assert!(part.duration.abs_diff(expected) < Duration::from_millis(30), "{rate} fps: {part:?}");
+        }
+        let film = told.film(folder.path());
+        decode(&film).await;
+        let sound = times(&film, "a").await;
+        assert!(sound.len() > 10, "{rate} fps: {} packets of sound", sound.len());
+        run.halt(Halt::Ask);
+        assert_eq!(exit(&mut run).await.cause, Cause::Asked);
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_fragment_ends_the_run() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -18,7 +18,7 @@ pub(super) fn tell(config: &Config, camera: &Camera, media: &Media, report: &mut
 fn in_words(config: &Config, settings: &Settings, choice: &Choice) -> String {
     let beside = [settings.snapshot_interval, settings.status_interval];
     let segment = choice.segment_duration;
-    let part = settings.sub_second.map(|sub_second| sub_second.part_duration);
+    let part = settings.sub_second.map(|sub_second| choice.part(sub_second.part_duration));
     let rate = Rate::planned(segment, part, choice.renditions(), config.min_playlist_interval, beside);
     let cost = match config.request_prices.map(|prices| prices.per_month(rate)) {
         Some(0.0) => "for which this storage charges nothing".to_owned(),
@@ -26,7 +26,7 @@ fn in_words(config: &Config, settings: &Settings, choice: &Choice) -> String {
         None => "and `storage.request_prices` does not say what they cost".to_owned(),
     };
     let while_it_runs = if settings.start == Start::OnDemand { " while it runs" } else { "" };
-    let parts = part.map_or(String::new(), |part| format!(" in parts of {} s", part.as_secs_f64()));
+    let parts = part.map_or(String::new(), |part| format!(" in parts of {:.3} s", part.as_secs_f64()));
     let seconds = segment.as_secs_f64();
     format!("{:.2} a second with segments of {seconds} s{parts}{while_it_runs}, {cost}", rate.all())
 }
@@ -55,8 +55,7 @@ mod tests {
             "2.00 a second with segments of 2 s while it runs, about $25.92 in 30 days, without traffic";
         assert_eq!(said(amazon, all), expected);
         let parts = "profile: sub_second, status_interval: off";
-        let expected =
-            "7.00 a second with segments of 1 s in parts of 0.2 s, about $90.72 in 30 days, without traffic";
+        let expected = "7.00 a second with segments of 1 s in parts of 0.200 s, about $90.72 in 30 days, without traffic";
         assert_eq!(said(amazon, parts), expected);
         let own = "type: s3, bucket: abc, endpoint: 'http://127.0.0.1:9000'";
         assert!(said(own, "").ends_with("and `storage.request_prices` does not say what they cost"));

@@ -128,6 +128,8 @@ pub struct Choice {
     /// Further renditions of an encoded picture: they differ in sizes and caps alone.
     pub others: Vec<Encoding>,
     pub audio: AudioOut,
+    /// Frames per second that the stream has, as far as one knows.
+    pub fps: Option<f64>,
     /// That segments really have. A copied stream's may be one keyframe interval shorter now and then, and are where
     /// its GOPs vary.
     pub segment_duration: Duration,
@@ -162,6 +164,14 @@ const ENCODING: &str = "re-encoding";
 impl Choice {
     pub fn renditions(&self) -> segment::Rendition {
         segment::Rendition::try_from(1 + self.others.len()).unwrap_or(segment::Rendition::MAX)
+    }
+
+    /// How long parts are: the whole number of frames that is nearest to what is asked, so that all are alike.
+    pub fn part(&self, asked: Duration) -> Duration {
+        let Some(fps) = self.fps else { return asked };
+        // A hair above a half counts as one: 0.2 s of 12.5 frames a second are three.
+        let frames = (asked.as_secs_f64() * fps + 1e-6).round().max(1.0);
+        Duration::try_from_secs_f64(frames / fps).unwrap_or(asked)
     }
 
     /// Of an encoded picture.
@@ -234,6 +244,7 @@ pub fn decide(wish: &Wish, media: Option<&Media>) -> Choice {
             video: cuts.video,
             others: Vec::new(),
             audio,
+            fps: media.and_then(|media| media.video.fps).filter(|fps| *fps > 0.0),
             segment_duration: cuts.segment,
             cut_after: cuts.cut_after,
             why: format!("copying: {}", cuts.why),
@@ -263,6 +274,7 @@ fn encode(wish: &Wish, audio: AudioOut, reason: &str) -> Choice {
         video: VideoOut::Encode(encoding),
         others,
         audio,
+        fps: Some(f64::from(wish.fps.max(1))),
         segment_duration,
         cut_after: segment_duration.mul_f64(1.0 - CUT_EARLY),
         target_duration_s: segment_duration.as_secs_f64().ceil() as u64,

@@ -392,6 +392,7 @@ mod tests {
             video: VideoOut::Copy,
             others: Vec::new(),
             audio,
+            fps: None,
             segment_duration: Duration::from_secs(4),
             cut_after: Duration::from_millis(3_600),
             target_duration_s: 4,

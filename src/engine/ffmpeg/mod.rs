@@ -189,7 +189,9 @@ impl FfmpegEngine {
     }
 
     fn recipe(&self, run: RunId, folder: &Path, is_copy: bool) -> Recipe {
-        let part = self.spec.settings.sub_second.map_or(Duration::MAX, |sub_second| sub_second.part_duration);
+        let asked =
+            self.spec.settings.sub_second.map_or(Duration::MAX, |sub_second| sub_second.part_duration);
+        let part = self.choice.part(asked);
         let share = self.share.bytes();
         let cut = Cut { part, segment: self.choice.cut_after };
         Recipe { run, folder: folder.to_owned(), cut, most_bytes: quota::largest_file(share, 1), is_copy }
