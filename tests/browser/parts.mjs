@@ -63,7 +63,7 @@ function longestStill(page) {
 
 const isLive = (page, seconds = LIVE_WITHIN_S) =>
   until(page, seconds, 'live by parts', (seen) => {
-    return seen.state === 'live' && seen.protocol === 'sub_second' && seen.latency < 3;
+    return seen.state === 'live' && seen.protocol === 'sub_second' && seen.latencies.fromEdge < 2;
   });
 
 /** Frames move again, in the same page. */
@@ -90,15 +90,16 @@ async function steady({ page, shot, seconds }) {
   await sleep(5000);
   const before = await stats(page);
   await longestStill(page);
-  const latencies = [];
+  const [latencies, distances] = [[], []];
   for (const from = performance.now(); performance.now() - from < seconds * 1000; ) {
-    const { latency } = await stats(page);
+    const { latency, latencies: of } = await stats(page);
     if (latency !== null) latencies.push(latency);
+    if (of.fromEdge !== null) distances.push(of.fromEdge);
     await sleep(250);
   }
   const after = await stats(page);
-  latencies.sort((a, b) => a - b);
-  const at = (part) => latencies[Math.floor(latencies.length * part)]?.toFixed(2);
+  for (const list of [latencies, distances]) list.sort((a, b) => a - b);
+  const at = (part, list = latencies) => list[Math.floor(list.length * part)]?.toFixed(2);
   const parts = (after.currentTime - before.currentTime) / 0.2;
   const inVain = (after.requestsInVain - before.requestsInVain) / parts;
   const perSecond = (after.requests - before.requests) / seconds;
@@ -110,12 +111,13 @@ async function steady({ page, shot, seconds }) {
   );
   expect(first.protocol === 'sub_second', first.protocol);
   expect(after.currentTime - before.currentTime > seconds * 0.95, 'it plays as fast as time goes');
-  // A busy machine may hold up encoder, store and browser alike.
+  // None on a quiet machine; a busy one may hold up encoder, store and browser alike.
   expect(
-    after.stalls - before.stalls <= 1 && still < 2000,
+    after.stalls - before.stalls <= 2 && still < 2000,
     `it does not stall: ${short(after)}, ${still} ms`,
   );
-  expect(Number(at(0.5)) < 1.5, `it is near the live edge: ${at(0.5)} s`);
+  // From the newest part: how old that is, is not the player's.
+  expect(Number(at(0.5, distances)) < 1.2, `it is near the live edge: ${at(0.5, distances)} s`);
   expect(inVain <= 1, `no more than one request in vain per part: ${inVain}`);
   expect(perSecond < 12, `${perSecond} requests per second`);
   await page.locator('edge-player').getByRole('button', { name: 'Stats' }).click();
