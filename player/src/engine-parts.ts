@@ -64,6 +64,8 @@ export class PartsEngine implements Engine {
   private wasWell = false;
   private readAtMs = 0;
   private strikes = 0;
+  /** Playlists without parts. */
+  private plain = 0;
   private faults: number[] = [];
   private withoutParts: number | null = null;
   private readonly reading = new Backoff(READ_FIRST_MS, READ_SELDOM_MS);
@@ -280,10 +282,12 @@ export class PartsEngine implements Engine {
   private readText(text: string): void {
     const playlist = readPartsPlaylist(text, this.source.url);
     if (!playlist) {
-      // An ordinary stream now; half a file is none.
-      this.isUnfit = /^#EXTM3U/.test(text);
+      // Twice in a row it is an ordinary stream now.
+      this.plain += /^#EXTM3U/.test(text) ? 1 : 0;
+      this.isUnfit = this.plain > 1;
       return;
     }
+    this.plain = 0;
     const before = this.playlist?.nextSegment ?? playlist.nextSegment;
     // An old one, out of a cache.
     if (playlist.nextSegment < before) return;
