@@ -23,7 +23,7 @@ use crate::domain::origin::forgotten;
 use crate::domain::parts::StartPart;
 use crate::domain::playlist::{MediaPlaylist, parse, render, scrape_sequences};
 use crate::domain::publication::{Action, Input, Remote};
-use crate::domain::segment::{Payload, Rendition};
+use crate::domain::segment::{Payload, Rendition, SegmentType};
 use crate::domain::uploads::{Start, StartInit};
 use crate::engine::spool::note::Note;
 use crate::engine::spool::root::discard;
@@ -224,7 +224,10 @@ impl Calls {
         header.inspect(|header| header.retime(&mut body));
         let class = if header.is_some() { ObjectClass::Fmp4 } else { ObjectClass::Segment };
         let body = Bytes::from(body);
-        self.store.put(&start.key.rendition(number), body.clone(), class).await?;
+        // In parts alone: nobody asks for the whole.
+        if start.key.form().kind != SegmentType::Parted {
+            self.store.put(&start.key.rendition(number), body.clone(), class).await?;
+        }
         Ok(body)
     }
 

@@ -24,7 +24,7 @@ use crate::domain::ids::{CameraId, RunId};
 use crate::domain::key::Layout;
 use crate::domain::publication::{Input, Plan};
 use crate::domain::quota;
-use crate::domain::segment::{Part, Segment};
+use crate::domain::segment::{Form, Part, Segment, SegmentType};
 use crate::engine::spool::note::Note;
 use crate::store::ObjectStore;
 
@@ -46,8 +46,13 @@ pub fn origin_plan(plan: &Plan, camera: &CameraId, room: u64) -> Plan {
         listed_bytes: Some(quota::listed(room)),
         // Who is near enough to the box to ask it takes whole segments.
         parts: None,
+        form: Form { kind: whole(plan.form.kind), ..plan.form },
         ..plan.clone()
     }
+}
+
+fn whole(kind: SegmentType) -> SegmentType {
+    if kind == SegmentType::Parted { SegmentType::Fmp4 } else { kind }
 }
 
 /// Where a publisher publishes.

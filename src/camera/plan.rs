@@ -9,7 +9,7 @@ use crate::domain::key::Layout;
 use crate::domain::parts::PartLimits;
 use crate::domain::publication::Plan;
 use crate::domain::quota;
-use crate::domain::segment::Form;
+use crate::domain::segment::{Form, SegmentType};
 use crate::domain::uploads::UploadLimits;
 
 /// Uploads under way at once: one is usual; more let a slow one be overtaken.
@@ -28,11 +28,15 @@ pub fn plan(
 ) -> Plan {
     let segment_duration = choice.segment_duration;
     let pause = segment_duration.clamp(Duration::from_secs(1), Duration::from_secs(5));
+    let kind = match settings.sub_second {
+        Some(sub_second) if !sub_second.compat_segments => SegmentType::Parted,
+        _ => settings.segment_type,
+    };
     Plan {
         layout: Layout::new(location, camera),
         depth: settings.segments_to_keep,
         target_duration_s: choice.target_duration_s,
-        form: Form { kind: settings.segment_type, renditions: choice.renditions() },
+        form: Form { kind, renditions: choice.renditions() },
         multivariant: settings.is_multivariant(),
         uploads: UploadLimits {
             // One less than may wait: with all under way, a newer one could only push out one that is nearly there.

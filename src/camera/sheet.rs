@@ -95,7 +95,7 @@ impl Sheet {
                 name: "part_{run}_{number}.m4s",
                 number_digits: 6,
                 init: "init_{run}.mp4",
-                whole_segments: true,
+                whole_segments: parts.compat_segments,
             }),
             mode: choice.why.clone(),
             agent_version: env!("CARGO_PKG_VERSION"),
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_stream_in_parts_says_how_they_are_named() {
-        let sub_second = Some(SubSecond { part_duration: Duration::from_millis(200) });
+        let sub_second = Some(SubSecond { part_duration: Duration::from_millis(200), compat_segments: true });
         let settings =
             Settings { sub_second, segment_duration: Duration::from_secs(1), ..Settings::default() };
         let sheet = Sheet::new(&"cam".parse().unwrap(), &settings, &decide(&settings.wish(), None));

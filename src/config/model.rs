@@ -170,6 +170,8 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubSecond {
     pub part_duration: Duration,
+    /// Segments are stored whole, too: other players have nothing else.
+    pub compat_segments: bool,
 }
 
 /// A fifth of its segments.

@@ -21,6 +21,7 @@ pub(super) const KEYS: &[&str] = &[
     "segment_duration",
     "segments_to_keep",
     "part_duration",
+    "compat_segments",
     "audio",
     "segment_type",
     "video",
@@ -79,6 +80,7 @@ pub struct Said {
     duration: Option<Duration>,
     keep: Option<usize>,
     part: Option<Duration>,
+    compat: Option<bool>,
     audio: Option<bool>,
     pub(super) segment_type: Option<SegmentType>,
     passthrough: Option<bool>,
@@ -118,9 +120,10 @@ impl Said {
                 .keep
                 .or(segments.map(|(_, keep)| keep))
                 .unwrap_or(built_in.segments_to_keep),
-            sub_second: self
-                .is_sub_second()
-                .then(|| SubSecond { part_duration: self.part.unwrap_or(DEFAULT_PART) }),
+            sub_second: self.is_sub_second().then(|| SubSecond {
+                part_duration: self.part.unwrap_or(DEFAULT_PART),
+                compat_segments: self.compat.unwrap_or(true),
+            }),
             audio: self.audio.unwrap_or(built_in.audio),
             segment_type: self.segment_type.unwrap_or(usual_type),
             passthrough,
@@ -187,6 +190,8 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let given = renditions.as_ref().and_then(|field| renditions::read(reader, field));
     let keep = reader.integer(&section, "segments_to_keep", WINDOWS);
     let part = reader.duration(&section, "part_duration", PART_MIN..=PART_MAX);
+    let compat = reader.switch(&section, "compat_segments");
+    let compat_spot = section.get("compat_segments").map(|field| field.spot);
     let audio = reader.switch(&section, "audio");
     let segment_type = reader.word(&section, "segment_type", &SEGMENT_TYPES);
     let video = reader.word(&section, "video", &VIDEOS);
@@ -212,6 +217,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         profile: profile.or(base.profile),
         duration: value(&frames.duration).or(base.duration.filter(|_| profile.is_none())),
         part: value(&part).or(base.part),
+        compat: compat.or(base.compat),
         keep: value(&keep).map(|keep| keep as usize).or(base.keep.filter(|_| profile.is_none())),
         audio: audio.or(base.audio),
         segment_type: value(&segment_type).or(base.segment_type),
@@ -233,7 +239,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     }
     let profile_spot = frames.profile.as_ref().map(|given| given.spot.clone());
     let kind_spot = segment_type.as_ref().map(|given| given.spot.clone());
-    sub_second::refuse_clash(reader, &said, profile_spot, kind_spot, part);
+    sub_second::refuse_clash(reader, &said, profile_spot, kind_spot, part, compat_spot);
     refuse_clash(reader, &said, segment_type.map(|given| given.spot), video.map(|given| given.spot));
     // With a value that is wrong by itself the others say nothing.
     if frames_are_read {

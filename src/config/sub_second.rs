@@ -13,10 +13,11 @@ pub(super) fn refuse_clash(
     profile: Option<Spot>,
     segment_type: Option<Spot>,
     part: Option<Given<Duration>>,
+    compat: Option<Spot>,
 ) {
     if !said.is_sub_second() {
-        if let Some(part) = part {
-            reader.fault(&part.spot, "is for profile: sub_second; give that, too, or leave it out");
+        for spot in part.map(|part| part.spot).into_iter().chain(compat) {
+            reader.fault(&spot, "is for profile: sub_second; give that, too, or leave it out");
         }
         return;
     }

@@ -82,14 +82,15 @@ impl ObjectKey {
 
     /// What kind of segment it is, by its name.
     pub fn form(&self) -> Form {
-        let kind = if self.0.ends_with(FMP4_SUFFIX) { SegmentType::Fmp4 } else { SegmentType::MpegTs };
+        let kinds = [SegmentType::Parted, SegmentType::Fmp4];
+        let kind = kinds.into_iter().find(|kind| self.0.ends_with(suffix(*kind))).unwrap_or_default();
         Form { kind, renditions: self.place().of }
     }
 
     /// What a player needs before this segment: its run's init object, in the same folder. The name follows from the
     /// segment's, so no two runs ever share one.
     pub fn init(&self) -> Option<Self> {
-        let name = SegmentName::parse(self.file_name()).filter(|name| name.kind == SegmentType::Fmp4)?;
+        let name = SegmentName::parse(self.file_name()).filter(|name| name.kind.has_init())?;
         Some(self.beside(&init_name(name.run, name.place)))
     }
 
@@ -232,6 +233,7 @@ impl Layout {
 
 const MPEG_TS_SUFFIX: &str = ".ts";
 const FMP4_SUFFIX: &str = ".m4s";
+const PARTED_SUFFIX: &str = "_parts.m4s";
 
 /// The place of a rendition among all of its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -274,8 +276,10 @@ struct SegmentName {
 impl SegmentName {
     fn parse(name: &str) -> Option<Self> {
         let rest = name.strip_prefix("segment_")?;
-        let ts = rest.strip_suffix(MPEG_TS_SUFFIX).map(|rest| (rest, SegmentType::MpegTs));
-        let (rest, kind) = ts.or_else(|| Some((rest.strip_suffix(FMP4_SUFFIX)?, SegmentType::Fmp4)))?;
+        // The longer one first: it ends as the shorter one.
+        let kinds = [SegmentType::MpegTs, SegmentType::Parted, SegmentType::Fmp4];
+        let (rest, kind) =
+            kinds.into_iter().find_map(|kind| Some((rest.strip_suffix(suffix(kind))?, kind)))?;
         let (run, index) = rest.split_once('_')?;
         let (index, place) = match index.split_once('_') {
             Some((index, place)) => (index, Of::parse(place)?),
@@ -291,11 +295,15 @@ impl SegmentName {
 impl fmt::Display for SegmentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { run, index, kind, place } = self;
-        let suffix = match kind {
-            SegmentType::MpegTs => MPEG_TS_SUFFIX,
-            SegmentType::Fmp4 => FMP4_SUFFIX,
-        };
-        write!(f, "segment_{run}_{index:06}{place}{suffix}")
+        write!(f, "segment_{run}_{index:06}{place}{}", suffix(*kind))
+    }
+}
+
+fn suffix(kind: SegmentType) -> &'static str {
+    match kind {
+        SegmentType::MpegTs => MPEG_TS_SUFFIX,
+        SegmentType::Fmp4 => FMP4_SUFFIX,
+        SegmentType::Parted => PARTED_SUFFIX,
     }
 }
 

@@ -125,6 +125,14 @@ pub struct Rate {
     pub reads: f64,
 }
 
+/// Of a stream that is published in parts.
+#[derive(Debug, Clone, Copy)]
+pub struct PlannedParts {
+    pub part: Duration,
+    /// Its segments are stored whole, too.
+    pub whole: bool,
+}
+
 impl Rate {
     pub fn all(&self) -> f64 {
         self.writes + self.reads
@@ -134,17 +142,18 @@ impl Rate {
     /// apart.
     pub fn planned(
         segment: Duration,
-        part: Option<Duration>,
+        parts: Option<PlannedParts>,
         renditions: u8,
         min_playlist_interval: Duration,
         beside: [Option<Duration>; 2],
     ) -> Self {
         let each = |interval: Duration| 1.0 / interval.max(Duration::from_millis(1)).as_secs_f64();
-        let in_parts = part.map_or(0.0, |part| {
+        let in_parts = parts.map_or(0.0, |PlannedParts { part, .. }| {
             // The last one may be short.
             (segment.as_secs_f64() / part.as_secs_f64() - 1e-6).ceil() * each(segment)
         });
-        let of_stream = each(segment) + in_parts + each(segment.max(min_playlist_interval));
+        let whole = if parts.is_none_or(|parts| parts.whole) { each(segment) } else { 0.0 };
+        let of_stream = whole + in_parts + each(segment.max(min_playlist_interval));
         // A picture is one of a segment.
         let of_others: f64 = beside.into_iter().flatten().map(|interval| each(interval.max(segment))).sum();
         Self { writes: f64::from(renditions) * of_stream + of_others, reads: 0.0 }

@@ -17,6 +17,15 @@ pub enum SegmentType {
     MpegTs,
     /// Fragmented MP4: needs its run's init object.
     Fmp4,
+    /// The same in parts alone: there is no object of the whole.
+    Parted,
+}
+
+impl SegmentType {
+    /// A player needs its run's init object first.
+    pub fn has_init(self) -> bool {
+        self != Self::MpegTs
+    }
 }
 
 /// The number of a rendition, counted from 1; or how many there are.

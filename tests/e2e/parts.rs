@@ -67,9 +67,11 @@ async fn plays_in_stock_players(playlist: &str, seconds: u64) {
 async fn stock_players_play_the_same_address_as_ordinary_hls() {
     let _turn = my_turn().await;
     let minio = minio().await;
-    let camera = Camera::start(CameraOpts::default()).await;
+    // Copied, and small: three players decode it on the machine that makes it.
+    let opts = CameraOpts { size: (640, 360), gop: 25, ..CameraOpts::default() };
+    let camera = Camera::start(opts).await;
     let mut place = Place::new("parts-stock");
-    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &settings(""));
+    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &settings(", quality: auto"));
     let playlist = playlist_of(&minio, CAMERA);
     let mut viewer = Viewer::watch(&playlist, &place.path().join("seen"));
     let mut agent = place.start(&[]);
@@ -197,4 +199,71 @@ async fn what_is_lost_shows_in_the_next_playlist_and_nothing_stays_behind() {
     agent.stop(STOP_WITHIN).await;
     let report = viewer.stop().await;
     report.assert_legal();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_parts_alone_nothing_else_is_stored() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let camera = Camera::start(CameraOpts::default()).await;
+    let mut place = Place::new("parts-alone");
+    let alone = settings(", compat_segments: false");
+    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &alone);
+    let mut viewer = Viewer::watch(&playlist_of(&minio, CAMERA), &place.path().join("seen"));
+    let mut agent = place.start(&[]);
+    viewer.segments(4, UP_WITHIN).await;
+    agent.kill9().await;
+    agent = place.start(&[]);
+    more(&mut viewer, 6).await;
+    let names = bucket::objects(&minio.client(), &folder_of(CAMERA)).await;
+    assert!(!names.iter().any(|name| name.starts_with("segment_")), "{names:?}");
+    assert!(names.iter().filter(|name| name.starts_with("part_")).count() >= 6 * PARTS, "{names:?}");
+    agent.stop(STOP_WITHIN).await;
+    let report = viewer.stop().await;
+    report.assert_legal();
+    let newest = &report.playlists.last().expect("a playlist").1;
+    assert_eq!(newest.matches("#EXT-X-GAP").count(), newest.matches("#EXTINF").count(), "{newest}");
+}
+
+/// Bytes per second of what lies there.
+async fn rate(client: &aws_sdk_s3::Client) -> u64 {
+    let listed =
+        client.list_objects_v2().bucket(BUCKET).prefix(folder_of(CAMERA)).send().await.expect("MinIO lists");
+    let parts =
+        listed.contents().iter().filter(|object| object.key().is_some_and(|key| key.contains("/part_")));
+    let sizes: Vec<_> = parts.filter_map(aws_sdk_s3::types::Object::size).map(i64::cast_unsigned).collect();
+    PARTS as u64 * sizes.iter().sum::<u64>() / sizes.len() as u64
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_alone_go_through_an_uplink_of_one_and_a_half_times_their_bitrate() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let more_of = "--bitrate=800 --picture=moving";
+    let camera =
+        Camera::start(CameraOpts { size: (640, 360), gop: 25, more: more_of, ..CameraOpts::default() }).await;
+    let proxy = FaultProxy::start(&minio.endpoint).await;
+    let mut place = Place::new("parts-uplink");
+    let alone = settings(", quality: auto, compat_segments: false");
+    place.configure_at(&proxy.http(), &minio, BUCKET, &[(CAMERA, &camera.url())], &alone);
+    let mut viewer = Viewer::watch(&playlist_of(&minio, CAMERA), &place.path().join("seen"));
+    let mut agent = place.start(&[]);
+    // The camera's encoder has settled.
+    viewer.segments(14, UP_WITHIN).await;
+    let bytes_per_s = rate(&minio.client()).await * 3 / 2;
+    proxy.set(Fault::Slow { bytes_per_s }).await;
+    let before = viewer.segment_count();
+    more(&mut viewer, 15).await;
+    agent.stop(STOP_WITHIN).await;
+    let report = viewer.stop().await;
+    report.assert_legal();
+    let parts_of = |text: &str| text.matches("#EXT-X-PART:").count();
+    let slow = &report.playlists[before.min(report.playlists.len())..];
+    let whole = slow.iter().filter(|(_, text)| parts_of(text) > 0).count();
+    assert!(slow.len() >= 10, "{} playlists", slow.len());
+    assert!(
+        whole * 10 >= slow.len() * 8,
+        "{whole} of {} playlists list parts at {bytes_per_s} bytes/s",
+        slow.len()
+    );
 }

@@ -9,7 +9,7 @@ const PART: Duration = Duration::from_millis(200);
 
 fn settings() -> Settings {
     Settings {
-        sub_second: Some(SubSecond { part_duration: PART }),
+        sub_second: Some(SubSecond { part_duration: PART, compat_segments: true }),
         segment_type: SegmentType::Fmp4,
         segment_duration: Duration::from_secs(1),
         target_width: 320,

@@ -78,6 +78,7 @@ async fn segments(folder: &Path) -> Vec<SeenSegment> {
                 map: None,
                 program_time: None,
                 parts: Vec::new(),
+                gap: false,
             },
             file: folder.join(format!("{msn:03}.ts")),
         })

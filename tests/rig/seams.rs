@@ -18,6 +18,7 @@ fn segments(rows: &[(&str, u64)]) -> Vec<Segment> {
         map: None,
         program_time: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(*ms)),
         parts: Vec::new(),
+        gap: false,
     };
     (0..).zip(rows).map(segment).collect()
 }

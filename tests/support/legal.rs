@@ -134,7 +134,8 @@ impl Judge {
             new.extend(self.list_init(answer, segment, now.duration()));
             new.extend(self.list_parts(answer, segment, now.duration()));
             let Some(object) = self.objects.get_mut(&segment.uri) else {
-                new.push(segment.uri.clone());
+                // What has no object is never asked for.
+                new.extend((!segment.gap).then(|| segment.uri.clone()));
                 self.objects.insert(segment.uri.clone(), first_seen(segment, answer, now.duration()));
                 continue;
             };
@@ -166,8 +167,13 @@ impl Judge {
         let mut new = Vec::new();
         for Part { uri, duration, .. } in &segment.parts {
             let Some(part) = self.parts.get_mut(uri) else {
-                let own =
-                    Segment { duration: *duration, uri: uri.clone(), parts: Vec::new(), ..segment.clone() };
+                let own = Segment {
+                    duration: *duration,
+                    uri: uri.clone(),
+                    parts: Vec::new(),
+                    gap: false,
+                    ..segment.clone()
+                };
                 self.parts.insert(uri.clone(), first_seen(&own, answer, longest));
                 new.push(uri.clone());
                 continue;

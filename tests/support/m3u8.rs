@@ -31,6 +31,8 @@ pub struct Segment {
     /// As tagged, or counted on from the segment before it in the same continuity.
     pub program_time: Option<SystemTime>,
     pub parts: Vec<Part>,
+    /// There is no object of the whole.
+    pub gap: bool,
 }
 
 /// EXT-X-PART (RFC 8216bis).
@@ -73,6 +75,7 @@ struct Reader {
     program_time: Option<SystemTime>,
     discontinuity: bool,
     parts: Vec<Part>,
+    gap: Option<()>,
     /// For all that follow.
     map: Option<String>,
     part_target: Option<Duration>,
@@ -132,6 +135,7 @@ impl Reader {
                     value.strip_prefix("PART-HOLD-BACK=").ok_or("it promises more than PART-HOLD-BACK")?;
                 self.in_header().and(once(&mut self.part_hold_back, seconds(back)?))
             }
+            "-X-GAP" => once(&mut self.gap, ()),
             "-X-PART" => {
                 self.parts.push(part(value)?);
                 Ok(())
@@ -172,6 +176,7 @@ impl Reader {
             msn: self.media_sequence.unwrap_or(0) + self.segments.len() as u64,
             continuity: continuity + u64::from(discontinuity),
             discontinuity,
+            gap: self.gap.take().is_some(),
             duration,
             uri: uri.into(),
             map: self.map.clone(),

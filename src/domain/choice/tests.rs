@@ -1,3 +1,4 @@
+mod parts;
 use proptest::prelude::*;
 
 use super::*;
@@ -396,17 +397,4 @@ fn renditions_share_rate_and_gop_and_have_their_own_sizes_and_caps() {
     assert!(!auto.depends_on_media(), "nothing is copied, whatever comes");
     let media = Media { video: video(), audio: Some(aac()) };
     assert_eq!(decide(&auto, Some(&media)).renditions(), 3);
-}
-
-#[test]
-fn parts_are_a_whole_number_of_frames() {
-    let part = |fps: Option<f64>| {
-        let choice = Choice { fps, ..of_video(|_| {}) };
-        (choice.part(Duration::from_millis(200)).as_secs_f64() * 1e6).round() / 1e6
-    };
-    assert_eq!(
-        [25.0, 12.5, 30.0, 30_000.0 / 1001.0, 12.0, 2.0].map(|fps| part(Some(fps))),
-        [0.2, 0.24, 0.2, 0.2002, 0.166667, 0.5]
-    );
-    assert_eq!(part(None), 0.2, "nobody knows");
 }

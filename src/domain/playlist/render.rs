@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{ListedPart, MediaPlaylist, PartList};
 use crate::domain::key::ObjectKey;
+use crate::domain::segment::SegmentType;
 use crate::domain::window::Entry;
 
 /// Floating-point EXTINF needs 3, EXT-X-MAP needs 6 (RFC 8216 section 7).
@@ -67,6 +68,9 @@ fn render_entry(text: &mut String, entry: &Entry, init: Option<&ObjectKey>, part
         let independent = if *independent { ",INDEPENDENT=YES" } else { "" };
         let seconds = duration.as_secs_f64();
         let _ = writeln!(text, "#EXT-X-PART:DURATION={seconds:.6},URI=\"{}\"{independent}", key.file_name());
+    }
+    if entry.key.form().kind == SegmentType::Parted {
+        text.push_str("#EXT-X-GAP\n");
     }
     let _ = writeln!(text, "#EXTINF:{:.6},\n{}", entry.duration.as_secs_f64(), entry.key.file_name());
 }

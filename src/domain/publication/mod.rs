@@ -211,7 +211,11 @@ impl Publication {
             || segment.after_break
             || self.last_queued.is_some_and(|last| !follows(last));
         self.last_queued = Some((segment.run, segment.index));
-        let kind = if segment.header.is_some() { SegmentType::Fmp4 } else { SegmentType::MpegTs };
+        let kind = match self.plan.form.kind {
+            SegmentType::Parted => SegmentType::Parted,
+            _ if segment.header.is_some() => SegmentType::Fmp4,
+            _ => SegmentType::MpegTs,
+        };
         let form = Form { kind, renditions: segment.payload.renditions() };
         let key = self.plan.layout.segment(name, segment.index, form);
         let outgoing = Outgoing { key, segment, discontinuity };
@@ -286,6 +290,7 @@ impl Publication {
     /// The next thing to do, until there is none.
     pub fn poll(&mut self, now: Instant) -> Option<Action> {
         self.uploads.assess(now);
+        self.expire_parts(now);
         self.wind_up(now);
         if let Some(payload) = self.discards.pop_front() {
             return Some(Action::Discard(payload));

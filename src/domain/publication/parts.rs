@@ -8,7 +8,7 @@ use crate::domain::gate::Failure;
 use crate::domain::key::ObjectKey;
 use crate::domain::parts::{Parts, StartPart};
 use crate::domain::playlist::{MediaPlaylist, PartList};
-use crate::domain::segment::{Form, Part, SegmentType};
+use crate::domain::segment::{Part, SegmentType};
 use crate::domain::uploads::Ticket;
 use crate::domain::window::Window;
 
@@ -33,7 +33,7 @@ impl Publication {
         let Some(parts) = self.parts.as_mut().filter(|_| self.window.is_some()) else { return };
         let name = self.renamed.filter(|(run, _)| *run == part.run).map_or(part.run, |(_, name)| name);
         let layout = &self.plan.layout;
-        let segment = layout.segment(name, part.segment, Form::from(SegmentType::Fmp4));
+        let segment = layout.segment(name, part.segment, self.plan.form);
         parts.push(now, segment, layout.part(name, part.number), part);
     }
 
@@ -41,15 +41,19 @@ impl Publication {
         self.parts.iter_mut().for_each(|parts| parts.failed(now, ticket, failure));
     }
 
-    /// Where no playlist is taken, parts would pile up as segments would.
-    pub(super) fn start_part(&mut self, now: Instant) -> Option<StartPart> {
-        let may_start = self.may_upload();
-        let parts = self.parts.as_mut()?;
+    /// First of all: when a playlist may be stored follows from it.
+    pub(super) fn expire_parts(&mut self, now: Instant) {
+        let Some(parts) = &mut self.parts else { return };
         parts.expire(now);
         for key in parts.take_gone() {
             self.retired.condemn(key, now + LATE_LANDING);
         }
-        if may_start { parts.start(now) } else { None }
+    }
+
+    /// Where no playlist is taken, parts would pile up as segments would.
+    pub(super) fn start_part(&mut self, now: Instant) -> Option<StartPart> {
+        let may_start = self.may_upload();
+        self.parts.as_mut().filter(|_| may_start)?.start(now)
     }
 
     pub(super) fn part_at(&self) -> Option<Instant> {
@@ -58,7 +62,12 @@ impl Publication {
 
     /// Segments would take from the uplink what parts need.
     pub(super) fn are_parts_behind(&self) -> bool {
-        self.parts.as_ref().is_some_and(Parts::is_behind)
+        !self.is_parted() && self.parts.as_ref().is_some_and(Parts::is_behind)
+    }
+
+    /// There are parts alone.
+    pub(super) fn is_parted(&self) -> bool {
+        self.plan.form.kind == SegmentType::Parted
     }
 
     /// The newest segment is stored, and its last parts are on their way: the playlist waits for them, a little.
@@ -66,6 +75,9 @@ impl Publication {
         let parts = self.parts.as_ref()?;
         let newest = self.window.as_ref()?.entries().last()?;
         let patience = PATIENCE_PARTS * parts.limits().duration;
+        // Without its parts it is of no use to anybody.
+        let patience =
+            if self.is_parted() { patience.max(self.plan.uploads.segment_duration) } else { patience };
         (!parts.are_settled(&newest.key)).then_some(self.changed_at? + patience)
     }
 

@@ -22,6 +22,7 @@ impl Publication {
     pub fn progress(&self) -> Progress {
         let standing_back = self.ownership.is_standing_back();
         let waiting = if standing_back { 0 } else { self.standby.len() };
+        let whole = if self.is_parted() { 0 } else { self.progress.bytes_published };
         Progress {
             backlog: self.uploads.backlog() + waiting,
             objects_left: self.retired.forgotten(),
@@ -32,8 +33,7 @@ impl Publication {
             conflicts: self.ownership.conflicts(),
             parts_published: self.parts.as_ref().map_or(0, Parts::stored_count),
             parts_given_up: self.parts.as_ref().map_or(0, Parts::given_up),
-            bytes_published: self.progress.bytes_published
-                + self.parts.as_ref().map_or(0, Parts::bytes_stored),
+            bytes_published: whole + self.parts.as_ref().map_or(0, Parts::bytes_stored),
             ..self.progress
         }
     }

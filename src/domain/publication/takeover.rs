@@ -10,7 +10,7 @@ use crate::domain::ids::{Msn, RunId};
 use crate::domain::key::ObjectKey;
 use crate::domain::parts::Parts;
 use crate::domain::playlist::MediaPlaylist;
-use crate::domain::segment::{Segment, SegmentType};
+use crate::domain::segment::Segment;
 use crate::domain::uploads::{GivenUp, Outgoing};
 use crate::domain::window::{NewEntry, Window};
 
@@ -161,7 +161,7 @@ impl Publication {
         self.hole = true;
         let dice = self.dice.roll() as u32;
         self.renamed = self.last_queued.map(|(run, _)| (run, run.with_dice(dice)));
-        let has_inits = self.plan.form.kind == SegmentType::Fmp4;
+        let has_inits = self.plan.form.kind.has_init();
         self.ownership.floor.stand_back(self.renamed.filter(|_| has_inits).map(|(_, name)| name));
         self.stored_generation = self.generation;
         self.longest_named.clear();

@@ -294,7 +294,7 @@ fn output(choice: &Choice, kind: SegmentType, folder: &Path, number: Rendition) 
             ][..],
             match kind {
                 SegmentType::MpegTs => &[],
-                SegmentType::Fmp4 => &fmp4,
+                SegmentType::Fmp4 | SegmentType::Parted => &fmp4,
             },
             &["-hls_segment_filename", &segments, "-hls_flags", flags, &playlist],
         ]

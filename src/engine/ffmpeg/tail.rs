@@ -209,7 +209,7 @@ fn weigh_one(path: &Path, kind: SegmentType, has_header: bool) -> Option<u64> {
     let bytes = fs::metadata(path).map_or(0, |meta| meta.len());
     let is_whole = match kind {
         SegmentType::MpegTs => !is_cut_off(bytes, path),
-        SegmentType::Fmp4 => has_header && fragments::is_whole(path, bytes),
+        SegmentType::Fmp4 | SegmentType::Parted => has_header && fragments::is_whole(path, bytes),
     };
     (bytes > 0 && is_whole).then_some(bytes)
 }

@@ -57,7 +57,7 @@ fn pictures(segment: &Path, kind: SegmentType) -> io::Result<Vec<Picture>> {
     let (mut file, mut pictures) = (File::open(segment)?, Pictures::default());
     match kind {
         SegmentType::MpegTs => read_packets(&mut file, &mut pictures)?,
-        SegmentType::Fmp4 => read_fragments(&mut file, &mut pictures)?,
+        SegmentType::Fmp4 | SegmentType::Parted => read_fragments(&mut file, &mut pictures)?,
     }
     Ok(pictures.found())
 }

@@ -23,6 +23,6 @@ pub const LOCAL_INIT: &str = "init.mp4";
 pub fn suffix(kind: SegmentType) -> &'static str {
     match kind {
         SegmentType::MpegTs => "ts",
-        SegmentType::Fmp4 => "m4s",
+        SegmentType::Fmp4 | SegmentType::Parted => "m4s",
     }
 }

@@ -35,11 +35,11 @@ fn begun() -> World {
 }
 
 /// The segment of a part that [`World`] made.
-pub(super) fn part_of(key: &ObjectKey) -> Option<ObjectKey> {
+pub(super) fn part_of(key: &ObjectKey, form: SegmentType) -> Option<ObjectKey> {
     let run = plan().layout.run_of(key)?;
     let name = key.file_name().strip_prefix("part_")?.strip_suffix(".m4s")?;
     let number: u64 = name.rsplit_once('_')?.1.parse().ok()?;
-    Some(plan().layout.segment(run, number / PARTS, SegmentType::Fmp4))
+    Some(plan().layout.segment(run, number / PARTS, form))
 }
 
 fn listed(playlist: &MediaPlaylist) -> Vec<&ListedPart> {
@@ -47,7 +47,7 @@ fn listed(playlist: &MediaPlaylist) -> Vec<&ListedPart> {
 }
 
 fn parts_stored(world: &World) -> usize {
-    world.bucket.objects.iter().filter(|key| part_of(key).is_some()).count()
+    world.bucket.objects.iter().filter(|key| part_of(key, SegmentType::Fmp4).is_some()).count()
 }
 
 proptest! {
@@ -183,5 +183,22 @@ fn where_no_playlist_is_taken_parts_do_not_pile_up() {
     (0..100).for_each(|_| world.produce());
     assert!(parts_stored(&world) <= most, "{}", parts_stored(&world));
     world.takes_no_playlist = false;
+    world.settle();
+}
+
+#[test]
+fn in_parts_alone_no_segment_is_named_as_if_it_were_there() {
+    let form = SegmentType::Parted.into();
+    let mut world = World::of_plan(vec![], Plan { form, ..parts_plan() });
+    (0..3).for_each(|_| world.produce());
+    world.step(world.now + S);
+    let text = render(world.bucket.visible.as_ref().unwrap());
+    assert_eq!(text.matches("#EXT-X-GAP\n#EXTINF:").count(), 3, "{text}");
+    assert_eq!(text.matches("_parts.m4s\n").count(), 3, "{text}");
+    assert_eq!(text.matches("#EXT-X-PART:").count() as u64, PARTS, "{text}");
+    assert!(text.contains("#EXT-X-MAP:"), "{text}");
+    // Another agent, or this one after a kill, goes on with it.
+    world.crash();
+    (0..3).for_each(|_| world.produce());
     world.settle();
 }

@@ -291,7 +291,10 @@ impl World {
         let listed = listed.flat_map(|key| [key.init(), Some(key)]).flatten();
         let listed: BTreeSet<_> = listed.flat_map(|key| key.renditions().collect::<Vec<_>>()).collect();
         // Parts stay as long as their segment, also if they are not listed any more.
-        let is_listed_part = |key: &&ObjectKey| part_of(key).is_some_and(|segment| listed.contains(&segment));
+        let is_listed_part = |key: &&ObjectKey| {
+            let of = |form| part_of(key, form).is_some_and(|segment| listed.contains(&segment));
+            of(SegmentType::Fmp4) || of(SegmentType::Parted)
+        };
         let objects: BTreeSet<_> =
             self.bucket.objects.iter().filter(|key| !is_listed_part(key)).cloned().collect();
         assert_eq!(objects, listed, "orphans, or listed but missing");
@@ -301,5 +304,5 @@ impl World {
 
 /// Each run has another one.
 pub(super) fn header_of(run: RunId, kind: SegmentType) -> Option<Arc<Header>> {
-    (kind == SegmentType::Fmp4).then(|| Arc::new(Header::of_tests(&run.to_string())))
+    kind.has_init().then(|| Arc::new(Header::of_tests(&run.to_string())))
 }
