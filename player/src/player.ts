@@ -167,7 +167,8 @@ export class Player {
   }
 
   private get mayHaveParts(): boolean {
-    return this.options.parts && this.options.engines.sub_second !== undefined;
+    const isWanted = this.options.parts || this.sheet?.wholeSegments === false;
+    return isWanted && this.options.engines.sub_second !== undefined;
   }
 
   private start(opening: string | null = null): void {

@@ -9,6 +9,8 @@ export interface Sheet {
   cacheBusting: boolean;
   /** There are parts to be fetched by their names. */
   parts: boolean;
+  /** `false`: there is nothing else. */
+  wholeSegments: boolean;
   /** As the agent sees the camera; an agent without these does not say. */
   phase: string | null;
   reason: string | null;
@@ -38,6 +40,7 @@ export function parseSheet(json: unknown): Sheet | null {
     pace: { segmentS, reserveS, audibleRate },
     cacheBusting: player.cache_busting === true,
     parts: record(sheet.parts) !== null,
+    wholeSegments: record(sheet.parts)?.whole_segments !== false,
     phase: text(sheet.phase),
     reason: text(sheet.reason),
     lastSegmentMs: time(sheet.last_segment_at),
