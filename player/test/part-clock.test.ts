@@ -70,6 +70,21 @@ test('it follows a path that becomes slower, and faster again', () => {
   assert.ok(median(delays.slice(500)) < 25, `${median(delays.slice(500))}`);
 });
 
+test('timers that are a little late do not keep it late for ever', () => {
+  const clock = new PartClock();
+  let lateMs = 0;
+  clock.came(0.2, 0, 700);
+  for (let n = 1; n < 60; n += 1) {
+    const endS = 0.2 * (n + 1);
+    const dueMs = clock.dueAtMs(endS) ?? 0;
+    const askedMs = dueMs + 25;
+    const thereMs = endS * 1000 + 60;
+    lateMs = Math.max(askedMs, thereMs) - thereMs;
+    clock.came(endS, askedMs, Math.max(askedMs, thereMs));
+  }
+  assert.ok(lateMs < 80, `${lateMs}`);
+});
+
 test('what was there before anybody asked is no news, but a bound', () => {
   const clock = new PartClock();
   clock.wasThere(10, 10_500);
