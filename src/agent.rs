@@ -71,7 +71,7 @@ use camera::Surroundings;
 use credentials::SharedStore;
 use directory::Directory;
 pub use reload::Prepared;
-pub use site::playlist_url;
+pub use site::{entry, playlist_url};
 use slot::Slot;
 
 /// For the last segments to be published. Below systemd's TimeoutStopSec.

@@ -261,9 +261,8 @@ impl Agent {
         let root = self.around.workshop.spool_root.clone();
         let found = tokio::task::spawn_blocking(move || leftovers::found(&root)).await.unwrap_or_default();
         for id in found {
-            if self.cameras.iter().any(|camera| camera.id == id) {
-                let (root, id) = (self.around.workshop.spool_root.clone(), id);
-                let _ = tokio::task::spawn_blocking(move || leftovers::unmark(&root, &id)).await;
+            // Its own task sees to it.
+            if self.config.cameras.iter().any(|camera| camera.id == id) {
                 continue;
             }
             let settings = self.config.defaults.settings();

@@ -90,7 +90,7 @@ pub(super) fn spawn(
 }
 
 pub(super) struct Keeper {
-    wanted: Arc<watch::Sender<Wanted>>,
+    pub(super) wanted: Arc<watch::Sender<Wanted>>,
     name: Arc<watch::Sender<String>>,
     demand: Arc<watch::Sender<Demand>>,
     asked: Arc<watch::Sender<u64>>,
@@ -108,24 +108,16 @@ impl Keeper {
         loop {
             self.forget_origin().await;
             let Some(assignment) = self.next() else { return };
-            let was_passing = last.as_ref().is_some_and(|(last, _)| last.stay != Stay::Configured);
-            if was_passing && assignment.stay == Stay::Configured {
-                self.adopt(&assignment).await;
-            }
-            let known = last.filter(|(last, _)| last.camera.source == assignment.camera.source);
+            let known = last.as_ref().filter(|(last, _)| last.camera.source == assignment.camera.source);
             self.begin_anew(&assignment, known.is_some());
             // A stream that is wanted again begins without a look.
             let same = known.filter(|(last, _)| last.is_stream_of(&assignment));
-            let acquaintance = same.map(|(_, acquaintance)| acquaintance).unwrap_or_default();
+            let acquaintance = same.map(|(_, acquaintance)| acquaintance.clone()).unwrap_or_default();
             match assignment.stay {
                 Stay::Left => self.clear_left(&assignment).await,
                 Stay::Passing => self.run_passing(&assignment, &acquaintance).await,
                 Stay::Configured => {
-                    if self.is_wanted(&assignment).await
-                        && let Some(share) = self.share(&assignment).await
-                    {
-                        self.run(&assignment, &share, &acquaintance).await;
-                    }
+                    self.run_configured(&assignment, &acquaintance, last.is_none()).await;
                 }
             }
             last = Some((assignment, acquaintance));
@@ -136,7 +128,7 @@ impl Keeper {
     }
 
     /// Nothing is known but that the same camera refused, if it did.
-    fn begin_anew(&self, assignment: &Assignment, is_same_camera: bool) {
+    pub(super) fn begin_anew(&self, assignment: &Assignment, is_same_camera: bool) {
         let barred = self.status.borrow().barred.filter(|_| is_same_camera);
         let first = || CameraStatus::at_first(&assignment.camera, clock::now());
         self.status.send_replace(first().barred_by(barred));
@@ -196,7 +188,7 @@ impl Keeper {
     }
 
     /// Comes when the stream is wanted, or when it is not any more. Both may change with the configuration alone.
-    async fn becomes(&self, is_wanted: bool) {
+    pub(super) async fn becomes(&self, is_wanted: bool) {
         let (mut demand, mut wanted) = (self.demand.subscribe(), self.wanted.subscribe());
         loop {
             let is_always = wanted.borrow_and_update().is_always();

@@ -1,5 +1,5 @@
-//! What streams that the configuration does not know left behind: while one runs its spool has a mark, so that the next
-//! agent of this boot ends it for its viewers and empties its folder in the storage.
+//! What streams left behind that run while somebody wants them: while one runs its spool has a mark, so that the next agent
+//! of this boot ends it for its viewers and empties its folder in the storage, if nobody wants it any more.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,7 @@ use crate::engine::spool::note::Note;
 use crate::engine::spool::root::{CameraSpool, SpoolError, private_folder};
 use crate::store::ObjectStore;
 
-const MARK: &str = "adhoc";
+const MARK: &str = "passing";
 /// More were never there at one time.
 const MOST: usize = 2048;
 /// Whoever wanted the stream before the agent was started again may say so first.
@@ -30,6 +30,10 @@ pub(super) fn mark(root: &Path, id: &CameraId) -> Result<(), SpoolError> {
     private_folder(&folder)?;
     let path = folder.join(MARK);
     fs::write(&path, []).map_err(|error| SpoolError::Io { path, error })
+}
+
+pub(super) fn is_marked(root: &Path, id: &CameraId) -> bool {
+    root.join(id.as_str()).join(MARK).exists()
 }
 
 pub(super) fn unmark(root: &Path, id: &CameraId) {

@@ -1,14 +1,15 @@
-//! Cameras that the configuration does not know: they run while somebody wants them, and are forgotten when nothing of
-//! them is left.
+//! Streams that run while somebody wants them, and what an agent that died left of them. Those that the configuration does
+//! not know are forgotten when nothing of them is left.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::assignment::{Assignment, Place};
+use super::assignment::{Assignment, Place, Stay};
 use super::camera::{Keeper, Left, WIND_UP_GRACE, choice_of, seed};
 use super::leftovers;
 use crate::clock;
 use crate::engine::ffmpeg::Acquaintance;
+use crate::engine::spool::origin;
 
 impl Keeper {
     /// Until it has ended and nothing of it is left, or something else is wanted.
@@ -25,13 +26,45 @@ impl Keeper {
             return;
         }
         let Some(room) = self.share(assignment).await else { return };
-        let (mark_root, mark_id) = (root.clone(), id.clone());
-        let marked = tokio::task::spawn_blocking(move || leftovers::mark(&mark_root, &mark_id)).await;
-        if let Ok(Err(error)) = marked {
-            tracing::warn!(%error, "this stream can't be remembered: what it leaves if this agent dies stays in the storage");
-        }
+        self.mark(assignment).await;
         if self.run(assignment, &room, acquaintance).await == Left::Nothing {
             let _ = tokio::task::spawn_blocking(move || leftovers::forget(&root, &id)).await;
+        }
+    }
+
+    /// A camera of the configuration, while it is wanted. `is_first`: an agent before this one may have run it.
+    pub(super) async fn run_configured(
+        &self,
+        assignment: &Arc<Assignment>,
+        acquaintance: &Acquaintance,
+        is_first: bool,
+    ) {
+        let (root, id) = (&self.around.workshop.spool_root, &assignment.camera.id);
+        let is_always = self.wanted.borrow().is_always();
+        if is_first && !is_always && leftovers::is_marked(root, id) {
+            self.clear_left(assignment).await;
+            self.begin_anew(assignment, true);
+        }
+        if !self.is_wanted(assignment).await {
+            return;
+        }
+        let Some(share) = self.share(assignment).await else { return };
+        // As it is now: it may have waited long.
+        if self.wanted.borrow().is_always() {
+            self.unmark(assignment).await;
+        } else {
+            self.mark(assignment).await;
+        }
+        if self.run(assignment, &share, acquaintance).await == Left::Nothing {
+            self.unmark(assignment).await;
+        }
+    }
+
+    async fn mark(&self, assignment: &Assignment) {
+        let (root, id) = (self.around.workshop.spool_root.clone(), assignment.camera.id.clone());
+        let marked = tokio::task::spawn_blocking(move || leftovers::mark(&root, &id)).await;
+        if let Ok(Err(error)) = marked {
+            tracing::warn!(%error, "this stream can't be remembered: what it leaves if this agent dies stays in the storage");
         }
     }
 
@@ -55,12 +88,22 @@ impl Keeper {
             biased;
             () = self.around.stop.cancelled() => return,
             () = self.superseded(assignment) => return,
+            () = self.becomes(true), if assignment.stay == Stay::Configured => return abort.cancel(),
             is_cleared = tokio::time::timeout(WIND_UP_GRACE, clear) => is_cleared == Ok(true),
         };
         self.cleared.store(true, Ordering::Relaxed);
         if is_cleared {
-            let id = camera.id.clone();
-            let _ = tokio::task::spawn_blocking(move || leftovers::forget(&root, &id)).await;
+            let (id, is_configured) = (camera.id.clone(), assignment.stay == Stay::Configured);
+            let forget = move || match is_configured {
+                // Its numbers go on, here too.
+                true => {
+                    origin::forget(&root, &id);
+                    leftovers::unmark(&root, &id);
+                    Ok(())
+                }
+                false => leftovers::forget(&root, &id),
+            };
+            let _ = tokio::task::spawn_blocking(forget).await;
         } else {
             tracing::warn!(
                 "not all that an earlier agent's stream left could be removed: the next start tries again"
@@ -68,8 +111,8 @@ impl Keeper {
         }
     }
 
-    /// The camera belongs to the configuration now.
-    pub(super) async fn adopt(&self, assignment: &Assignment) {
+    /// It runs always now, or nothing is left of it.
+    async fn unmark(&self, assignment: &Assignment) {
         let (root, id) = (self.around.workshop.spool_root.clone(), assignment.camera.id.clone());
         let _ = tokio::task::spawn_blocking(move || leftovers::unmark(&root, &id)).await;
     }

@@ -85,7 +85,7 @@ pub fn playlist_url(config: &Config, camera: &Camera, http: Option<SocketAddr>) 
 }
 
 /// Where players begin.
-fn entry(layout: &Layout, camera: &Camera) -> ObjectKey {
+pub fn entry(layout: &Layout, camera: &Camera) -> ObjectKey {
     if camera.settings.is_multivariant() { layout.multivariant() } else { layout.playlist() }
 }
 

@@ -312,12 +312,8 @@ impl Calls {
     }
 
     fn absent(&self) -> Remote {
-        let first = self.first();
-        if self.is_origin {
-            Remote::Found(first)
-        } else {
-            Remote::Absent { first: Msn(first.media_sequence) }
-        }
+        let MediaPlaylist { media_sequence, discontinuity_sequence, .. } = self.first();
+        Remote::Absent { first: Msn(media_sequence), discontinuity_sequence }
     }
 
     /// Where numbers start if nothing says where they ended: the clock does not go back either.

@@ -117,6 +117,10 @@ impl ObjectStore for MeteredStore {
     fn renewals(&self) -> Option<watch::Receiver<u64>> {
         self.store.renewals()
     }
+
+    fn room(&self) -> Option<u64> {
+        self.store.room()
+    }
 }
 
 #[cfg(test)]

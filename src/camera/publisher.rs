@@ -17,6 +17,7 @@ use super::trouble::Trouble;
 use super::variants::Board;
 use crate::clock;
 use crate::domain::publication::{Action, Input, Plan, Progress, Publication};
+use crate::domain::quota;
 use crate::domain::uplink::Shortage;
 use crate::domain::uploads::Ticket;
 use crate::engine::spool::note::Note;
@@ -125,7 +126,11 @@ impl Publisher {
                     Err(_) => return,
                 },
                 news = inbox.recv(), if open => match news {
-                    Some(news) => self.publication.handle(clock::now(), news),
+                    Some(news) => {
+                        // It may have been configured anew.
+                        let room = self.calls.store.room().map(|room| Input::Room(quota::listed(room)));
+                        room.into_iter().chain([news]).for_each(|news| self.publication.handle(clock::now(), news));
+                    }
                     None => open = false,
                 },
                 () = over.cancelled(), if !open && !ended => {}

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod inspect;
+mod publish_player;
 mod run;
 
 use std::io::Write as _;
@@ -14,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing::Level;
 
 use crate::config::{self, EnvFile, Faults, FileEnv, Loaded, ProcessEnv};
-use crate::sys::{limits, systemd};
+use crate::sys::{heap, systemd};
 use crate::telemetry::logging::{self, LogFormat};
 
 /// Live video from RTSP cameras to any browser through nothing but object storage.
@@ -37,6 +38,8 @@ enum Command {
     Argv(CameraArgs),
     /// Print a camera's public playlist URL.
     Url(CameraArgs),
+    /// Put the page that plays the cameras into the bucket, beside their streams.
+    PublishPlayer(PublishArgs),
     /// Show a test pattern in the browser: no configuration, camera, bucket or network needed.
     Demo(DemoArgs),
 }
@@ -96,6 +99,15 @@ struct CameraArgs {
 }
 
 #[derive(Debug, Args)]
+struct PublishArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Write it into this folder instead, for another web host
+    #[arg(long, value_name = "FOLDER")]
+    to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct DemoArgs {
     /// Where the page is served [default: 127.0.0.1:8080, or another port if that one is taken]
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -132,14 +144,19 @@ type Outcome = Result<(), Failure>;
 
 /// Parses the command line and runs it to its exit status.
 pub fn main() -> ExitCode {
-    limits::bound_heaps();
+    heap::bound();
     let cli = Cli::parse();
-    let outcome = match cli.command.unwrap_or(Command::Run(cli.run)) {
+    let command = cli.command.unwrap_or(Command::Run(cli.run));
+    if let Command::Run(_) | Command::Demo(_) = command {
+        heap::leave_caches();
+    }
+    let outcome = match command {
         Command::Run(args) => in_runtime(run::run(args)),
         Command::Check(args) => in_runtime(check::check(args)),
         Command::Demo(args) => in_runtime(demo::demo(args)),
         Command::Argv(args) => in_runtime(inspect::argv(args)),
         Command::Url(args) => inspect::url(&args),
+        Command::PublishPlayer(args) => in_runtime(publish_player::publish(args)),
     };
     let (text, status) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,

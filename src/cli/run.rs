@@ -11,9 +11,8 @@ use crate::agent::{Agent, Prepared};
 use crate::config::model::Camera;
 use crate::config::{self, Loaded, RELOAD_FROM};
 use crate::domain::ids::CameraId;
-use crate::sys::limits;
 use crate::sys::signals::{Asked, Signals, is_interactive};
-use crate::sys::systemd;
+use crate::sys::{heap, limits, systemd};
 
 pub(super) async fn run(args: RunArgs) -> Outcome {
     start_logging(&args.log, tracing::Level::INFO);
@@ -177,7 +176,7 @@ pub(super) async fn until_stopped(
                     told = summary;
                 }
             }
-            _ = trim.tick() => limits::trim_heaps(),
+            _ = trim.tick() => heap::trim(),
             () = ping => {
                 if agent.is_alive() {
                     systemd::alive();

@@ -19,6 +19,42 @@ pub enum ObjectClass {
     Sheet,
     /// The scratch object of `edge-agent check`.
     Probe,
+    /// A file of the web page that plays the cameras.
+    Page(PageFile),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageFile {
+    Html,
+    Script,
+    Style,
+    Icon,
+    /// The list of cameras.
+    List,
+}
+
+impl PageFile {
+    /// By its name; `None` for names that the page has not.
+    pub fn of_name(name: &str) -> Option<Self> {
+        match name.rsplit_once('.')?.1 {
+            "html" => Some(Self::Html),
+            "js" => Some(Self::Script),
+            "css" => Some(Self::Style),
+            "svg" => Some(Self::Icon),
+            "json" => Some(Self::List),
+            _ => None,
+        }
+    }
+
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Html => "text/html; charset=utf-8",
+            Self::Script => "text/javascript; charset=utf-8",
+            Self::Style => "text/css; charset=utf-8",
+            Self::Icon => "image/svg+xml",
+            Self::List => "application/json",
+        }
+    }
 }
 
 impl ObjectClass {
@@ -40,7 +76,7 @@ impl ObjectClass {
     pub fn is_of_the_stream(self) -> bool {
         match self {
             Self::Playlist | Self::Segment | Self::Fmp4 | Self::Part | Self::Probe => true,
-            Self::Snapshot | Self::Sheet => false,
+            Self::Snapshot | Self::Sheet | Self::Page(_) => false,
         }
     }
 
@@ -57,6 +93,7 @@ impl ObjectClass {
             Self::Segment | Self::Probe => "video/mp2t",
             Self::Snapshot => "image/jpeg",
             Self::Sheet => "application/json",
+            Self::Page(file) => file.content_type(),
         }
     }
 
@@ -67,6 +104,8 @@ impl ObjectClass {
                 "no-cache, no-store, must-revalidate"
             }
             Self::Segment | Self::Fmp4 | Self::Part => "public, max-age=31536000, immutable",
+            // The names stay the same from version to version: a browser may keep them, but must ask.
+            Self::Page(_) => "no-cache",
         }
     }
 }

@@ -70,10 +70,10 @@ impl Parts {
     }
 }
 
-/// What the box's own playlist may name, of its part: as much again is held for those who have the last one, and one is
-/// on its way.
+/// What the box's own playlist may name, of its part: as much again and a segment is held for those who have the last one,
+/// one waits to be removed, and one is on its way. What is left bears that segments differ, and that a removal is late.
 pub fn listed(origin: u64) -> u64 {
-    origin / 5 * 2
+    origin / 4
 }
 
 /// What unsent segments may take of a share: the rest is for the one that is written (see [`largest_segment`]). Each of
@@ -145,7 +145,7 @@ mod tests {
                 let Parts { runs, origin } = Parts::of(share, has_origin);
                 assert_eq!(runs + origin, share);
                 assert_eq!(origin == 0, !has_origin || share == 0);
-                assert!(2 * listed(origin) <= origin);
+                assert!(4 * listed(origin) <= origin);
             }
         }
     }

@@ -36,7 +36,7 @@ impl Operation {
             ObjectClass::Part => Self::PutPart,
             ObjectClass::Playlist => Self::PutPlaylist,
             ObjectClass::Snapshot => Self::PutSnapshot,
-            ObjectClass::Sheet => Self::PutStatus,
+            ObjectClass::Sheet | ObjectClass::Page(_) => Self::PutStatus,
         }
     }
 

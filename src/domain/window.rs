@@ -157,9 +157,14 @@ impl Window {
     /// There is no room for the oldest one, however short a time viewers have had for it. One that no stored playlist
     /// named stays, and so does the newest one.
     pub fn shed(&mut self) -> Option<Entry> {
+        if self.entries.len() > 1 { self.shed_any() } else { None }
+    }
+
+    /// The same, be it the newest one.
+    pub fn shed_any(&mut self) -> Option<Entry> {
         let named = self.shown.back().map_or(self.seen, |(next, _)| *next);
         let is_named = self.entries.front().is_some_and(|first| first.msn < named);
-        if is_named && self.entries.len() > 1 { self.pop() } else { None }
+        if is_named { self.pop() } else { None }
     }
 
     /// Its playlists say from now on that nothing follows (EXT-X-ENDLIST).

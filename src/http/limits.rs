@@ -43,7 +43,7 @@ impl Default for Limits {
             requests: REQUESTS,
             own_requests: false,
             signs: SIGNS,
-            waits: 64,
+            waits: 128,
         }
     }
 }

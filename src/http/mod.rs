@@ -28,6 +28,7 @@ pub use figures::{CameraFigures, Counted, Figures, LatencyFigures, ProcessFigure
 pub use guard::Access;
 pub use health::Ready;
 pub use limits::Limits;
+pub use page::{LIST as PAGE_LIST, files as page_files};
 pub use server::{Bound, HttpError, bind};
 pub use site::{CameraLink, FilesAt, Folder, LiveSite, STREAMS_PATH, Site};
 pub use streams::{StreamStatus, Streams, UplinkStatus};

@@ -1,13 +1,18 @@
 //! The player page, built by `player/` and carried in the binary.
 
+use std::borrow::Cow;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+use crate::domain::class::PageFile;
 
 #[derive(RustEmbed)]
 #[folder = "player/dist"]
@@ -17,6 +22,14 @@ struct Dist;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; \
     style-src 'self'; img-src 'self' blob:; media-src blob: http: https:; connect-src 'self' http: https:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+
+/// The page's files, by their names below its folder. It asks for its cameras at [`LIST`] there.
+pub fn files() -> impl Iterator<Item = (Cow<'static, str>, Bytes)> {
+    Dist::iter().filter_map(|name| Some((name.clone(), Bytes::from(Dist::get(&name)?.data.into_owned()))))
+}
+
+/// Where the page looks for its cameras.
+pub const LIST: &str = "api/cameras.json";
 
 pub(super) fn router() -> OpenApiRouter {
     OpenApiRouter::new().routes(routes!(page)).routes(routes!(asset)).layer(middleware::from_fn(guard))
@@ -54,7 +67,8 @@ fn embedded(path: &str, headers: &HeaderMap) -> Response {
     if is_known(headers, &etag) {
         return (StatusCode::NOT_MODIFIED, validators).into_response();
     }
-    (validators, [(header::CONTENT_TYPE, content_type(path))], file.data).into_response()
+    let content_type = PageFile::of_name(path).map_or("application/octet-stream", PageFile::content_type);
+    (validators, [(header::CONTENT_TYPE, content_type)], file.data).into_response()
 }
 
 fn etag_of(file: &EmbeddedFile) -> String {
@@ -68,16 +82,6 @@ fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|list| {
         list.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
     })
-}
-
-fn content_type(path: &str) -> &'static str {
-    match path.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("html") => "text/html; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("svg") => "image/svg+xml",
-        _ => "application/octet-stream",
-    }
 }
 
 async fn guard(request: Request, next: Next) -> Response {

@@ -173,6 +173,13 @@ impl ObjectStore for FileStore {
         })
         .await
     }
+
+    fn room(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Public => None,
+            Kind::Origin { most_bytes } => Some(most_bytes.load(Ordering::Relaxed)),
+        }
+    }
 }
 
 /// What lies there counts, whoever left it: its names and sizes are all that outlives a `kill -9`.

@@ -54,6 +54,11 @@ pub trait ObjectStore: Send + Sync + Debug {
     fn renewals(&self) -> Option<watch::Receiver<u64>> {
         None
     }
+
+    /// Bytes that one camera's segments may take here by now. `None`: it sets no limit.
+    fn room(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What the caller can do about it, not where it came from.

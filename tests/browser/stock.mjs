@@ -11,14 +11,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { launch } from './play.mjs';
 
-/** Without a step forward for so long it stands still: it looks every 100 ms, and the machine is busy. */
-const STALL_MS = 500;
+/** Without a step forward for so long it stands still; a busy machine holds the whole browser up for half of it. */
+const STALL_MS = 1000;
 
 const page = (playlist, config) => `<!doctype html><video id="video" muted></video>
 <script src="hls.js"></script><script>
-window.seen = { errors: [], parts: 0, fragments: 0, samples: [] };
+window.seen = { fatal: [], errors: [], parts: 0, fragments: 0, samples: [] };
 const hls = new Hls(${config});
-hls.on(Hls.Events.ERROR, (_, { details, fatal }) => seen.errors.push(details + (fatal ? ' (fatal)' : '')));
+hls.on(Hls.Events.ERROR, (_, { details, fatal }) => (fatal ? seen.fatal : seen.errors).push(details));
 hls.on(Hls.Events.FRAG_LOADED, (_, { part }) => (part ? seen.parts++ : seen.fragments++));
 hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
 hls.loadSource(${JSON.stringify(playlist)});
@@ -80,8 +80,8 @@ function serve({ playlist, players }) {
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
 }
 
-function faults({ firstFrameMs, playedS, stalls }, errors, { seconds, firstFrame }) {
-  const found = errors.map((error) => `hls.js says ${error}`);
+function faults({ firstFrameMs, playedS, stalls }, fatal, { seconds, firstFrame }) {
+  const found = fatal.map((error) => `hls.js gave up: ${error}`);
   if (firstFrameMs === null) return [...found, 'no frame'];
   if (firstFrameMs > firstFrame * 1000) found.push(`the first frame came after ${firstFrameMs} ms`);
   if (stalls.length) found.push(`stood still for ${stalls.join(', ')} ms`);
@@ -99,12 +99,10 @@ async function run(wanted, context) {
     // That is what is tested: that nothing goes wrong for so long.
     await sleep(wanted.seconds * 1000);
     for (const [index, { name }] of wanted.players.entries()) {
-      const { samples, errors, parts, fragments } = await tab
-        .frame(String(index))
-        .evaluate(() => window.seen);
+      const { samples, fatal, errors, parts, fragments } = await tab.frame(String(index)).evaluate(() => window.seen);
       const judged = judge(samples);
-      const wrong = faults(judged, errors, wanted);
-      console.log(JSON.stringify({ name, ...judged, parts, fragments, faults: wrong }));
+      const wrong = faults(judged, fatal, wanted);
+      console.log(JSON.stringify({ name, ...judged, parts, fragments, errors, faults: wrong }));
       if (wrong.length) process.exitCode = 1;
     }
   } finally {

@@ -94,6 +94,45 @@ async fn ten_viewers_have_one_ffmpeg_and_nobody_has_none() {
     agent.stop(STOP_WITHIN).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_agent_left_ends_unless_somebody_wants_it() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let camera = Camera::start(CameraOpts { gop: 25, ..CameraOpts::default() }).await;
+    let listen = free_address();
+    let mut place = Place::new("on-demand-left");
+    let more = format!("http: {{listen: \"{listen}\"}}\n{SETTINGS}");
+    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &more);
+    let office = Office { client: Client::new(), base: format!("http://{listen}") };
+    let wanted = json!({"camera_id": CAMERA});
+    let playlist = playlist_of(&minio, CAMERA);
+    let mut numbers = Vec::new();
+    for _ in 0..2 {
+        // Within the grace of the agent before: it goes on.
+        let mut agent = place.start(&[]);
+        agent.log_line(&["edge-agent started"], UP_WITHIN).await;
+        assert_eq!(office.post("start?wait=40s", wanted.clone()).await.0, StatusCode::OK);
+        let text = fetch(&office.client, &playlist).await;
+        assert!(text.contains("#EXTINF") && !text.contains("#EXT-X-ENDLIST"), "{text}");
+        let number = text.lines().find_map(|line| line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:"));
+        numbers.push(number.unwrap().parse::<u64>().unwrap());
+        agent.kill9().await;
+    }
+    assert!(numbers.is_sorted(), "{numbers:?}");
+
+    let mut agent = place.start(&[]);
+    let (client, folder) = (minio.client(), folder_of(CAMERA));
+    let cleared = async || bucket::segments(&client, &folder).await.is_empty().then_some(());
+    until(CLEARED_WITHIN, "the bucket without segments", cleared, || agent.log()).await;
+    let text = fetch(&office.client, &playlist).await;
+    assert!(text.contains("#EXT-X-ENDLIST") && !text.contains("#EXTINF"), "it names nothing: {text}");
+    let calm = async || (office.status().await["phase"] == json!("idle")).then_some(());
+    until(UP_WITHIN, "an idle stream", calm, || "").await;
+    assert_eq!(place.ffmpegs().len(), 0);
+    assert_eq!(office.post("start?wait=40s", wanted).await.0, StatusCode::OK, "and it may come again");
+    agent.stop(STOP_WITHIN).await;
+}
+
 async fn fetch(client: &Client, url: &str) -> String {
     client.get(url).send().await.expect("MinIO answers").text().await.expect("text")
 }

@@ -385,7 +385,8 @@ mod tests {
         let floor = floor("700/3/699/695/40 loc/cam/stream.m3u8");
         let damaged =
             |next, discontinuity_sequence| Remote::Damaged { next: Msn(next), discontinuity_sequence };
-        assert_eq!(floor.lift(Remote::Absent { first: Msn(9_000) }), damaged(700, 3));
+        let absent = Remote::Absent { first: Msn(9_000), discontinuity_sequence: 0 };
+        assert_eq!(floor.lift(absent), damaged(700, 3));
         assert_eq!(floor.lift(damaged(10, 9)), damaged(700, 9));
         assert_eq!(floor.lift(damaged(9_000, 1)), damaged(9_000, 3));
     }

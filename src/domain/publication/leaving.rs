@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::ending::Ending;
 use super::{LATE_LANDING, Plan, Publication};
 use crate::domain::key::ObjectKey;
+use crate::domain::playlist::MediaPlaylist;
 use crate::domain::uploads::Unused;
 use crate::domain::window::Entry;
 
@@ -14,6 +15,14 @@ impl Publication {
     fn next_generation(&self) -> u64 {
         let under_way = self.playlist_put.as_ref().map_or(0, |sent| sent.generation + 1);
         self.generation.max(self.stored_generation + 1).max(under_way)
+    }
+
+    /// Viewers may have seen it.
+    pub(super) fn have_named(&mut self, playlist: &MediaPlaylist, duration: Duration) {
+        for entry in &playlist.entries {
+            let longest = self.longest_named.entry(entry.key.clone()).or_default();
+            *longest = duration.max(*longest);
+        }
     }
 
     pub(super) fn retire(&mut self, gone: Vec<Entry>) {
@@ -98,8 +107,9 @@ impl Publication {
         // The listing is the truth: it holds what was forgotten.
         self.retired.take_forgotten();
         // Another agent may have taken over while the listing was under way, and viewers may see what it stored: the
-        // next look clears or spares that (see `ownership`).
-        let due = now + LATE_LANDING.max(2 * self.hold_of_unknown(Duration::ZERO));
+        // next look clears or spares that (see `ownership`). In this very machine's folder is no other, and room is short.
+        let hold = self.hold_of_unknown(Duration::ZERO);
+        let due = now + if self.room.is_unlimited() { LATE_LANDING.max(2 * hold) } else { hold };
         // Before what they name.
         for key in strays {
             self.retired.condemn(key, now);

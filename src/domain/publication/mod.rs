@@ -185,6 +185,7 @@ impl Publication {
             Input::Resume => self.end_what_is_there(),
             Input::End => self.end(now),
             Input::StoreRenewed => self.reopen(),
+            Input::Room(most) => self.room.resize(most),
         }
         self.commit(now);
         self.make_room(now);
@@ -237,6 +238,7 @@ impl Publication {
         // With nothing queued behind it, `Uploads` found no segment to mark.
         self.hole |= self.last_queued == Some((lost.segment.run, lost.segment.index));
         self.discards.extend(in_spool.then_some(lost.segment.payload));
+        self.make_way(now);
     }
 
     fn answered(&mut self, now: Instant, answer: Answer) {
@@ -369,14 +371,6 @@ impl Publication {
         self.ownership.floor.sent(&playlist);
         self.sending = Some(playlist);
         self.ownership.floor.note(&self.plan.layout)
-    }
-
-    /// Viewers may have seen it.
-    fn have_named(&mut self, playlist: &MediaPlaylist, duration: Duration) {
-        for entry in &playlist.entries {
-            let longest = self.longest_named.entry(entry.key.clone()).or_default();
-            *longest = duration.max(*longest);
-        }
     }
 
     /// When to poll again if nothing happens before.

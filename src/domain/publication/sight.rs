@@ -69,10 +69,8 @@ pub(super) fn at_least(remote: Remote, furthest: MediaPlaylist) -> Remote {
     match remote {
         Remote::Found(playlist) if next_msn(&playlist) >= last => Remote::Found(playlist),
         Remote::Found(_) => Remote::Found(furthest),
-        Remote::Absent { first: next } => {
-            Remote::Damaged { next: next.max(last), discontinuity_sequence: last_breaks }
-        }
-        Remote::Damaged { next, discontinuity_sequence } => Remote::Damaged {
+        Remote::Absent { first: next, discontinuity_sequence }
+        | Remote::Damaged { next, discontinuity_sequence } => Remote::Damaged {
             next: next.max(last),
             discontinuity_sequence: discontinuity_sequence.max(last_breaks),
         },

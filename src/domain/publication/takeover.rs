@@ -31,10 +31,11 @@ impl Publication {
         // Else viewers have another one, newer or damaged, until the first own one is stored.
         self.replaces_unseen = matches!(remote, Remote::Damaged { .. });
         self.replaces_other_form = false;
-        self.seam |= !matches!(remote, Remote::Absent { .. });
+        // Numbers that begin behind a break may follow others.
+        self.seam |= !matches!(remote, Remote::Absent { discontinuity_sequence: 0, .. });
         let window = match remote {
-            Remote::Absent { first } => Window::new(depth, target, first, 0),
-            Remote::Damaged { next, discontinuity_sequence } => {
+            Remote::Absent { first: next, discontinuity_sequence }
+            | Remote::Damaged { next, discontinuity_sequence } => {
                 Window::new(depth, target, next, discontinuity_sequence)
             }
             // Viewers keep the old one until the new one has enough of the other form.

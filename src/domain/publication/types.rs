@@ -44,6 +44,7 @@ pub enum Remote {
     /// Nothing: count from here.
     Absent {
         first: Msn,
+        discontinuity_sequence: u64,
     },
     /// Something that is no playlist of ours any more; count on from what it still told.
     Damaged {
@@ -82,6 +83,8 @@ pub enum Input {
     End,
     /// The store has new credentials: what it refused may be tried again at once.
     StoreRenewed,
+    /// Instead of the plan's `listed_bytes`, if it has any and they are more.
+    Room(u64),
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -241,7 +241,7 @@ impl Bucket {
 /// What a reader of this playlist takes in.
 pub(super) fn read(playlist: Option<&MediaPlaylist>) -> Remote {
     match playlist {
-        None => Remote::Absent { first: Msn(500) },
+        None => Remote::Absent { first: Msn(500), discontinuity_sequence: 0 },
         Some(playlist) => Remote::Found(parse(&render(playlist), &plan().layout).unwrap()),
     }
 }

@@ -47,7 +47,7 @@ fn a_playlist_sent_before_a_stand_back_counts_for_nothing_after_the_next_take_ov
     let (mut now, run) = (start(), RunId::new(5, 5));
     let mut machine = Publication::new(plan(), 42);
     assert_eq!(produce(&mut machine, now, run, 0), [Action::ReadRemote]);
-    machine.handle(now, Input::Remote(Remote::Absent { first: Msn(7) }));
+    machine.handle(now, Input::Remote(Remote::Absent { first: Msn(7), discontinuity_sequence: 0 }));
     assert!(matches!(drain(&mut machine, now)[..], [Action::PutPlaylist(_)]));
     machine.handle(now, Input::PlaylistStored);
     // A look that is not answered: the playlist goes without it, and the answer is another's playlist then.

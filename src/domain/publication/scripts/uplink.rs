@@ -159,7 +159,9 @@ impl Link {
                 Input::PlaylistStored
             }
             Action::PutPlaylist(_) => Input::PlaylistFailed(failure),
-            Action::ReadRemote if ok => Input::Remote(Remote::Absent { first: Msn(1) }),
+            Action::ReadRemote if ok => {
+                Input::Remote(Remote::Absent { first: Msn(1), discontinuity_sequence: 0 })
+            }
             Action::ReadRemote => Input::RemoteFailed(failure),
             Action::Delete(_) if ok => Input::Deleted,
             Action::Delete(_) => Input::DeleteFailed(failure),
