@@ -5,7 +5,8 @@ export type CacheBusting = 'auto' | 'on' | 'off';
 
 /** Where players begin; also that of a single rendition. */
 const PLAYLIST = /\/(multivariant|stream(_\d)?)\.m3u8$/;
-const CHANGES = /\.(m3u8|json|jpg)$/;
+/** A part never changes, but it is asked for before it is there. */
+const CHANGES = /(\.(m3u8|json|jpg)|\/part_[^/]*\.m4s)$/;
 /** A signature over the whole query: another query would break it. */
 const SEALED = /[?&](x-amz-signature|x-goog-signature|signature|sig|token)=/i;
 /** The agent signs a stream's folder: what opens the playlist opens its neighbours, too. */

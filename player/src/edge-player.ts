@@ -4,8 +4,10 @@ import { edgePlayer } from './element.ts';
 import type { Engines } from './engine.ts';
 import { HlsJsEngine } from './engine-hls.ts';
 import { NativeEngine } from './engine-native.ts';
+import { PartsEngine } from './engine-parts.ts';
 
 const engines: Engines = {
+  sub_second: (video, source) => new PartsEngine(video, source),
   ...(Hls.isSupported() ? { 'hls.js': (video, source) => new HlsJsEngine(video, source) } : {}),
   native: (video, source) => new NativeEngine(video, source),
 };

@@ -9,7 +9,7 @@ import type { Stats } from './stats.ts';
 const LATENCY_EVERY_MS = 1000;
 const REPORT_EVERY_MS = 10_000;
 /** What makes another stream of it; the rest is taken up while it plays. */
-const OPENS_ANEW = ['src', 'status-src', 'cache-busting'];
+const OPENS_ANEW = ['src', 'status-src', 'cache-busting', 'parts'];
 
 export interface LatencyDetail {
   latency: number | null;
@@ -193,6 +193,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
         workerPath,
         statusUrl: this.address('status-src'),
         cacheBusting: busting(this.getAttribute('cache-busting')),
+        parts: this.getAttribute('parts') !== 'off',
         findAgain: async (src: string) => this.findAgain?.(src),
       };
       this.player = new Player(this.face.video, url, options, (stats) => this.tell(stats));

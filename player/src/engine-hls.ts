@@ -1,5 +1,6 @@
 // hls.js: playlists and segments over HTTP into a MediaSource.
 import Hls, { ErrorDetails, ErrorTypes, Events, type HlsListeners, type LevelDetails } from 'hls.js/light';
+import { Bitrate } from './bitrate.ts';
 import { Cadence } from './cadence.ts';
 import { clockSkewMs } from './clock.ts';
 import { type Engine, RETRY_FIRST_MS, RETRY_MAX_MS, type Source } from './engine.ts';
@@ -30,8 +31,11 @@ export class HlsJsEngine implements Engine {
   newsAtMs = Number.NEGATIVE_INFINITY;
   requests = 0;
   failedRequests = 0;
+  readonly requestsInVain = 0;
+  readonly partsLost = null;
+  readonly breaks = 0;
   private newestNumber: number | undefined;
-  private readonly measured: { bytes: number; seconds: number }[] = [];
+  private readonly bitrate = new Bitrate(MEASURED_SEGMENTS);
   private readonly hls: Hls;
   private readonly backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -80,14 +84,17 @@ export class HlsJsEngine implements Engine {
   }
 
   get bitrateKbps(): number | null {
-    const bytes = this.measured.reduce((sum, { bytes }) => sum + bytes, 0);
-    const seconds = this.measured.reduce((sum, { seconds }) => sum + seconds, 0);
-    return seconds > 0 ? (bytes * 8) / 1000 / seconds : null;
+    return this.bitrate.kbps;
   }
 
   /** hls.js looks at its configuration whenever it needs it. */
   adopt(sheet: Sheet): void {
     this.hls.config.liveSyncDurationCount = sheet.syncSegments;
+  }
+
+  rest(): void {
+    clearTimeout(this.retryTimer);
+    this.hls.stopLoad();
   }
 
   wake(): void {
@@ -108,9 +115,7 @@ export class HlsJsEngine implements Engine {
       this.readClock(networkDetails);
     });
     hls.on(Events.FRAG_LOADED, (_event, { frag }) => {
-      if (!Number.isFinite(frag.duration)) return;
-      this.measured.push({ bytes: frag.stats.loaded, seconds: frag.duration });
-      if (this.measured.length > MEASURED_SEGMENTS) this.measured.shift();
+      this.bitrate.add(frag.stats.loaded, frag.duration);
     });
     hls.on(Events.FRAG_BUFFERED, () => {
       this.lastError = null;

@@ -10,6 +10,9 @@ export class NativeEngine implements Engine {
   readonly segmentS = null;
   readonly requests = 0;
   readonly failedRequests = 0;
+  readonly requestsInVain = 0;
+  readonly partsLost = null;
+  readonly breaks = 0;
   readonly bitrateKbps = null;
   /** Safari keeps its own distance and does not tell it. */
   readonly isLed = false;
@@ -54,9 +57,16 @@ export class NativeEngine implements Engine {
 
   adopt(): void {}
 
+  /** Only without a source is nothing asked for. */
+  rest(): void {
+    clearTimeout(this.retryTimer);
+    this.video.removeAttribute('src');
+    this.video.load();
+  }
+
   wake(): void {
     this.backoff.reset();
-    if (this.video.error) this.load();
+    if (this.video.error || !this.video.hasAttribute('src')) this.load();
   }
 
   destroy(): void {

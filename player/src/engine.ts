@@ -7,6 +7,8 @@ export interface Source {
   url: string;
   /** An address as it has to be asked for now (past a CDN). */
   fresh(url: string): string;
+  /** The playlist, if it was just read to see what the stream is. */
+  opening: string | null;
   workerPath: string | null;
 }
 
@@ -32,9 +34,17 @@ export interface Engine {
   readonly newsAtMs: number;
   readonly requests: number;
   readonly failedRequests: number;
+  /** For what was not there yet: that is how parts are found, and no failure. */
+  readonly requestsInVain: number;
+  /** `null`: it knows no parts. */
+  readonly partsLost: number | null;
   readonly bitrateKbps: number | null;
+  /** Counts the times that it went on somewhere else: what was learnt of arrivals does not hold across. */
+  readonly breaks: number;
   adopt(sheet: Sheet): void;
-  /** The network is back: ask now, not after the delay. */
+  /** Nobody watches: nothing is asked for until it wakes. */
+  rest(): void;
+  /** The network or the viewer is back: ask now, not after the delay. */
   wake(): void;
   destroy(): void;
 }

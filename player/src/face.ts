@@ -137,7 +137,7 @@ export class Face {
 }
 
 export function panelRows(stats: Stats, delay: number | null): [string, string][] {
-  const { width, height, framesDropped, framesPresented, requests, failedRequests } = stats;
+  const { width, height, framesDropped, framesPresented } = stats;
   return [
     ['Latency', delay === null ? '–' : delay < 90 ? `${delay.toFixed(1)} s` : duration(delay)],
     ['Buffer', `${stats.buffer.toFixed(1)} s`],
@@ -146,9 +146,18 @@ export function panelRows(stats: Stats, delay: number | null): [string, string][
     ['Tempo', `${Math.round(stats.playbackRate * 100)} %`],
     ['Dropped frames', `${framesDropped} of ${framesDropped + framesPresented}`],
     ['Stalls', String(stats.stalls)],
-    ['Requests', failedRequests ? `${requests}, ${failedRequests} failed` : String(requests)],
+    ...(stats.partsLost === null ? [] : [['Parts lost', String(stats.partsLost)] as [string, string]]),
+    ['Requests', requestsText(stats)],
     ['By', stats.protocol ?? '–'],
   ];
+}
+
+function requestsText(stats: Stats): string {
+  const { requests, failedRequests, requestsInVain, requestsPerSecond } = stats;
+  const rate = requestsPerSecond === null ? [] : [`${requestsPerSecond.toFixed(1)} per s`];
+  const vain = requestsInVain ? [`${requestsInVain} in vain`] : [];
+  const failed = failedRequests ? [`${failedRequests} failed`] : [];
+  return [String(requests), ...rate, ...vain, ...failed].join(', ');
 }
 
 /** Only what changes: a screen reader may be in the middle of it. */

@@ -13,6 +13,8 @@ export interface Sight {
   buffered: readonly (readonly [number, number])[];
   /** It should be moving: not paused, ended or seeking. */
   playing: boolean;
+  /** It stands for want of data. */
+  waiting: boolean;
   /** Somebody listens: the tempo has to stay one that is not heard in music. */
   audible: boolean;
 }
@@ -20,7 +22,7 @@ export interface Sight {
 export interface Move {
   rate: number;
   /** Where to jump, and why. */
-  seek: { to: number; why: 'behind' | 'hole' } | null;
+  seek: { to: number; why: 'behind' | 'hole' | 'stuck' } | null;
 }
 
 /** Of a stream and its profile. */
@@ -29,7 +31,21 @@ export interface Pace {
   /** Kept ahead beyond the floor: for uplinks that falter. */
   reserveS: number;
   audibleRate: number;
+  /** What the floor is made of, if not of the segments' length. */
+  floor?: Floor;
 }
+
+/** In seconds. */
+export interface Floor {
+  usual: number;
+  least: number;
+  most: number;
+  /** What each stall adds. */
+  step: number;
+}
+
+/** Of parts, which come evenly or are not waited for. */
+export const PARTS_FLOOR: Floor = { usual: 0.1, least: 0.06, most: 1, step: 0.04 };
 
 export const USUAL_PACE: Pace = { segmentS: 2, reserveS: 0, audibleRate: 1.04 };
 
@@ -48,8 +64,18 @@ const SEARCHING_SEGMENTS = 6;
 /** Looks this far apart (a hidden page, a machine asleep) have not seen when segments came. */
 const BLIND_MS = 1000;
 const BETWEEN_SEEKS_MS = 3000;
+/** Who is back is taken to the edge for so long, if it is so far away; arrivals of that time say nothing. */
+const BACK_MS = 1000;
+const BACK_S = 0.5;
 /** The picture stands at the end of a range for so long before it jumps to the next. */
 const AT_HOLE_MS = 150;
+/**
+ * Chromium doubles with each stall what it wants to have of sound before it goes on, up to 3 s. A seek takes it back to
+ * the first 0.2 s.
+ */
+const STUCK_AHEAD_S = 0.25;
+const STUCK_MS = 80;
+const BETWEEN_KICKS_MS = 1000;
 
 interface Peak {
   atMs: number;
@@ -59,6 +85,7 @@ interface Peak {
 
 export class LiveEdge {
   private pace = USUAL_PACE;
+  private floor = floorOf(USUAL_PACE);
   /** Lags of the buffer's end just before it grew. */
   private peaks: Peak[] = [];
   private last: { nowMs: number; end: number } | null = null;
@@ -69,7 +96,10 @@ export class LiveEdge {
   private stalledAtMs = Number.NEGATIVE_INFINITY;
   private soughtAtMs = Number.NEGATIVE_INFINITY;
   private holeSinceMs: number | null = null;
-  private isBack = false;
+  private stuckSinceMs: number | null = null;
+  private kickedAtMs = Number.NEGATIVE_INFINITY;
+  /** `Infinity`: from the next look on. */
+  private backUntilMs = Number.NEGATIVE_INFINITY;
   private settledAtMs = Number.NEGATIVE_INFINITY;
   private rate = 1;
   private excess: number | null = null;
@@ -81,7 +111,9 @@ export class LiveEdge {
   /** The stream turned out to be another one than was thought. */
   paceIs(pace: Pace): void {
     const [longer, shorter] = [pace.segmentS, this.pace.segmentS].sort((a, b) => b - a) as [number, number];
-    if (longer > 1.2 * shorter || this.base === 0) this.base = usual(pace);
+    const isOther = longer > 1.2 * shorter || pace.floor !== this.pace.floor;
+    this.floor = floorOf(pace);
+    if (isOther || this.base === 0) this.base = this.floor.usual;
     this.pace = pace;
   }
 
@@ -98,13 +130,13 @@ export class LiveEdge {
 
   /** The picture had to wait. */
   stalled(nowMs: number): void {
-    this.base = Math.min(greatest(this.pace), this.base + 0.04 + 0.05 * this.pace.segmentS);
+    this.base = Math.min(this.floor.most, this.base + this.floor.step);
     this.stalledAtMs = nowMs;
   }
 
-  /** The viewer is back, or wants to be live: at once, not by tempo. */
+  /** The viewer is back, or the stream, or it is to be live: at once, not by tempo. */
   returned(): void {
-    this.isBack = true;
+    this.backUntilMs = Number.POSITIVE_INFINITY;
     this.forget();
   }
 
@@ -115,8 +147,11 @@ export class LiveEdge {
       this.last = null;
       return this.steady();
     }
+    if (this.backUntilMs === Number.POSITIVE_INFINITY) this.backUntilMs = seen.nowMs + BACK_MS;
     const hole = this.jumpOver(seen);
     if (hole !== null) return { rate: this.rate, seek: { to: hole, why: 'hole' } };
+    const way = this.wayOut(seen);
+    if (way !== null) return { rate: this.rate, seek: { to: way, why: 'stuck' } };
     this.observe(seen.nowMs, end);
     const lag = seen.nowMs / 1000 - seen.currentTime;
     this.settle(seen.nowMs);
@@ -144,7 +179,7 @@ export class LiveEdge {
     }
     if (end < last.end + 0.01) return;
     // The first ones come in a row; they say nothing of the cadence.
-    if (nowMs - this.grewAtMs > 300 * this.pace.segmentS) {
+    if (nowMs - this.grewAtMs > 300 * this.pace.segmentS && nowMs > this.backUntilMs) {
       this.arrivals += 1;
       const isJitter = this.arrivals > SEARCHING_SEGMENTS;
       this.peaks.push({ atMs: nowMs, lag: nowMs / 1000 - last.end, isJitter });
@@ -169,28 +204,22 @@ export class LiveEdge {
     const lags = this.peaks.filter(({ isJitter }) => isJitter).map(({ lag }) => lag);
     const newest = Math.max(...lags.slice(-2));
     // Later than that was an outage.
-    const spreads = lags.map((lag) => lag - newest).filter((spread) => spread < greatest(this.pace));
+    const spreads = lags.map((lag) => lag - newest).filter((spread) => spread < this.floor.most);
     const seen = lags.length > 2 ? Math.max(0, ...spreads) : 0;
     const step = (SINKS * Math.min(BLIND_MS, nowMs - this.settledAtMs)) / 1000;
     this.settledAtMs = nowMs;
     this.jitter = Math.max(seen, this.jitter - 4 * step);
     if (nowMs - this.stalledAtMs > QUIET_BEFORE_SINKING_MS)
-      this.base = Math.max(least(this.pace), this.base - step);
+      this.base = Math.max(this.floor.least, this.base - step);
   }
 
   private isFar(nowMs: number): boolean {
     const excess = this.excess ?? 0;
-    if (this.isBack) return excess > 0.5 || this.stay();
+    if (nowMs < this.backUntilMs && excess > BACK_S) return true;
     return excess > farBehind(this.pace) && nowMs - this.soughtAtMs > BETWEEN_SEEKS_MS;
   }
 
-  private stay(): false {
-    this.isBack = false;
-    return false;
-  }
-
   private jump(seen: Sight, end: number): Move {
-    this.isBack = false;
     this.soughtAtMs = seen.nowMs;
     this.rate = 1;
     const wanted = seen.currentTime + (this.excess ?? 0);
@@ -210,6 +239,18 @@ export class LiveEdge {
     else if (excess < -dead) this.rate = MIN_RATE;
     else if (this.rate > 1 || excess >= 0) this.rate = 1;
     return { rate: this.rate, seek: null };
+  }
+
+  /** Where to go on when the picture stands although there is enough. */
+  private wayOut({ nowMs, currentTime, buffered, waiting }: Sight): number | null {
+    const end = buffered.find(([start, end]) => currentTime >= start && currentTime < end)?.[1];
+    const isStuck = waiting && end !== undefined && end - currentTime >= STUCK_AHEAD_S;
+    this.stuckSinceMs = isStuck ? (this.stuckSinceMs ?? nowMs) : null;
+    if (this.stuckSinceMs === null || end === undefined || nowMs - this.stuckSinceMs < STUCK_MS) return null;
+    if (nowMs - this.kickedAtMs < BETWEEN_KICKS_MS) return null;
+    this.kickedAtMs = nowMs;
+    const ahead = Math.max(STUCK_AHEAD_S, this.floorS + 1.5 * this.pace.segmentS);
+    return Math.max(currentTime + 0.01, end - ahead);
   }
 
   /** Where to go on when the picture stands before a hole. */
@@ -234,16 +275,15 @@ export function farBehind({ segmentS }: Pace): number {
 }
 
 /** Longer segments are for those who want it calm. */
-function usual({ segmentS }: Pace): number {
-  return 0.15 + 0.25 * segmentS;
-}
-
-function least({ segmentS }: Pace): number {
-  return 0.08 + 0.15 * segmentS;
-}
-
-function greatest({ segmentS }: Pace): number {
-  return 1 + 0.5 * segmentS;
+function floorOf({ segmentS, floor }: Pace): Floor {
+  return (
+    floor ?? {
+      usual: 0.15 + 0.25 * segmentS,
+      least: 0.08 + 0.15 * segmentS,
+      most: 1 + 0.5 * segmentS,
+      step: 0.04 + 0.05 * segmentS,
+    }
+  );
 }
 
 /** Few different tempos: each change costs the sound a little. */

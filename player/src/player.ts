@@ -2,10 +2,14 @@
 import { type CacheBusting, pastCdn, sheetUrl } from './addresses.ts';
 import { capabilities, type Engine, type Engines } from './engine.ts';
 import { FrameCounter } from './frames.ts';
-import { LiveEdge, type Pace, USUAL_PACE } from './live-edge.ts';
+import { LiveEdge, PARTS_FLOOR, type Pace, USUAL_PACE } from './live-edge.ts';
+import { readPlaylist } from './offer.ts';
+import { readPartsPlaylist } from './parts-playlist.ts';
 import { type Protocol, selectProtocol } from './protocol.ts';
+import { Rate } from './rate.ts';
 import { sourceIsSilent, Watchdog } from './recovery.ts';
 import { Quality, type Report, type Thresholds } from './report.ts';
+import { Rest } from './rest.ts';
 import { fetchSheet, type Sheet } from './sheet.ts';
 import { ranges, type Stats, statsOf } from './stats.ts';
 import { type Latencies, type Status, secondsBehind, shownLatency, statusOf } from './status.ts';
@@ -22,6 +26,8 @@ export interface Options {
   /** Beside the playlist unless it is told. */
   statusUrl: string | null;
   cacheBusting: CacheBusting;
+  /** Parts are worth their requests: not for one of many small pictures. */
+  parts: boolean;
   /** As whoever knows the cameras has the address now; `undefined`: no other. */
   findAgain: (url: string) => Promise<string | undefined>;
 }
@@ -35,6 +41,14 @@ export class Player {
   private live = new LiveEdge();
   private quality = new Quality(performance.now());
   private readonly frames: FrameCounter;
+  private readonly rest = new Rest();
+  private isResting = false;
+  private readonly rate = new Rate();
+  private requestsPerSecond: number | null = null;
+  /** Counts the times that the stream was opened. */
+  private openings = 0;
+  private partsTried = false;
+  private breaks = 0;
   private readonly life = new AbortController();
   private readonly timers: ReturnType<typeof setInterval>[];
   private openedMs = performance.now();
@@ -62,9 +76,10 @@ export class Player {
     video.addEventListener('waiting', () => this.onWaiting(), { signal });
     window.addEventListener('online', () => this.engine?.wake(), { signal });
     document.addEventListener('visibilitychange', () => this.onVisibility(), { signal });
+    video.addEventListener('play', () => this.rouse(), { signal });
     this.timers = [setInterval(() => this.sample(), SAMPLE_MS), setInterval(() => this.steer(), STEER_MS)];
-    this.choose();
-    this.start();
+    this.choose(false);
+    void this.open();
     this.sample();
   }
 
@@ -84,7 +99,7 @@ export class Player {
 
   /** Of a stream that ended: perhaps it goes on. */
   goLive(): void {
-    if (this.status.kind === 'ended') this.start();
+    if (this.status.kind === 'ended' || this.isResting) void this.open();
     else this.toLive();
     this.play();
   }
@@ -109,6 +124,9 @@ export class Player {
       bitrateKbps: engine?.bitrateKbps ?? null,
       requests: engine?.requests ?? 0,
       failedRequests: engine?.failedRequests ?? 0,
+      requestsInVain: engine?.requestsInVain ?? 0,
+      requestsPerSecond: this.requestsPerSecond,
+      partsLost: engine?.partsLost ?? null,
       stalls: this.stalls,
       jumps: this.jumps,
       reopened: this.reopened,
@@ -130,28 +148,47 @@ export class Player {
   }
 
   /** Best first; where one can't play it, the next one's turn comes. */
-  private choose(): void {
-    this.chain = selectProtocol(capabilities(this.options.engines), {
-      playlist: true,
-      parts: false,
-      webRtc: false,
-    });
+  private choose(parts: boolean): void {
+    const streams = { playlist: true, parts, webRtc: false };
+    this.chain = selectProtocol(capabilities(this.options.engines), streams);
+    this.partsTried ||= this.chain.includes('sub_second');
   }
 
-  private start(): void {
+  /** The playlist says what the stream is; an engine of parts goes on from there. */
+  private async open(): Promise<void> {
+    this.isResting = false;
+    this.openings += 1;
+    const { openings, url } = this;
+    const text = this.mayHaveParts ? await readPlaylist(this.fresh(url), this.life.signal) : null;
+    if (openings !== this.openings || url !== this.url || this.life.signal.aborted) return;
+    const parts = text !== null && readPartsPlaylist(text, url) !== null;
+    this.choose(parts);
+    this.start(parts ? text : null);
+  }
+
+  private get mayHaveParts(): boolean {
+    const isWanted = this.options.parts || this.sheet?.wholeSegments === false;
+    return isWanted && this.options.engines.sub_second !== undefined;
+  }
+
+  private start(opening: string | null = null): void {
     this.engine?.destroy();
     this.playing = false;
     this.starved = false;
     this.lastMark = this.mark();
-    this.movedAt = performance.now();
+    this.movedAt = this.openedMs = performance.now();
     this.live = new LiveEdge(this.pace());
     const [protocol] = this.chain;
     const open = protocol && this.options.engines[protocol];
-    const fresh = (url: string) => pastCdn(url, Date.now(), this.busting());
-    const source = { url: this.url, fresh, workerPath: this.options.workerPath };
+    const fresh = (url: string) => this.fresh(url);
+    const source = { url: this.url, fresh, opening, workerPath: this.options.workerPath };
     this.engine = open ? open(this.video, source) : null;
     if (this.sheet) this.engine?.adopt(this.sheet);
     if (this.video.autoplay || this.everPlayed) this.play();
+  }
+
+  private fresh(url: string): string {
+    return pastCdn(url, Date.now(), this.busting());
   }
 
   private busting(): CacheBusting {
@@ -170,13 +207,18 @@ export class Player {
     const { engine } = this;
     const isWanted = this.sheet === null ? this.sheetAskedMs === Number.NEGATIVE_INFINITY : false;
     const isAgain = now - this.sheetAskedMs >= SHEET_AGAIN_MS && !this.isMoving(now);
-    if (!engine || engine.answeredAtMs === Number.NEGATIVE_INFINITY || !(isWanted || isAgain)) return;
+    if (this.isResting || !(isWanted || isAgain)) return;
+    if (!engine || engine.answeredAtMs === Number.NEGATIVE_INFINITY) return;
     this.sheetAskedMs = now;
     const url = this.options.statusUrl ?? sheetUrl(this.url);
-    const sheet = await fetchSheet(url && pastCdn(url, Date.now(), this.busting()), this.life.signal);
+    const sheet = await fetchSheet(url && this.fresh(url), this.life.signal);
     if (!sheet || this.life.signal.aborted) return;
     this.sheet = sheet;
     this.engine?.adopt(sheet);
+    // There was no playlist yet to tell.
+    if (!sheet.parts || !this.mayHaveParts || this.partsTried) return;
+    this.partsTried = true;
+    void this.open();
   }
 
   /** A camera that has other renditions now may have another playlist. */
@@ -185,7 +227,7 @@ export class Player {
     const found = await this.options.findAgain(url);
     if (!found || found === url || this.url !== url || this.life.signal.aborted) return;
     this.url = found;
-    this.start();
+    void this.open();
   }
 
   /** Differs as soon as the picture moved. A hidden page draws no frames, but its time goes on. */
@@ -195,13 +237,16 @@ export class Player {
 
   private steer(): void {
     const { engine, video } = this;
-    if (!engine?.isLed || this.isOver()) return;
+    if (!engine?.isLed || this.isOver() || this.isResting) return;
+    if (engine.breaks !== this.breaks) this.live.returned();
+    this.breaks = engine.breaks;
     const move = this.live.look({
       nowMs: performance.now(),
       currentTime: video.currentTime,
       buffered: ranges(video.buffered),
       playing: !video.paused && !video.seeking && video.readyState >= HTMLMediaElement.HAVE_METADATA,
-      audible: !video.muted && video.volume > 0,
+      waiting: video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA,
+      audible: isAudible(video),
     });
     if (move.seek) {
       video.currentTime = move.seek.to;
@@ -213,7 +258,9 @@ export class Player {
   /** The playlist knows better than the sheet how long segments are. */
   private pace(): Pace {
     const pace = this.sheet?.pace ?? USUAL_PACE;
-    return { ...pace, segmentS: this.engine?.segmentS ?? pace.segmentS };
+    const segmentS = this.engine?.segmentS ?? pace.segmentS;
+    if (this.engine?.partsLost === null || !this.engine) return { ...pace, segmentS };
+    return { ...pace, segmentS, reserveS: 0, floor: PARTS_FLOOR };
   }
 
   private isOver(): boolean {
@@ -237,19 +284,37 @@ export class Player {
     const paused = this.playing && this.video.paused;
     if (!document.hidden) this.pausedByViewer = paused;
     const isSilent = this.sourceIsSilent(now);
-    const excused = document.hidden || ended || paused;
+    this.restWhileAlone(now);
+    const excused = document.hidden || ended || paused || this.isResting;
     if (this.watchdog.shouldReopen(now, moved || excused || isSilent)) {
       this.reopened += 1;
-      this.start();
+      void this.open();
       void this.follow();
     }
     this.fallBack();
     this.live.paceIs(this.pace());
     void this.readSheet(now);
-    this.status = this.judge(now, paused, ended);
+    this.status = this.judge(now, paused || this.isResting, ended);
+    this.requestsPerSecond = this.rate.look(now, this.engine?.requests ?? 0);
     const latency = shownLatency(this.latencies());
     this.quality.look(now, { moving: moved || this.isMoving(now), excused, latency });
     this.onChange(this.stats());
+  }
+
+  private restWhileAlone(now: number): void {
+    const { video } = this;
+    const hidden = document.hidden && !document.pictureInPictureElement;
+    const audience = { hidden, audible: isAudible(video), paused: video.paused };
+    const isAlone = this.rest.look(now, audience);
+    const mayRest = this.engine && !this.isResting && (this.everPlayed || document.hidden);
+    if (!isAlone || !mayRest) return;
+    this.isResting = true;
+    this.engine?.rest();
+  }
+
+  /** Somebody is back. */
+  private rouse(): void {
+    if (this.isResting && !document.hidden) void this.open();
   }
 
   private judge(now: number, paused: boolean, ended: boolean): Status {
@@ -265,7 +330,7 @@ export class Player {
       ended,
       idleFor: this.playing ? (now - this.movedAt) / 1000 : Number.POSITIVE_INFINITY,
       behind: secondsBehind(this.latencies()),
-      silentFor: (now - newsAt) / 1000,
+      silentFor: this.isResting ? 0 : (now - newsAt) / 1000,
       segmentS: this.pace().segmentS,
       newestMs: told !== null && this.newestMs !== null ? Math.max(told, this.newestMs) : this.newestMs,
     });
@@ -323,8 +388,13 @@ export class Player {
     this.lastMark = this.mark();
     this.movedAt = performance.now();
     if (this.pausedByViewer) return;
-    this.toLive();
+    if (this.isResting) void this.open();
+    else this.toLive();
     // Browsers pause muted videos of hidden pages and resume them; iOS does not always.
     this.play();
   }
+}
+
+function isAudible(video: HTMLVideoElement): boolean {
+  return !video.muted && video.volume > 0;
 }

@@ -7,6 +7,10 @@ export interface Sheet {
   pace: Pace;
   /** The store's CDN keeps old playlists, so each request needs another query. */
   cacheBusting: boolean;
+  /** There are parts to be fetched by their names. */
+  parts: boolean;
+  /** `false`: there is nothing else. */
+  wholeSegments: boolean;
   /** As the agent sees the camera; an agent without these does not say. */
   phase: string | null;
   reason: string | null;
@@ -35,6 +39,8 @@ export function parseSheet(json: unknown): Sheet | null {
     syncSegments,
     pace: { segmentS, reserveS, audibleRate },
     cacheBusting: player.cache_busting === true,
+    parts: record(sheet.parts) !== null,
+    wholeSegments: record(sheet.parts)?.whole_segments !== false,
     phase: text(sheet.phase),
     reason: text(sheet.reason),
     lastSegmentMs: time(sheet.last_segment_at),

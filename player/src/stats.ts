@@ -17,6 +17,11 @@ export interface Known {
   bitrateKbps: number | null;
   requests: number;
   failedRequests: number;
+  /** For parts that were not there yet. */
+  requestsInVain: number;
+  requestsPerSecond: number | null;
+  /** `null`: the stream is not played by parts. */
+  partsLost: number | null;
   /** The picture had to wait for data, after the first frame. */
   stalls: number;
   /** Seeks to the live edge and over holes. */

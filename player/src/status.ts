@@ -96,6 +96,11 @@ export function shownLatency({ fromEdge, fromLens }: Latencies): number | null {
   return fromLens !== null && fromLens >= 0 ? fromLens : fromEdge;
 }
 
+/** Of a clock that goes a little ahead, too. */
+export function agoText(ms: number): string {
+  return ms < 5000 ? 'just now' : `${duration(ms / 1000)} ago`;
+}
+
 export function duration(seconds: number): string {
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;

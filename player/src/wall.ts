@@ -3,6 +3,7 @@ import { pastCdn, snapshotUrl } from './addresses.ts';
 import type { Camera } from './catalog.ts';
 import type { EdgePlayer } from './edge-player.ts';
 import type { Stats } from './stats.ts';
+import { agoText } from './status.ts';
 import { choosePlaying } from './wall-choice.ts';
 
 const STILL_EVERY_MS = 10_000;
@@ -30,7 +31,10 @@ class Tile {
   player: EdgePlayer | null = null;
   private readonly view = document.createElement('div');
   private readonly link = document.createElement('a');
+  private readonly age = document.createElement('span');
   private image: HTMLImageElement | null = null;
+  /** Wall clock of the picture. */
+  private takenMs: number | null = null;
   private askedMs = Number.NEGATIVE_INFINITY;
   private asking: AbortController | null = null;
 
@@ -42,7 +46,9 @@ class Tile {
     this.link.href = url.href;
     this.link.className = 'tile-name';
     this.link.textContent = camera.name;
-    this.node.append(this.view, this.link);
+    this.age.className = 'age';
+    this.age.hidden = true;
+    this.node.append(this.view, this.link, this.age);
   }
 
   play(options: Options): void {
@@ -50,6 +56,8 @@ class Tile {
     const player = document.createElement('edge-player') as EdgePlayer;
     for (const name of ['muted', 'autoplay', 'quiet']) player.setAttribute(name, '');
     player.setAttribute('stats', 'none');
+    // Seven requests a second are for one picture, not for a wall.
+    player.setAttribute('parts', 'off');
     player.setAttribute('label', `Live video of ${this.camera.name}`);
     player.src = this.camera.playlistUrl;
     player.findAgain = options.findAgain;
@@ -64,6 +72,18 @@ class Tile {
     this.player.remove();
     this.player = null;
     this.view.replaceChildren(...(this.image ? [this.image] : []));
+  }
+
+  /** Of a still picture: how old it is. */
+  showAge(nowMs: number): void {
+    const text = this.image && !this.player && this.takenMs !== null ? agoText(nowMs - this.takenMs) : '';
+    this.age.hidden = text === '';
+    if (this.age.textContent !== text) this.age.textContent = text;
+  }
+
+  /** Whether it has a still picture was never asked: it began as a stream. */
+  get isUnknown(): boolean {
+    return this.askedMs === Number.NEGATIVE_INFINITY;
   }
 
   /** It may have a still picture: that is not known yet. */
@@ -83,6 +103,8 @@ class Tile {
       const answer = await fetch(pastCdn(url, Date.now()), { cache: 'no-store', signal: asking.signal });
       if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
       await this.show(await answer.blob());
+      const taken = Date.parse(answer.headers.get('last-modified') ?? '');
+      this.takenMs = Number.isNaN(taken) ? null : taken;
       this.still = true;
     } catch {
       // A picture that was there stays; a camera without one plays.
@@ -186,7 +208,7 @@ export class Wall {
     if (document.hidden) return;
     const now = performance.now();
     // Whether there is a picture is known before a stream is asked for: on demand that would start a camera.
-    const asked = this.tiles.filter(({ visible, player }) => visible && !player);
+    const asked = this.tiles.filter(({ visible, player, isUnknown }) => visible && (!player || isUnknown));
     if (!this.options.live) await Promise.all(asked.map((tile) => tile.refresh(now)));
     const wall = this.tiles.map(({ camera, visible, still, isAsking }) => {
       return { id: camera.id, visible, still: (still || isAsking) && !this.options.live };
@@ -196,6 +218,7 @@ export class Wall {
     for (const tile of this.tiles) {
       if (chosen.has(tile.camera.id)) tile.play(this.options);
       else tile.stop();
+      tile.showAge(Date.now());
     }
   }
 }

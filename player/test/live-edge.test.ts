@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { farBehind, LiveEdge, type Move, type Pace, type Sight, USUAL_PACE } from '../src/live-edge.ts';
+import {
+  farBehind,
+  LiveEdge,
+  type Move,
+  PARTS_FLOOR,
+  type Pace,
+  type Sight,
+  USUAL_PACE,
+} from '../src/live-edge.ts';
 
 const TICK_MS = 50;
 
@@ -80,6 +88,7 @@ function play(world: World): Outcome {
       currentTime,
       buffered,
       playing: true,
+      waiting: false,
       audible: world.audible ?? false,
     });
     rate = move.rate;
@@ -187,7 +196,15 @@ test('a reserve is kept for an uplink that falters', () => {
 });
 
 function sight(more: Partial<Sight>): Sight {
-  return { nowMs: 0, currentTime: 10, buffered: [[0, 20]], playing: true, audible: false, ...more };
+  return {
+    nowMs: 0,
+    currentTime: 10,
+    buffered: [[0, 20]],
+    playing: true,
+    waiting: false,
+    audible: false,
+    ...more,
+  };
 }
 
 test('who comes back is live at once', () => {
@@ -234,4 +251,41 @@ test('a picture between two ranges goes on in the next, after a moment', () => {
   const early = new LiveEdge();
   assert.equal(early.look(sight({ nowMs: 0, currentTime: 0, buffered: [[0.5, 3]] })).seek, null);
   assert.equal(early.look(sight({ nowMs: 200, currentTime: 0, buffered: [[0.5, 3]] })).seek?.to, 0.51);
+});
+
+test('parts need a tenth of a second ahead, and less when all is even', () => {
+  const pace: Pace = { segmentS: 0.2, reserveS: 0, audibleRate: 1.06, floor: PARTS_FLOOR };
+  const live = new LiveEdge(pace);
+  // Each comes when its last frame is there and 0.15 s more; playback begins too far back.
+  let currentTime = 0;
+  let rate = 1;
+  let least = Number.POSITIVE_INFINITY;
+  for (let nowMs = 0; nowMs < 90_000; nowMs += TICK_MS) {
+    const end = 0.2 * Math.floor((nowMs / 1000 + 1.05) / 0.2);
+    if (nowMs > 30_000) least = Math.min(least, end - currentTime);
+    rate = live.look(sight({ nowMs, currentTime, buffered: [[0, end]] })).rate;
+    currentTime += (rate * TICK_MS) / 1000;
+  }
+  assert.ok(least > 0.02 && least < 0.16, `${least}`);
+  assert.ok(live.floorS < 0.11, `${live.floorS}`);
+  const { floorS } = live;
+  live.stalled(90_000);
+  assert.ok(Math.abs(live.floorS - floorS - 0.04) < 1e-9);
+  for (let stall = 0; stall < 100; stall += 1) live.stalled(90_000);
+  assert.ok(live.floorS <= 1.2);
+});
+
+test('a picture that stands although there is enough is taken on, a moment later and not again at once', () => {
+  const live = new LiveEdge({ segmentS: 0.2, reserveS: 0, audibleRate: 1.06, floor: PARTS_FLOOR });
+  const at = (nowMs: number, end: number) => {
+    return live.look(sight({ nowMs, waiting: true, currentTime: 9.95, buffered: [[0, end]] })).seek;
+  };
+  assert.equal(at(0, 10), null);
+  assert.equal(at(50, 10.8), null);
+  const move = at(150, 10.8);
+  assert.equal(move?.why, 'stuck');
+  assert.ok(move.to > 10.2 && move.to < 10.5, `${move.to}`);
+  assert.equal(at(250, 10.8), null);
+  assert.equal(at(400, 10.8), null);
+  assert.equal(at(1200, 10.8)?.why, 'stuck');
 });

@@ -22,6 +22,8 @@ const parsed = {
   syncSegments: 3,
   pace: { segmentS: 6, reserveS: 6, audibleRate: 1.02 },
   cacheBusting: false,
+  parts: false,
+  wholeSegments: true,
   phase: null,
   reason: null,
   lastSegmentMs: null,
@@ -48,6 +50,16 @@ test('an agent that says more is understood', () => {
     lastSegmentMs: Date.UTC(2026, 8, 1, 12, 0, 0, 500),
   });
   assert.equal(parseSheet({ ...sheet, last_segment_at: 'soon' })?.lastSegmentMs, null);
+});
+
+test('of a stream in parts it says so, and whether there is anything else', () => {
+  const told = (parts: unknown) => {
+    const { parts: has, wholeSegments } = parseSheet({ ...sheet, parts }) ?? {};
+    return [has, wholeSegments];
+  };
+  assert.deepEqual(told({ duration_ms: 200, whole_segments: true }), [true, true]);
+  assert.deepEqual(told({ duration_ms: 200, whole_segments: false }), [true, false]);
+  assert.deepEqual([undefined, null, true].map(told), Array(3).fill([false, true]));
 });
 
 test('what makes no sense is left alone', () => {

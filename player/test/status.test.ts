@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  agoText,
   clockTime,
   duration,
   type Observation,
@@ -92,4 +93,15 @@ test('the delay is the one from the lens unless that is impossible', () => {
 
 test('durations read naturally', () => {
   assert.deepEqual([8.4, 89, 120, 7200, 259_200].map(duration), ['8 s', '89 s', '2 min', '2 h', '3 days']);
+});
+
+test('a still picture says how old it is', () => {
+  assert.deepEqual([-3000, 0, 12_000, 180_000, 7_300_000, 200_000_000].map(agoText), [
+    'just now',
+    'just now',
+    '12 s ago',
+    '3 min ago',
+    '2 h ago',
+    '2 days ago',
+  ]);
 });

@@ -54,10 +54,13 @@ async function wide({ page, shot, cameras, stills }) {
   await until(page, 'stills and streams', (seen) => {
     return modes(seen, 'still').length === stills && playing(seen).length === most;
   });
+  const ages = await page.locator('.age:visible').allInnerTexts();
+  const areAges = ages.every((text) => /^(just now|\d+ (s|min) ago)$/.test(text));
+  expect(ages.length === stills && areAges, `each still picture says how old it is: ${ages}`);
   await shot('wall');
 }
 
-async function allLive({ page, shot }) {
+async function allLive({ page, shot, stills }) {
   await page.getByRole('button', { name: 'Play all' }).click();
   await until(page, 'streams in the place of stills', (seen) => playing(seen).length === MOST);
   expect(
@@ -66,6 +69,17 @@ async function allLive({ page, shot }) {
   );
   await shot('wall-live');
   await page.getByRole('button', { name: 'Play all' }).click();
+  await until(page, 'stills again', (seen) => modes(seen, 'still').length === stills);
+}
+
+/** A page that began with streams alone has never asked for pictures. */
+async function notAllLive({ page, stills }) {
+  const { href } = new URL(page.url());
+  await page.goto(`${href}&wall=live`);
+  await until(page, 'streams', (seen) => playing(seen).length === MOST);
+  await page.getByRole('button', { name: 'Play all' }).click();
+  await until(page, 'stills in the place of streams', (seen) => modes(seen, 'still').length === stills);
+  await page.goto(href);
 }
 
 /** What leaves the view stops, what comes into it plays. */
@@ -125,7 +139,7 @@ async function run(wanted, profile) {
     const heard = listen(page);
     const shot = (name) => page.screenshot({ path: join(wanted.shots, `player-${name}.png`) });
     await page.goto(wanted.page, { waitUntil: 'domcontentloaded' });
-    for (const step of [wide, allLive, reader, scrolled, keyboard]) {
+    for (const step of [wide, allLive, notAllLive, reader, scrolled, keyboard]) {
       try {
         await step({ ...wanted, page, shot });
         console.log(`${step.name}: well`);

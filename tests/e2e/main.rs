@@ -30,6 +30,7 @@ mod renditions;
 mod restarts;
 mod snapshots;
 mod spool;
+mod sub_second;
 mod uplink;
 mod variants;
 

@@ -16,7 +16,7 @@ use crate::support::wait::until;
 use crate::{STOP_WITHIN, UP_WITHIN, alone};
 
 /// All states, one after the other; going offline alone takes 20 s.
-const STATES_WITHIN: Duration = Duration::from_secs(400);
+const STATES_WITHIN: Duration = Duration::from_secs(500);
 
 const CAMERAS: usize = 6;
 /// Those of them that have still pictures.
@@ -92,7 +92,7 @@ async fn start(place: &Place, cameras: &str, settings: &str) -> (Agent, String) 
 }
 
 /// Runs a script of `tests/browser`; `heard` has each line that it prints, as it comes.
-async fn watch(script: &str, args: &[&str], mut heard: impl FnMut(&str)) {
+pub async fn watch(script: &str, args: &[&str], mut heard: impl FnMut(&str)) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shots: PathBuf = root.join("artifacts");
     let mut command = Command::new("node");

@@ -1,0 +1,425 @@
+// sub_second: parts by their predicted names, straight into a MediaSource. Straight, because hls.js would have to be told
+// a playlist that does not exist, and decides by its own rules when a part is late: measured as quick, and less robust.
+import { Bitrate } from './bitrate.ts';
+import { clockSkewMs } from './clock.ts';
+import type { Engine, Source } from './engine.ts';
+import { MediaFeed } from './media-feed.ts';
+import { readInit } from './mp4.ts';
+import { newestParts } from './newest-parts.ts';
+import { type Part, PartQueue } from './part-queue.ts';
+import { type Parts, type PartsPlaylist, readPartsPlaylist } from './parts-playlist.ts';
+import { Backoff } from './recovery.ts';
+import { fromKeyframe, keepNewest, Run, readPart } from './run.ts';
+import { Store } from './store.ts';
+
+/** Also while all is well: steps of the wall clock, a run's end, and what else it says. */
+const READ_EVERY_MS = 10_000;
+const READ_FIRST_MS = 400;
+/** A stream that is silent for a minute is asked for less often. */
+const READ_MOST_MS = 1000;
+const READ_SELDOM_MS = 5000;
+/** After that long without a part it goes on somewhere else. */
+const BREAK_MS = 1000;
+const LONG_SILENT_MS = 60_000;
+const REOPEN_MS = 500;
+/** To begin with: a part, and what jitter takes. */
+const FIRST_S = 0.15;
+/** Nobody watches what is so far ahead: the video stands. */
+const MOST_AHEAD_S = 12;
+const LOOK_MS = 250;
+/** In vain so often, and it is left to the next engine. */
+const MOST_STRIKES = 5;
+const MOST_FAULTS = 3;
+const FAULTS_WITHIN_MS = 60_000;
+/** Segments without parts: they do not get through. */
+const MOST_WITHOUT_PARTS = 8;
+/** Of the newest parts, for the bit rate. */
+const MEASURED_PARTS = 25;
+const MOST_RUNS = 4;
+
+export class PartsEngine implements Engine {
+  readonly isLed = true;
+  skewMs = 0;
+  lastError: string | null = null;
+  isUnfit = false;
+  answeredAtMs = Number.NEGATIVE_INFINITY;
+  newsAtMs = Number.NEGATIVE_INFINITY;
+  breaks = 0;
+  private readonly store = new Store();
+  private readonly listeners = new AbortController();
+  private feed: MediaFeed;
+  /** `null` until it is known where to go on. */
+  private queue: PartQueue | null = null;
+  private run: Run | null = null;
+  private readonly runs = new Map<string, Run>();
+  private playlist: PartsPlaylist | null = null;
+  /** Of queues that are no more. */
+  private past = { lost: 0, inVain: 0 };
+  private isReading = false;
+  private isJoining = false;
+  private isResting = false;
+  private isFull = false;
+  /** Parts come again after a while: whether there are newer ones the playlist says first. */
+  private isUnsure = false;
+  private wasWell = false;
+  private readAtMs = 0;
+  private strikes = 0;
+  /** Playlists without parts. */
+  private plain = 0;
+  private faults: number[] = [];
+  private withoutParts: number | null = null;
+  private readonly reading = new Backoff(READ_FIRST_MS, READ_SELDOM_MS);
+  private readonly bitrate = new Bitrate(MEASURED_PARTS);
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private reopenTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly source: Source,
+  ) {
+    this.feed = this.openFeed();
+    const { signal } = this.listeners;
+    video.addEventListener('error', () => this.onFault(video.error?.message || 'it could not be decoded'), {
+      signal,
+    });
+    if (source.opening !== null) this.readText(source.opening);
+    this.tick();
+  }
+
+  get edge(): number | null {
+    return this.feed.endS > 0 ? this.feed.endS : null;
+  }
+
+  get livePosition(): number | null {
+    return this.edge === null ? null : Math.max(0, this.edge - this.firstS);
+  }
+
+  get segmentS(): number | null {
+    return this.run?.parts.partS ?? null;
+  }
+
+  get pictureTimeMs(): number | null {
+    return this.wallOf(this.video.currentTime);
+  }
+
+  get newestTimeMs(): number | null {
+    const ofParts = this.edge === null ? null : this.wallOf(this.edge);
+    return Math.max(ofParts ?? 0, this.playlist?.newestMs ?? 0) || null;
+  }
+
+  get ended(): boolean {
+    return this.video.ended && this.isOver;
+  }
+
+  get requests(): number {
+    return this.store.requests;
+  }
+
+  get failedRequests(): number {
+    return this.store.faults;
+  }
+
+  get requestsInVain(): number {
+    return this.past.inVain + (this.queue?.inVain ?? 0);
+  }
+
+  get partsLost(): number {
+    return this.past.lost + (this.queue?.lost ?? 0);
+  }
+
+  get bitrateKbps(): number | null {
+    return this.bitrate.kbps;
+  }
+
+  adopt(): void {}
+
+  rest(): void {
+    this.isResting = true;
+    this.dropQueue();
+    this.store.drop();
+    clearTimeout(this.timer);
+  }
+
+  wake(): void {
+    this.isResting = false;
+    this.reading.reset();
+    this.readAtMs = 0;
+    this.tick();
+  }
+
+  destroy(): void {
+    this.listeners.abort();
+    clearTimeout(this.timer);
+    clearTimeout(this.reopenTimer);
+    this.dropQueue();
+    this.store.drop();
+    this.feed.destroy();
+  }
+
+  private get isDestroyed(): boolean {
+    return this.listeners.signal.aborted;
+  }
+
+  private get firstS(): number {
+    return (this.run?.parts.partS ?? 0) + FIRST_S;
+  }
+
+  /** The stream has ended, and all of it is here. */
+  private get isOver(): boolean {
+    const { playlist, queue } = this;
+    if (!playlist?.isEnded) return false;
+    return !playlist.parts || (queue !== null && queue.next >= playlist.parts.next);
+  }
+
+  private openFeed(): MediaFeed {
+    return new MediaFeed(this.video, (words) => this.onFault(words));
+  }
+
+  /** Looks what is to be done, and when to look again. */
+  private tick(): void {
+    clearTimeout(this.timer);
+    if (this.isDestroyed || this.isResting || this.isUnfit) return;
+    const now = performance.now();
+    let againAtMs = now + LOOK_MS;
+    if (this.isAbreast()) {
+      if (this.queue && this.run && !this.isUnsure) againAtMs = this.ask(this.queue, this.run, now);
+      this.watch(now);
+      if (this.mustRead(now)) void this.read();
+    }
+    this.timer = setTimeout(() => this.tick(), Math.max(1, againAtMs - now));
+  }
+
+  /** Parts that nobody watches are not fetched; when the video moves again it goes on at the edge. */
+  private isAbreast(): boolean {
+    const isFull = this.feed.aheadS > MOST_AHEAD_S;
+    if (isFull && !this.isFull) this.dropQueue();
+    if (!isFull && this.isFull) this.readAtMs = 0;
+    this.isFull = isFull;
+    return !isFull;
+  }
+
+  private ask(queue: PartQueue, run: Run, now: number): number {
+    for (const part of queue.take(now, this.feed.isWaiting)) this.feed.add(part);
+    if (this.isOver) {
+      this.feed.finish();
+      return now + LOOK_MS;
+    }
+    const { ask, againAtMs } = queue.due(now);
+    for (const number of ask) {
+      queue.asked(number, now);
+      void this.fetchPart(number, queue, run);
+    }
+    return againAtMs;
+  }
+
+  private async fetchPart(number: number, queue: PartQueue, run: Run): Promise<void> {
+    const url = run.parts.url(number);
+    // A CDN may keep that there was nothing: what is asked for again has another address.
+    const answer = await this.store.get(queue.triesOf(number) > 1 ? this.source.fresh(url) : url);
+    if (queue !== this.queue || answer.is === 'over') return;
+    const now = performance.now();
+    if (answer.is === 'missing') queue.missing(number, now);
+    else if (answer.is === 'fault') {
+      this.lastError = answer.words;
+      queue.failed(number, now);
+    } else {
+      const part = readPart(answer.bytes, number, run.init);
+      if (part) {
+        if (now - this.newsAtMs > BREAK_MS) this.isBackAgain(now);
+        queue.came(part, answer.sentMs, now);
+        this.hasCome(part, run, now);
+      } else {
+        this.lastError = `part ${number} can't be read`;
+        queue.failed(number, now);
+      }
+    }
+    this.tick();
+  }
+
+  private isBackAgain(now: number): void {
+    this.breaks += 1;
+    this.isUnsure = true;
+    this.readAtMs = now;
+  }
+
+  private hasCome(part: Part, run: Run, now: number): void {
+    this.newsAtMs = this.answeredAtMs = now;
+    this.lastError = null;
+    this.strikes = 0;
+    this.withoutParts = null;
+    this.reading.reset();
+    run.saw(part);
+    this.bitrate.add(part.bytes.byteLength, part.endS - part.startS);
+  }
+
+  /** What does not come as it should, the playlist may explain. */
+  private watch(now: number): void {
+    const isWell = this.queue !== null && !this.queue.isSilent(now) && !this.queue.isStuck(now);
+    if (this.wasWell && !isWell) this.readAtMs = now;
+    this.wasWell = isWell;
+  }
+
+  private mustRead(now: number): boolean {
+    return !this.isReading && !this.isJoining && now >= this.readAtMs && !this.isOver;
+  }
+
+  private async read(): Promise<void> {
+    this.isReading = true;
+    const answer = await this.store.get(this.source.fresh(this.source.url));
+    this.isReading = false;
+    if (this.isDestroyed || answer.is === 'over') return;
+    const now = performance.now();
+    const most = now - this.newsAtMs > LONG_SILENT_MS ? READ_SELDOM_MS : READ_MOST_MS;
+    this.readAtMs = now + (this.wasWell ? READ_EVERY_MS : Math.min(most, this.reading.next()));
+    if (answer.is === 'there') {
+      this.skewMs = clockSkewMs(answer.headers, Date.now());
+      this.readText(new TextDecoder().decode(answer.bytes));
+    } else this.lastError = `playlist: ${answer.is === 'fault' ? answer.words : `HTTP ${answer.status}`}`;
+    this.isUnsure = false;
+    this.tick();
+  }
+
+  private readText(text: string): void {
+    const playlist = readPartsPlaylist(text, this.source.url);
+    if (!playlist) {
+      // Twice in a row it is an ordinary stream now.
+      this.plain += /^#EXTM3U/.test(text) ? 1 : 0;
+      this.isUnfit = this.plain > 1;
+      return;
+    }
+    this.plain = 0;
+    const before = this.playlist?.nextSegment ?? playlist.nextSegment;
+    // An old one, out of a cache.
+    if (playlist.nextSegment < before) return;
+    this.answeredAtMs = performance.now();
+    if (playlist.nextSegment > before) this.newsAtMs = this.answeredAtMs;
+    this.playlist = playlist;
+    if (playlist.parts) this.follow(playlist.parts);
+    else this.countWithoutParts(playlist.nextSegment);
+  }
+
+  private countWithoutParts(nextSegment: number): void {
+    this.withoutParts ??= nextSegment;
+    if (nextSegment - this.withoutParts < MOST_WITHOUT_PARTS) return;
+    this.lastError = 'the stream has no parts';
+    this.isUnfit = true;
+  }
+
+  private follow(parts: Parts): void {
+    const { queue, run } = this;
+    if (queue && run?.parts.run === parts.run) {
+      run.learnTimes(parts);
+      const isBehind = this.isUnsure ? parts.next > queue.next + 1 : !this.wasWell && parts.next > queue.next;
+      if (!isBehind) return;
+    }
+    void this.join(parts);
+  }
+
+  /** Goes on from the newest parts. */
+  private async join(parts: Parts): Promise<void> {
+    this.isJoining = true;
+    const get = async (number: number) => {
+      const answer = await this.store.get(parts.url(number));
+      return answer.is === 'there' ? { number, bytes: answer.bytes, sentMs: answer.sentMs } : null;
+    };
+    const [run, found] = await Promise.all([this.runOf(parts), newestParts(parts, get)]);
+    this.isJoining = false;
+    if (this.isDestroyed || this.isResting || this.isUnfit) return;
+    const read = run ? found.map(({ number, bytes }) => readPart(bytes, number, run.init)) : [];
+    const last = read.at(-1);
+    if (run && last) run.clock.wasThere(last.endS, found.at(-1)?.sentMs ?? 0);
+    const readable = read.filter((part) => part !== null);
+    if (!run || !this.begin(run, parts, readable)) this.strike(parts);
+    this.tick();
+  }
+
+  private async runOf(parts: Parts): Promise<Run | null> {
+    const known = this.runs.get(parts.run);
+    if (known) return known;
+    const answer = await this.store.get(parts.initUrl);
+    if (answer.is !== 'there') return null;
+    const { bytes } = answer;
+    const init = readInit(bytes);
+    if (!init) {
+      this.lastError = 'its codecs are not known here';
+      this.isUnfit = true;
+      return null;
+    }
+    const run = new Run(parts, init, bytes);
+    this.runs.set(parts.run, run);
+    keepNewest(this.runs, MOST_RUNS);
+    return run;
+  }
+
+  /** `false`: there is nothing that could be begun with. */
+  private begin(run: Run, parts: Parts, found: readonly Part[]): boolean {
+    const chosen = fromKeyframe(found, parts.partS + FIRST_S);
+    const [first, last] = [chosen[0], chosen.at(-1)];
+    if (!first || !last) return false;
+    const now = performance.now();
+    if (run !== this.run && !this.feed.begin(parts.run, run.init, run.initBytes)) {
+      this.lastError = `this browser can't play ${run.init.type}`;
+      this.isUnfit = true;
+      return true;
+    }
+    if (run === this.run && this.queue) this.past.lost += Math.max(0, first.number - this.queue.next);
+    this.dropQueue();
+    run.parts = parts;
+    this.run = run;
+    const { isWaiting } = this.feed;
+    const fromS = this.feed.endS;
+    for (const part of chosen) {
+      this.feed.add(part);
+      this.hasCome(part, run, now);
+    }
+    run.learnTimes(parts);
+    // With nothing to show before, it begins near the edge.
+    if (isWaiting) this.video.currentTime = Math.max(fromS, this.feed.endS - this.firstS);
+    const place = { head: last.number + 1, startS: last.endS, partS: parts.partS };
+    this.queue = new PartQueue(place, run.clock, now);
+    this.breaks += 1;
+    this.wasWell = true;
+    this.readAtMs = now + READ_EVERY_MS;
+    return true;
+  }
+
+  /** Parts that a playlist names are there; the one that it hints at will be. */
+  private strike({ listed }: Parts): void {
+    if (listed.length > 0) this.strikes += 1;
+    else if (this.playlist) this.countWithoutParts(this.playlist.nextSegment);
+    if (this.strikes < MOST_STRIKES) return;
+    this.lastError ??= "its parts can't be fetched";
+    this.isUnfit = true;
+  }
+
+  private dropQueue(): void {
+    const { queue } = this;
+    this.queue = null;
+    this.wasWell = false;
+    if (!queue) return;
+    this.past.lost += queue.lost;
+    this.past.inVain += queue.inVain;
+  }
+
+  /** The browser gave up on what it was fed: it gets a new pipeline, a few times. */
+  private onFault(words: string): void {
+    if (this.isDestroyed || this.isUnfit) return;
+    const now = performance.now();
+    this.lastError = words;
+    this.feed.destroy();
+    this.faults = [...this.faults, now].filter((at) => now - at < FAULTS_WITHIN_MS);
+    this.isUnfit = this.faults.length >= MOST_FAULTS;
+    clearTimeout(this.reopenTimer);
+    this.reopenTimer = setTimeout(() => {
+      this.dropQueue();
+      this.run = null;
+      this.feed = this.openFeed();
+      this.wake();
+    }, REOPEN_MS * this.faults.length);
+  }
+
+  private wallOf(mediaS: number): number | null {
+    const place = this.feed.placeOf(mediaS);
+    return (place && this.runs.get(place.run)?.wallOf(place.seconds)) ?? null;
+  }
+}

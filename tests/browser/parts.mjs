@@ -1,0 +1,271 @@
+// Watches the player page play a stream in parts in headless Chromium: a while, past a part that is lost and past a network
+// that is gone; then whoever runs this takes away ffmpeg, the agent and the storage, as the lines that it prints say.
+//
+//   node parts.mjs --page URL --shots FOLDER [--seconds 60] [--only NAME ...]
+//
+// Exit 0: all was as it should be. 1: not all, with the reasons. 2: it could not be tried.
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { launch, listen } from './play.mjs';
+import { expect, stats, until } from './steps.mjs';
+
+const LIVE_WITHIN_S = 40;
+const PART = /\/part_[^/]*_(\d+)\.m4s/;
+/** What it is to take, and what a busy machine takes. */
+const OVER_A_LOST_PART_MS = 1500 + 500;
+const RESTS_AFTER_S = 60;
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      page: { type: 'string' },
+      shots: { type: 'string' },
+      seconds: { type: 'string', default: '60' },
+      only: { type: 'string', multiple: true, default: [] },
+    },
+  });
+  if (!values.page || !values.shots || !(Number(values.seconds) > 0))
+    throw new Error('see the head of this file');
+  return { ...values, seconds: Number(values.seconds) };
+}
+
+/** Runs before the page's own scripts: when each frame was on screen. */
+function witness() {
+  window.witness = { longestMs: 0, lastMs: null };
+  const seen = () => {
+    const video = document.querySelector('edge-player')?.video;
+    if (!video) {
+      setTimeout(seen, 20);
+      return;
+    }
+    const frame = (now) => {
+      const { witness } = window;
+      if (witness.lastMs !== null) witness.longestMs = Math.max(witness.longestMs, now - witness.lastMs);
+      witness.lastMs = now;
+      video.requestVideoFrameCallback(frame);
+    };
+    video.requestVideoFrameCallback(frame);
+  };
+  seen();
+}
+
+/** The longest time without a new frame since the last call, in ms. */
+function longestStill(page) {
+  return page.evaluate(() => {
+    const { longestMs } = window.witness;
+    window.witness = { longestMs: 0, lastMs: performance.now() };
+    return Math.round(longestMs);
+  });
+}
+
+const isLive = (page, seconds = LIVE_WITHIN_S) =>
+  until(page, seconds, 'live by parts', (seen) => {
+    return seen.state === 'live' && seen.protocol === 'sub_second' && seen.latencies.fromEdge < 2;
+  });
+
+/** Frames move again, in the same page. */
+async function goesOn(page, before, seconds) {
+  await until(
+    page,
+    seconds,
+    'frames',
+    ({ framesPresented }) => framesPresented > before.framesPresented + 20,
+  );
+  const now = await isLive(page, seconds);
+  expect(await page.evaluate(() => window.sameDocument === true), 'the page was not loaded again');
+  expect(now.protocol === 'sub_second', `it still goes by parts, not by ${now.protocol}`);
+  return now;
+}
+
+const short = ({ latency, buffer, floor, stalls, partsLost, requests, requestsInVain, requestsPerSecond }) =>
+  JSON.stringify({ latency, buffer, floor, stalls, partsLost, requests, requestsInVain, requestsPerSecond });
+
+async function steady({ page, shot, seconds }) {
+  const first = await isLive(page);
+  const { firstPicture } = await page.evaluate(() => document.querySelector('edge-player').report());
+  // The way to the edge is not what is measured.
+  await sleep(5000);
+  const before = await stats(page);
+  await longestStill(page);
+  const [latencies, distances] = [[], []];
+  for (const from = performance.now(); performance.now() - from < seconds * 1000; ) {
+    const { latency, latencies: of } = await stats(page);
+    if (latency !== null) latencies.push(latency);
+    if (of.fromEdge !== null) distances.push(of.fromEdge);
+    await sleep(250);
+  }
+  const after = await stats(page);
+  for (const list of [latencies, distances]) list.sort((a, b) => a - b);
+  const at = (part, list = latencies) => list[Math.floor(list.length * part)]?.toFixed(2);
+  const parts = (after.currentTime - before.currentTime) / 0.2;
+  const inVain = (after.requestsInVain - before.requestsInVain) / parts;
+  const perSecond = (after.requests - before.requests) / seconds;
+  const still = await longestStill(page);
+  console.log(
+    `steady: first picture ${firstPicture.toFixed(2)} s, latency ${at(0.5)} / ${at(0.95)} s, stalls ` +
+      `${after.stalls - before.stalls}, longest without a frame ${still} ms, ${perSecond.toFixed(1)} requests per s, ` +
+      `${inVain.toFixed(2)} in vain per part`,
+  );
+  expect(first.protocol === 'sub_second', first.protocol);
+  expect(after.currentTime - before.currentTime > seconds * 0.95, 'it plays as fast as time goes');
+  // None on a quiet machine; a busy one may hold up encoder, store and browser alike.
+  expect(
+    after.stalls - before.stalls <= 2 && still < 2000,
+    `it does not stall: ${short(after)}, ${still} ms`,
+  );
+  // From the newest part: how old that is, is not the player's.
+  expect(Number(at(0.5, distances)) < 1.2, `it is near the live edge: ${at(0.5, distances)} s`);
+  expect(inVain <= 1, `no more than one request in vain per part: ${inVain}`);
+  expect(perSecond < 12, `${perSecond} requests per second`);
+  await page.locator('edge-player').getByRole('button', { name: 'Stats' }).click();
+  await sleep(700);
+  const panel = await page.locator('edge-player').locator('dl').innerText();
+  for (const words of ['Parts lost', 'per s', 'sub_second'])
+    expect(panel.includes(words), `${words}: ${panel}`);
+  await shot('parts');
+  await page.locator('edge-player').getByRole('button', { name: 'Stats' }).click();
+}
+
+/** Of each place in a segment one, for ever; as S3 says it, as Supabase does, and as a CDN without CORS headers. */
+async function lost({ page }) {
+  await isLive(page);
+  for (const [place, status, cors] of [
+    [0, 404, true],
+    [2, 400, true],
+    [4, 404, false],
+  ]) {
+    const before = await stats(page);
+    await longestStill(page);
+    let chosen = null;
+    const lose = (route) => {
+      const number = Number(PART.exec(route.request().url())?.[1]);
+      if (chosen === null && number % 5 === place) chosen = number;
+      const headers = cors ? { 'access-control-allow-origin': '*' } : {};
+      return number === chosen ? route.fulfill({ status, headers, body: '' }) : route.continue();
+    };
+    await page.route(PART, lose);
+    await until(page, 15, `part ${place} given up`, ({ partsLost }) => partsLost > before.partsLost);
+    const after = await goesOn(page, await stats(page), 10);
+    await page.unroute(PART, lose);
+    const still = await longestStill(page);
+    console.log(`lost: part ${place} of a segment: ${still} ms without a frame`);
+    expect(still < OVER_A_LOST_PART_MS, `it plays on behind it: ${still} ms, ${short(after)}`);
+    expect(after.reopened === before.reopened, 'without opening it anew');
+  }
+}
+
+/** The viewer's network is gone for 10 s. */
+async function offline({ page }) {
+  const before = await isLive(page);
+  await page.context().setOffline(true);
+  await sleep(10_000);
+  await page.context().setOffline(false);
+  const from = performance.now();
+  await goesOn(page, await stats(page), 10);
+  const after = await stats(page);
+  console.log(
+    `offline: plays again after ${((performance.now() - from) / 1000).toFixed(1)} s, ${short(after)}`,
+  );
+  expect(after.reopened === before.reopened, 'without opening it anew');
+}
+
+/** A hidden page lets the stream go after a minute, and is live at once when it is back. */
+async function hidden({ page }) {
+  await isLive(page);
+  const hide = (isHidden) =>
+    page.evaluate((isHidden) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => isHidden });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, isHidden);
+  await hide(true);
+  await until(page, RESTS_AFTER_S + 15, 'rest', ({ state }) => state === 'paused');
+  const resting = await stats(page);
+  let asked = 0;
+  const count = () => {
+    asked += 1;
+  };
+  page.on('request', count);
+  await sleep(4000);
+  page.off('request', count);
+  expect(asked === 0, `nothing is asked for: ${asked} requests`);
+  await hide(false);
+  const from = performance.now();
+  await goesOn(page, resting, 10);
+  console.log(`hidden: live after ${((performance.now() - from) / 1000).toFixed(1)} s`);
+}
+
+/** Whoever runs this reads the line and takes it away. */
+function taken(what, seconds) {
+  return async ({ page }) => {
+    await isLive(page);
+    const before = await stats(page);
+    await longestStill(page);
+    console.log(`${what}: now`);
+    await until(page, 20, 'a picture that waits', ({ stalls }) => stalls > before.stalls);
+    const after = await goesOn(page, await stats(page), seconds);
+    console.log(`${what}: ${await longestStill(page)} ms without a frame, ${short(after)}`);
+  };
+}
+
+const STEPS = {
+  steady,
+  lost,
+  offline,
+  ffmpeg: taken('ffmpeg', 40),
+  agent: taken('agent', 60),
+  storage: taken('storage', 90),
+  hidden,
+};
+
+async function run(wanted, profile) {
+  const context = await launch(profile, { width: 1280, height: 800 });
+  const faults = [];
+  try {
+    const page = context.pages()[0] ?? (await context.newPage());
+    await page.addInitScript(witness);
+    const heard = listen(page);
+    const shot = (name) => page.screenshot({ path: join(wanted.shots, `player-${name}.png`) });
+    await page.goto(wanted.page, { waitUntil: 'domcontentloaded' });
+    await page.evaluate(() => {
+      window.sameDocument = true;
+    });
+    const steps = Object.entries(STEPS).filter(([name]) => !wanted.only.length || wanted.only.includes(name));
+    for (const [name, step] of steps) {
+      try {
+        await step({ ...wanted, page, shot });
+        console.log(`${name}: well`);
+      } catch (error) {
+        await shot(`parts-${name}-fault`);
+        faults.push(`${name}: ${error.message}`);
+      }
+    }
+    // Chromium tells of answers without CORS headers; one step makes some.
+    const errors = heard.consoleErrors.filter((text) => !text.includes('CORS policy'));
+    faults.push(...errors.map((error) => `console: ${error}`));
+  } finally {
+    await context.close();
+  }
+  return faults;
+}
+
+async function main() {
+  const wanted = options();
+  mkdirSync(wanted.shots, { recursive: true });
+  const profile = mkdtempSync(join(tmpdir(), 'edge-agent-browser-'));
+  try {
+    for (const fault of await run(wanted, profile)) {
+      console.error(`parts: ${fault}`);
+      process.exitCode = 1;
+    }
+  } finally {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+main().catch((error) => {
+  console.error(`parts: ${error.message}`);
+  process.exitCode = 2;
+});
