@@ -14,10 +14,10 @@ export interface Answer {
 /** Ask again after a moment; or hand it on, as if it had been asked for at that time. */
 export type Next = { againInMs: number } | { beganMs: number };
 
-const LEAST_PAUSE_MS = 60;
+const LEAST_PAUSE_MS = 30;
 const MOST_PAUSE_MS = 250;
 /** How much of a segment is tried in vain, before it is left to hls.js. */
-const PATIENCE = 1;
+const PATIENCE = 0.5;
 
 export class Cadence {
   private url = '';
@@ -55,7 +55,7 @@ export class Cadence {
 }
 
 function pauseMs(segmentMs: number): number {
-  return Math.max(LEAST_PAUSE_MS, Math.min(MOST_PAUSE_MS, segmentMs / 8));
+  return Math.max(LEAST_PAUSE_MS, Math.min(MOST_PAUSE_MS, segmentMs / 16));
 }
 
 /** The newest segment's number and duration. */

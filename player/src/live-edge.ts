@@ -278,8 +278,8 @@ export function farBehind({ segmentS }: Pace): number {
 function floorOf({ segmentS, floor }: Pace): Floor {
   return (
     floor ?? {
-      usual: 0.15 + 0.25 * segmentS,
-      least: 0.08 + 0.15 * segmentS,
+      usual: Math.min(0.3 * segmentS, 0.15 + 0.25 * segmentS),
+      least: Math.min(0.2 * segmentS, 0.08 + 0.15 * segmentS),
       most: 1 + 0.5 * segmentS,
       step: 0.04 + 0.05 * segmentS,
     }

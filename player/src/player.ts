@@ -16,7 +16,7 @@ import { type Latencies, type Status, secondsBehind, shownLatency, statusOf } fr
 
 const SAMPLE_MS = 500;
 /** Short segments are a tenth of a second apart from a stall: looks are more often than that. */
-const STEER_MS = 50;
+const STEER_MS = 20;
 /** While there is no picture, the agent's word is asked for again. */
 const SHEET_AGAIN_MS = 15_000;
 
@@ -178,6 +178,7 @@ export class Player {
     this.lastMark = this.mark();
     this.movedAt = this.openedMs = performance.now();
     this.live = new LiveEdge(this.pace());
+    this.live.returned();
     const [protocol] = this.chain;
     const open = protocol && this.options.engines[protocol];
     const fresh = (url: string) => this.fresh(url);

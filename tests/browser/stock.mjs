@@ -102,7 +102,9 @@ async function run(wanted, context) {
     // That is what is tested: that nothing goes wrong for so long.
     await sleep(wanted.seconds * 1000);
     for (const [index, { name }] of wanted.players.entries()) {
-      const { samples, fatal, errors, parts, fragments } = await tab.frame(String(index)).evaluate(() => window.seen);
+      const { samples, fatal, errors, parts, fragments } = await tab
+        .frame(String(index))
+        .evaluate(() => window.seen);
       const judged = judge(samples);
       const wrong = faults(judged, { fatal, errors }, wanted);
       console.log(JSON.stringify({ name, ...judged, parts, fragments, errors, faults: wrong }));
