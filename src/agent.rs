@@ -19,6 +19,7 @@ mod access;
 mod adhoc;
 mod assignment;
 mod camera;
+mod chatter;
 mod control;
 mod credentials;
 mod directory;

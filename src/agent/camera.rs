@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 
 use super::DRAIN_GRACE;
 use super::assignment::{Assignment, OriginStore, Stay};
+use super::chatter::Chatter;
 use super::figures::Figures;
 use super::slot::{Slot, Wanted};
 use crate::camera::metered::Stopwatch;
@@ -83,6 +84,7 @@ pub(super) fn spawn(
         figures: figures.clone(),
         origin_status: Arc::new(origin_status),
         cleared: AtomicBool::new(false),
+        chatter: Chatter::default(),
     };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
@@ -100,6 +102,7 @@ pub(super) struct Keeper {
     pub(super) origin_status: StatusSender,
     /// Nothing more is to be done about what was left here.
     pub(super) cleared: AtomicBool,
+    chatter: Chatter,
 }
 
 impl Keeper {
@@ -367,8 +370,10 @@ impl Run<'_> {
         // A camera that changes all the time must not fill the log.
         if let Some(mode) = &mode
             && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD
+            && let Some(left_out) = self.keeper.chatter.may_tell(clock::now())
         {
-            tracing::info!(mode = mode.in_words, "mode chosen");
+            let left_out = Some(left_out).filter(|lines| *lines > 0);
+            tracing::info!(mode = mode.in_words, left_out, "mode chosen");
         }
         self.keeper.status.send_modify(|status| status.mode = mode);
         engine

@@ -68,7 +68,10 @@ impl Keeper {
             runs.await;
             return Left::Something;
         }
-        tracing::info!("nobody wants this stream any more: it ends");
+        if let Some(left_out) = self.chatter.may_tell(clock::now()) {
+            let left_out = Some(left_out).filter(|lines| *lines > 0);
+            tracing::info!(left_out, "nobody wants this stream any more: it ends");
+        }
         ends.over.cancel();
         ends.stop.cancel();
         tokio::select! {

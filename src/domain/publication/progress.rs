@@ -7,7 +7,7 @@ use crate::domain::window::Window;
 impl Publication {
     /// All that was produced is stored and listed: an agent that stops may go. Holds that still run are the
     /// next start's sweep, and what is too little to be shown is, too. One that stands back has nothing to finish. Behind
-    /// [`Input::End`] all objects are removed, too.
+    /// [`super::Input::End`] all objects are removed, too.
     pub fn is_drained(&self) -> bool {
         self.uploads.is_idle()
             && self.parts.as_ref().is_none_or(Parts::is_idle)

@@ -56,6 +56,10 @@ pub use trials::Trials;
 pub use usage::FfmpegUse;
 use usage::Sampler;
 
+/// Tries to claim a spool before it counts as another agent's.
+const CLAIMS: u32 = 5;
+const CLAIM_AGAIN: Duration = Duration::from_millis(100);
+
 /// What all cameras' engines share.
 #[derive(Debug)]
 pub struct Workshop {
@@ -197,8 +201,20 @@ impl FfmpegEngine {
         Recipe { run, folder: folder.to_owned(), cut, most_bytes: quota::largest_file(share, 1), is_copy }
     }
 
-    /// Off the runtime's workers: a card may be slow, and other cameras must not wait for it.
+    /// Another agent keeps the spool; whoever of this one had it before (a run that was cut short, or a child between
+    /// fork and exec, which has its lock for a moment) is just about to let it go.
     async fn run_folder(&self, run: RunId) -> Result<RunFolder, SpoolError> {
+        for _ in 0..CLAIMS {
+            match self.try_run_folder(run).await {
+                Err(SpoolError::Taken { .. }) => tokio::time::sleep(CLAIM_AGAIN).await,
+                done => return done,
+            }
+        }
+        self.try_run_folder(run).await
+    }
+
+    /// Off the runtime's workers: a card may be slow, and other cameras must not wait for it.
+    async fn try_run_folder(&self, run: RunId) -> Result<RunFolder, SpoolError> {
         let (spool, root) = (self.spool.clone(), self.workshop.spool_root.clone());
         let note = self.note.clone();
         let camera = self.spec.camera.clone();
