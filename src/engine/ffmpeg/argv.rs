@@ -218,7 +218,7 @@ fn script(url: &str, ffmpeg: &Capabilities) -> String {
     }
 }
 
-/// ffmpeg takes `tcp` out of the last query and gives the camera what is left.
+/// A wish: ffmpeg takes `tcp` out of the last query and gives the camera what is left, but 4.4.2 was seen to ask for UDP all the same.
 fn over_tcp(url: &str) -> String {
     match url.rsplit_once('?') {
         Some((path, query)) => format!("{path}?tcp&{query}"),
