@@ -225,7 +225,7 @@ export class PartsEngine implements Engine {
     } else {
       const part = readPart(answer.bytes, number, run.init);
       if (part) {
-        if (now - this.newsAtMs > BREAK_MS) this.isBackAgain(now);
+        if (now - this.newsAtMs > BREAK_MS + 1000 * run.parts.partS) this.isBackAgain(now);
         queue.came(part, answer.sentMs, now);
         this.hasCome(part, run, now);
       } else {
@@ -414,7 +414,7 @@ export class PartsEngine implements Engine {
       this.dropQueue();
       this.run = null;
       this.feed = this.openFeed();
-      this.wake();
+      if (!this.isResting) this.wake();
     }, REOPEN_MS * this.faults.length);
   }
 

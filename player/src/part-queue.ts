@@ -46,6 +46,9 @@ const PAUSE_GROWS = 1.5;
 /** Who is silent for so long is not asked more often than that. */
 const LONG_SILENT_MS = 3000;
 const LONG_PAUSE_MS = 1000;
+/** The camera is off, it seems: the playlist tells when it is back. */
+const OFF_MS = 60_000;
+const OFF_PAUSE_MS = 10_000;
 /** Of one that is not the next; then it waits for its turn. */
 const LATER_TRIES = 8;
 const FAULT_PAUSE_MS = 250;
@@ -117,7 +120,9 @@ export class PartQueue {
     this.asks.delete(part.number);
     // It was given up, or is another's.
     if (part.number < this.head || this.held.has(part.number)) return;
-    this.clock.came(part.endS, ask?.askedMs ?? sentMs, sentMs);
+    // At the first try there was no wait but the browser's own work.
+    const askedMs = ask && ask.tries > 1 ? ask.askedMs : sentMs;
+    this.clock.came(part.endS, askedMs, sentMs);
     this.lastCameMs = nowMs;
     this.held.set(part.number, part);
   }
@@ -174,7 +179,9 @@ export class PartQueue {
     const ask = this.asks.get(number);
     if (!ask) return;
     ask.isOut = false;
-    const most = nowMs - this.lastCameMs > LONG_SILENT_MS ? LONG_PAUSE_MS : MOST_PAUSE_MS;
+    const silentMs = nowMs - this.lastCameMs;
+    const long = silentMs > OFF_MS ? OFF_PAUSE_MS : LONG_PAUSE_MS;
+    const most = silentMs > LONG_SILENT_MS ? long : MOST_PAUSE_MS;
     ask.againAtMs = nowMs + Math.min(most, pauseMs * PAUSE_GROWS ** (ask.tries - 1));
     if (number < this.head) this.asks.delete(number);
   }

@@ -74,7 +74,7 @@ export class Player {
     this.frames = new FrameCounter(video);
     const { signal } = this.life;
     video.addEventListener('waiting', () => this.onWaiting(), { signal });
-    window.addEventListener('online', () => this.engine?.wake(), { signal });
+    window.addEventListener('online', () => this.isResting || this.engine?.wake(), { signal });
     document.addEventListener('visibilitychange', () => this.onVisibility(), { signal });
     video.addEventListener('play', () => this.rouse(), { signal });
     this.timers = [setInterval(() => this.sample(), SAMPLE_MS), setInterval(() => this.steer(), STEER_MS)];
@@ -161,7 +161,8 @@ export class Player {
     const { openings, url } = this;
     const text = this.mayHaveParts ? await readPlaylist(this.fresh(url), this.life.signal) : null;
     if (openings !== this.openings || url !== this.url || this.life.signal.aborted) return;
-    const parts = text !== null && readPartsPlaylist(text, url) !== null;
+    // What was in parts is so still, if nobody answers now: its engine asks again.
+    const parts = text === null ? this.chain[0] === 'sub_second' : readPartsPlaylist(text, url) !== null;
     this.choose(parts);
     this.start(parts ? text : null);
   }

@@ -11,8 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { launch } from './play.mjs';
 
-/** Without a step forward for so long it stands still; a busy machine holds the whole browser up for half of it. */
-const STALL_MS = 1000;
+/** Two segments: a playlist that is taken wrongly stops playback for good or for as long; less is the machine's doing. */
+const STALL_MS = 2000;
 /** hls.js mends what it tells of, but a playlist that it takes wrongly makes it tell at every segment. */
 const MOST_ERRORS = 3;
 

@@ -399,7 +399,10 @@ async fn what_a_start_wants_otherwise_holds_until_the_stream_ends() {
     for (body, words) in [
         (json!({"quality": "hgih"}), "quality: is not known; did you mean `high`?"),
         (json!({"quality": "hunter2"}), "quality: is not known; use one of low, medium, high, auto"),
-        (json!({"profile": "fast"}), "profile: is not known; use one of realtime, low, balanced, stable, sub_second"),
+        (
+            json!({"profile": "fast"}),
+            "profile: is not known; use one of realtime, low, balanced, stable, sub_second",
+        ),
         (json!({"max_bitrate": 50}), "max_bitrate: is 50; use 100 to 100000"),
         (json!({"max_bitrate": -1}), "max_bitrate: is -1; use 100 to 100000"),
     ] {

@@ -14,7 +14,7 @@ use crate::support::fault_proxy::{Fault, FaultProxy};
 use crate::support::frames::{self, Expected};
 use crate::support::viewer::Viewer;
 use crate::support::wait::until;
-use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, bucket, folder_of, minio, my_turn, playlist_of};
+use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, alone, bucket, folder_of, minio, my_turn, playlist_of};
 
 const CAMERA: &str = "cam_floor";
 const MORE_WITHIN: Duration = Duration::from_secs(40);
@@ -65,7 +65,7 @@ async fn plays_in_stock_players(playlist: &str, seconds: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stock_players_play_the_same_address_as_ordinary_hls() {
-    let _turn = my_turn().await;
+    let _turn = alone().await;
     let minio = minio().await;
     // Copied, and small: three players decode it on the machine that makes it.
     let opts = CameraOpts { size: (640, 360), gop: 25, ..CameraOpts::default() };

@@ -77,6 +77,8 @@ pub(super) struct Pipes {
     first: Option<Picture>,
     is_other: bool,
     is_damaged: bool,
+    /// Its sound came too late for the init object: players know no track of it.
+    is_mute: bool,
     /// The journal's last lines.
     journal: Vec<(u64, Duration)>,
     /// How much was told in parts, and in segments.
@@ -124,6 +126,7 @@ impl Pipes {
             first: None,
             is_other: false,
             is_damaged: false,
+            is_mute: false,
             journal: Vec::new(),
             told: Duration::ZERO,
             whole: Duration::ZERO,
@@ -187,7 +190,10 @@ impl Pipes {
         }
         let Some(cutter) = &mut self.cutter else { return Ok(()) };
         while let Some(packet) = self.sound.as_mut().and_then(|sound| sound.samples.next()) {
-            cutter.hear(packet);
+            // It is read all the same, or ffmpeg would hang.
+            if !self.is_mute {
+                cutter.hear(packet);
+            }
         }
         let mut made = Vec::new();
         for frame in self.waiting.drain(..) {
@@ -216,6 +222,7 @@ impl Pipes {
             }
         };
         let Some(tracks) = tracks else { return false };
+        self.is_mute = matches!(sound, Some(None));
         self.cutter = Some(Cutter::new(&tracks, self.recipe.cut, self.recipe.most_bytes));
         self.init = Some(tracks.init);
         true
