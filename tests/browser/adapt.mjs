@@ -4,12 +4,10 @@
 //   node adapt.mjs --page URL --wide 1280 --narrow 640 --kbps 700 [--within 60] [--screenshot out.png]
 //
 // Prints what was seen as JSON. Exit 0: it followed. 1: it did not, with the reasons. 2: it could not be tried.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { firstFrame, launch, listen } from './play.mjs';
+import { firstFrame, launch, listen, scratchFolder } from './play.mjs';
 
 const LOOK_EVERY_MS = 250;
 
@@ -75,7 +73,7 @@ async function follow(page, wanted) {
 
 async function main() {
   const wanted = options();
-  const profile = mkdtempSync(join(tmpdir(), 'edge-agent-browser-'));
+  const profile = scratchFolder();
   const context = await launch(profile, { width: 1280, height: 800 });
   const report = { page: wanted.page, steps: [], faults: [] };
   try {

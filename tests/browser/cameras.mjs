@@ -5,12 +5,11 @@
 //
 // The page's address has a bound of 3 (`?playing=3`). Exit 0: all was as it should be. 1: not all, with the reasons.
 // 2: it could not be tried.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { launch, listen } from './play.mjs';
+import { launch, listen, scratchFolder } from './play.mjs';
 import { expect } from './steps.mjs';
 
 const MOST = 3;
@@ -80,6 +79,7 @@ async function notAllLive({ page, stills }) {
   await page.getByRole('button', { name: 'Play all' }).click();
   await until(page, 'stills in the place of streams', (seen) => modes(seen, 'still').length === stills);
   await page.goto(href);
+  await until(page, 'the wall again', (seen) => modes(seen, 'still').length === stills);
 }
 
 /** What leaves the view stops, what comes into it plays. */
@@ -158,7 +158,7 @@ async function run(wanted, profile) {
 async function main() {
   const wanted = options();
   mkdirSync(wanted.shots, { recursive: true });
-  const profile = mkdtempSync(join(tmpdir(), 'edge-agent-browser-'));
+  const profile = scratchFolder();
   try {
     for (const fault of await run(wanted, profile)) {
       console.error(`cameras: ${fault}`);

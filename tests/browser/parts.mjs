@@ -4,12 +4,11 @@
 //   node parts.mjs --page URL --shots FOLDER [--seconds 60] [--only NAME ...]
 //
 // Exit 0: all was as it should be. 1: not all, with the reasons. 2: it could not be tried.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { launch, listen } from './play.mjs';
+import { launch, listen, scratchFolder } from './play.mjs';
 import { expect, stats, until } from './steps.mjs';
 
 const LIVE_WITHIN_S = 40;
@@ -254,7 +253,7 @@ async function run(wanted, profile) {
 async function main() {
   const wanted = options();
   mkdirSync(wanted.shots, { recursive: true });
-  const profile = mkdtempSync(join(tmpdir(), 'edge-agent-browser-'));
+  const profile = scratchFolder();
   try {
     for (const fault of await run(wanted, profile)) {
       console.error(`parts: ${fault}`);

@@ -3,13 +3,11 @@
 //   node stock.mjs --playlist URL [--seconds 60] [--first-frame 15] NAME=path/to/hls.js[,{"config": ...}] ...
 //
 // Exit 0: all played. 1: one did not, with the reasons. 2: it could not be tried.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { launch } from './play.mjs';
+import { launch, scratchFolder } from './play.mjs';
 
 /** Two segments: a playlist that is taken wrongly stops playback for good or for as long; less is the machine's doing. */
 const STALL_MS = 2000;
@@ -118,7 +116,7 @@ async function run(wanted, context) {
 
 async function main() {
   const wanted = options();
-  const profile = mkdtempSync(join(tmpdir(), 'edge-agent-stock-'));
+  const profile = scratchFolder();
   try {
     const context = await launch(profile, { width: 640, height: 360 });
     try {

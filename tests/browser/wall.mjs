@@ -4,12 +4,10 @@
 //
 // Prints what was seen as JSON, a list in the order of the pages. Exit 0: all of them played. 1: not all did, with the
 // reasons. 2: it could not be tried.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { faults } from './judge.mjs';
-import { firstFrame, launch, listen, summary, watch } from './play.mjs';
+import { firstFrame, launch, listen, scratchFolder, summary, watch } from './play.mjs';
 
 /** Many players share a machine that may be busy: looks come late then, and so does the clock of the sound. */
 const TOGETHER = { interval: 4, pace: 0.5 };
@@ -84,7 +82,7 @@ async function run(wanted, profile) {
 
 async function main() {
   const wanted = options();
-  const profile = mkdtempSync(join(tmpdir(), 'edge-agent-browser-'));
+  const profile = scratchFolder();
   try {
     const { reports, heard } = await run(wanted, profile);
     console.log(JSON.stringify(reports));

@@ -18,10 +18,9 @@ const POLL: Duration = Duration::from_millis(50);
 /// The port is free when it is chosen; somebody else may take it before MinIO binds it.
 const PORT_TRIES: usize = 5;
 
-/// A disk that others keep busy would hold up its answers for seconds. MinIO wants O_DIRECT, which memory has since
-/// Linux 6.6.
+/// MinIO wants O_DIRECT, which memory has since Linux 6.6.
 fn in_memory() -> Option<TempDir> {
-    let folder = TempDir::with_prefix_in("edge-agent-minio-", "/dev/shm").ok()?;
+    let folder = super::scratch::in_memory("edge-agent-minio-")?;
     let mut options = File::options();
     options.create_new(true).write(true).custom_flags(nix::libc::O_DIRECT);
     options.open(folder.path().join("probe")).ok().map(|_| folder)

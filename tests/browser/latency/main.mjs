@@ -1,10 +1,10 @@
 // From the lens to the screen: the real agent, MinIO behind a slow proxy, a camera that films a clock, and the page in Chromium.
 //
 //   make latency      docs/latency.md tells what is measured, and how to choose
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { scratchFolder } from '../play.mjs';
 import { ages, backToLive, bitrate, latency, lateness, makeUp, median, stalls, traffic } from './figures.mjs';
 import { AgentPlace, ClockCamera, freePort, ROOT, startMinio, stopAll } from './parts.mjs';
 import { SlowProxy } from './proxy.mjs';
@@ -37,16 +37,6 @@ function options() {
     settings: process.env.LATENCY_SETTINGS || '',
     keepsLog: Boolean(process.env.LATENCY_LOG),
   };
-}
-
-/** Memory, as on a box: a disk that others keep busy would be measured, too. */
-function rigFolder() {
-  for (const parent of ['/dev/shm', tmpdir()]) {
-    try {
-      return mkdtempSync(join(parent, 'edge-agent-latency-'));
-    } catch {}
-  }
-  throw new Error('no temporary folder');
 }
 
 /** What a fault does; returns the time at which it is over. */
@@ -196,7 +186,7 @@ function told(row, figures) {
 async function main() {
   const wanted = options();
   mkdirSync(ARTIFACTS, { recursive: true });
-  const folder = rigFolder();
+  const folder = scratchFolder('latency');
   const parts = {};
   let stopping = null;
   const stop = () => {
