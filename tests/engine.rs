@@ -96,6 +96,7 @@ fn script(folder: &Path, body: &str) -> Capabilities {
         rtsp_options,
         draws_text: false,
         filters_units: false,
+        has_fps_mode: true,
         h264_encoders: vec![],
     }
 }
@@ -146,6 +147,7 @@ async fn ffmpeg_makes_segments_and_finishes_the_last_one_when_asked() {
     let folder = tempfile::tempdir().expect("a folder");
     let ffmpeg = detect(other_ffmpeg().as_deref()).await.expect("install ffmpeg: apt-get install ffmpeg");
     assert!(ffmpeg.filters_units, "each release that is supported has it");
+    assert_eq!(ffmpeg.has_fps_mode, !ffmpeg.version.starts_with("4."), "{}", ffmpeg.version);
     let engine = engine(ffmpeg, "test://", folder.path());
     let mut run = start(&engine).await;
     let (first, second) = (segment(&mut run).await, segment(&mut run).await);

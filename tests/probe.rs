@@ -55,6 +55,7 @@ fn script(folder: &Path, body: &str) -> Workshop {
         rtsp_options,
         draws_text: false,
         filters_units: false,
+        has_fps_mode: true,
         h264_encoders: vec![],
     })
 }

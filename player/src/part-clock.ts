@@ -1,9 +1,10 @@
 // When the next part will be in the store, learnt from when the ones before it were. Pure: time is an argument.
 //
 // Parts follow each other in the run's time, and so do their arrivals, but for what the network adds. Asked too early, a
-// request is in vain; asked too late, the picture is later than it could be. A request that was not in vain moves the next
-// one a little earlier, one in vain moves it later by a share of what it came too early. So about one in four is in vain
-// on an even path. On one with jitter it asks when most parts are there: the buffer has to wait for the late ones anyway.
+// request is in vain and the part comes a round trip later than it could; asked too late, the picture is later than it
+// could be. A request that was not in vain moves the next one a little earlier, until one is in vain: that moves it later,
+// and for a while it stays above what was too early. So on an even path a request is in vain now and then only. On one
+// with jitter it asks when most parts are there: the buffer has to wait for the late ones anyway.
 
 /** What a success at the first request takes off; after some in a row each takes twice as much as the one before. */
 const EARLIER_MS = 3;
@@ -16,11 +17,20 @@ const SHARE = 0.3;
 const LATER_MOST_MS = 15;
 /** That is no jitter: it begins anew. */
 const BREAK_MS = 1000;
+/** What was too early is not tried again for so long, and for twice as long each time that it is too early still. */
+const BARRED_LEAST_MS = 10_000;
+const BARRED_MOST_MS = 80_000;
+/** So near to the last one it is the same. */
+const SAME_MS = 20;
+/** Timers are not more exact than that. */
+const MARGIN_MS = 8;
 
 export class PartClock {
   /** From the time in the run to the time at which its part is there. */
   private phaseMs: number | null = null;
   private inRow = 0;
+  /** A phase at which parts are not there yet. */
+  private bar: { phaseMs: number; lastsMs: number; untilMs: number } | null = null;
 
   /** `null`: not known yet. */
   dueAtMs(endS: number): number | null {
@@ -37,15 +47,29 @@ export class PartClock {
   came(endS: number, askedMs: number, sentMs: number): void {
     const phase = sentMs - endS * 1000;
     const waitedMs = sentMs - askedMs;
-    if (this.phaseMs === null || waitedMs > BREAK_MS) this.phaseMs = phase;
-    else if (waitedMs > 0) {
+    if (this.phaseMs === null || waitedMs > BREAK_MS) {
+      this.phaseMs = phase;
+      this.bar = null;
+    } else if (waitedMs > 0) {
+      this.barAt(askedMs - endS * 1000, sentMs);
       this.phaseMs += Math.min(LATER_MOST_MS, SHARE * waitedMs);
       this.inRow = 0;
-    } else if (phase <= this.phaseMs + ON_TIME_MS) this.phaseMs = Math.min(phase, this.phaseMs - this.step());
+    } else if (phase <= this.phaseMs + ON_TIME_MS) this.earlier(phase, this.phaseMs, sentMs);
   }
 
-  private step(): number {
+  private earlier(phase: number, before: number, nowMs: number): void {
     this.inRow += 1;
-    return Math.min(EARLIER_MOST_MS, EARLIER_MS * 2 ** Math.max(0, this.inRow - IN_ROW));
+    const step = Math.min(EARLIER_MOST_MS, EARLIER_MS * 2 ** Math.max(0, this.inRow - IN_ROW));
+    const wanted = Math.min(phase, before - step);
+    const least = this.bar && nowMs < this.bar.untilMs ? this.bar.phaseMs + MARGIN_MS : wanted;
+    this.phaseMs = Math.max(wanted, Math.min(least, before));
+    // When it may go on, it does so with small steps.
+    if (wanted < least) this.inRow = 0;
+  }
+
+  private barAt(phaseMs: number, nowMs: number): void {
+    const isSame = this.bar !== null && Math.abs(phaseMs - this.bar.phaseMs) < SAME_MS;
+    const lastsMs = isSame && this.bar ? Math.min(BARRED_MOST_MS, 2 * this.bar.lastsMs) : BARRED_LEAST_MS;
+    this.bar = { phaseMs, lastsMs, untilMs: nowMs + lastsMs };
   }
 }

@@ -40,7 +40,7 @@ interface Ask {
 const AT_ONCE = 6;
 /** How far ahead of one that is missing others are asked for: a segment of 5 s has so many. */
 const WINDOW = 30;
-const FIRST_PAUSE_MS = 20;
+const FIRST_PAUSE_MS = 8;
 const MOST_PAUSE_MS = 250;
 const PAUSE_GROWS = 1.5;
 /** Who is silent for so long is not asked more often than that. */

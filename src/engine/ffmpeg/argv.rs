@@ -17,6 +17,8 @@ const IO_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// Beyond what a camera's own hiccups make; a whole silence of this length is an I/O timeout.
 const MOST_JUMP_S: &str = "5";
 /// Enough to find audio and SPS/PPS, little enough to start fast. Smaller values lose streams.
+/// In frames: what ends sooner behind the one before is not wanted. With a margin, as cameras' times are not even.
+const DROP_BELOW: &str = "0.1";
 const PROBE_BYTES: u32 = 1_000_000;
 const PROBE_TIME: Duration = Duration::from_secs(1);
 /// Local playlist entries: how far the agent may fall behind before it misses a segment.
@@ -81,8 +83,13 @@ pub fn command(
         // forwards with frozen pictures within a second, and at one backwards nothing comes any more.
         args.extend(strings(&["-dts_error_threshold", MOST_JUMP_S]));
     }
+    let in_parts = spec.settings.sub_second.is_some();
     if let VideoOut::Encode(_) = choice.video {
         args.extend(global_args(way));
+        if in_parts && spec.source != Source::TestPattern {
+            // A decoder with a thread per frame gives each one when it has the next.
+            args.extend(strings(&["-thread_type:v", "slice"]));
+        }
     }
     args.extend(input);
     args.extend(match &choice.video {
@@ -115,8 +122,13 @@ fn only(
         VideoOut::Copy => strings(&["-c:v", "copy"]),
         VideoOut::CopyH265 => strings(&["-c:v", "copy", "-tag:v", "hvc1"]),
         VideoOut::Encode(encoding) => {
-            let filter = format!("{},{}", rate(encoding), size(encoding, way));
-            [strings(&["-vf", &filter]), encoder(encoding, way, spec.settings.threads)].concat()
+            let scale = size(encoding, way);
+            let scaled = if in_parts {
+                [strings(&["-vf", &scale]), rate_at_once(encoding, ffmpeg)].concat()
+            } else {
+                strings(&["-vf", &format!("{},{scale}", rate(encoding))])
+            };
+            [scaled, encoder(encoding, way, spec.settings.threads)].concat()
         }
     });
     if in_parts {
@@ -250,6 +262,13 @@ fn rate(encoding: &Encoding) -> String {
     format!("fps={}", encoding.fps)
 }
 
+/// `fps` gives a frame when it has the next; this drops and repeats at once what it gets, by the same rounding. Frames of the
+/// camera that are not wanted are scaled in vain.
+fn rate_at_once(encoding: &Encoding, ffmpeg: &Capabilities) -> Vec<String> {
+    let mode = if ffmpeg.has_fps_mode { "-fps_mode" } else { "-vsync" };
+    strings(&["-r", &encoding.fps.to_string(), mode, "cfr", "-frame_drop_threshold", DROP_BELOW])
+}
+
 /// Never larger than the camera's picture; even sizes, as 4:2:0 needs.
 fn size(encoding: &Encoding, way: &Way) -> String {
     format!("scale=trunc(min({}\\,iw)/2)*2:-2{}", encoding.width, filter_suffix(way))
@@ -315,7 +334,7 @@ fn strings(words: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::Settings;
+    use crate::config::model::{Settings, SubSecond};
     use crate::domain::choice::{Effort, Quality, decide};
     use crate::domain::encoder::Encoder;
 
@@ -327,6 +346,7 @@ mod tests {
             rtsp_options,
             draws_text: false,
             filters_units: true,
+            has_fps_mode: true,
             h264_encoders: vec![],
         }
     }
@@ -604,6 +624,27 @@ mod tests {
             assert!(args.contains(&filter) && args.contains(expected), "{args}");
             assert!(args.contains(&format!(" -maxrate {kbps}k -bufsize {kbps}k ")), "{args}");
         }
+    }
+
+    #[test]
+    fn parts_wait_for_no_later_frame() {
+        let sub_second = SubSecond { part_duration: Duration::from_millis(200), compat_segments: true };
+        let settings = Settings { sub_second: Some(sub_second), ..Settings::default() };
+        let (spec, choice) = (spec("rtsp://cam/1", settings.clone()), decide(&settings.wish(), None));
+        for (has_fps_mode, mode) in [(true, "-fps_mode"), (false, "-vsync")] {
+            let ffmpeg = Capabilities { has_fps_mode, ..ffmpeg(RtspOptions::InScript) };
+            let args = command(&spec, &choice, &Way::software(), &ffmpeg, Path::new("/s/run")).args.join(" ");
+            let at_once = format!(
+                " -vf scale=trunc(min(854\\,iw)/2)*2:-2 -r 15 {mode} cfr -frame_drop_threshold 0.1 -c:v "
+            );
+            assert!(args.contains(" -thread_type:v slice -f concat ") && args.contains(&at_once), "{args}");
+        }
+        // The pattern's frames are not coded.
+        assert!(!build("test://", settings).args.join(" ").contains("thread_type"));
+        let copied = Choice { video: VideoOut::Copy, ..choice };
+        let way = Way::software();
+        let copy = command(&spec, &copied, &way, &ffmpeg(RtspOptions::InScript), Path::new("/s/run"));
+        assert!(!copy.args.join(" ").contains("thread_type"), "{copy:?}");
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Capabilities {
     pub draws_text: bool,
     /// It has the bitstream filter `filter_units`.
     pub filters_units: bool,
+    /// From 5.1: `-fps_mode`, before that `-vsync`.
+    pub has_fps_mode: bool,
     /// Names of its H.264 encoders, for `check`.
     pub h264_encoders: Vec<String>,
 }
@@ -64,8 +66,8 @@ pub async fn detect(path: Option<&Path>) -> Result<Capabilities, FfmpegError> {
     let version_text = ask(path, &["-version"]).await?;
     let version = version_of(&version_text);
     let (rtsp, hls) = tokio::join!(ask(path, &["-h", "demuxer=rtsp"]), ask(path, &["-h", "muxer=hls"]));
-    let (encoders, draws_text, filters_units) =
-        tokio::join!(ask(path, &["-encoders"]), draws_text(path), filters_units(path));
+    let (encoders, draws_text, filters_units, has_fps_mode) =
+        tokio::join!(ask(path, &["-encoders"]), draws_text(path), filters_units(path), has_fps_mode(path));
     let (rtsp, hls, encoders) = (rtsp?, hls?, encoders?);
     let lacks =
         |what| FfmpegError::Lacks { path: path.display().to_string(), version: version.clone(), what };
@@ -87,6 +89,7 @@ pub async fn detect(path: Option<&Path>) -> Result<Capabilities, FfmpegError> {
         rtsp_options,
         draws_text,
         filters_units,
+        has_fps_mode,
         h264_encoders,
     })
 }
@@ -123,9 +126,16 @@ async fn ask_once(path: &Path, args: &[&str]) -> Result<String, FfmpegError> {
 
 /// Being compiled in is not enough: it also needs a font.
 async fn draws_text(path: &Path) -> bool {
-    let trial = ["-v", "error", "-f", "lavfi", "-i", "color=s=64x64:d=0.1", "-frames:v", "1"];
-    let output = ["-vf", "drawtext=text=%{localtime}", "-f", "null", "-"];
-    ask(path, &[&trial[..], &output[..]].concat()).await.is_ok()
+    tries(path, ["-vf", "drawtext=text=%{localtime}"]).await
+}
+
+async fn has_fps_mode(path: &Path) -> bool {
+    tries(path, ["-fps_mode", "cfr"]).await
+}
+
+async fn tries(path: &Path, options: [&str; 2]) -> bool {
+    let input = ["-v", "error", "-f", "lavfi", "-i", "color=s=64x64:d=0.1", "-frames:v", "1"];
+    ask(path, &[&input[..], &options[..], &["-f", "null", "-"]].concat()).await.is_ok()
 }
 
 /// Most copies do without it: a build that lacks it is no reason not to run.
