@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "clock",
             "domain::access",
             "domain::class",
+            "domain::edge",
             "domain::playlist",
             "domain::rate",
             "domain::signature",

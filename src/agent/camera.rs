@@ -20,6 +20,7 @@ use super::chatter::Chatter;
 use super::figures::Figures;
 use super::slot::{Slot, Wanted};
 use crate::camera::metered::Stopwatch;
+use crate::camera::outlets::EdgeSender;
 use crate::camera::sheet::{Posting, Sheet};
 use crate::camera::snapshots::Studio;
 use crate::camera::status::{CameraStatus, StatusSender};
@@ -30,6 +31,7 @@ use crate::config::model::Camera;
 use crate::domain::backoff::Backoff;
 use crate::domain::choice::Choice;
 use crate::domain::demand::Demand;
+use crate::domain::edge::Edge;
 use crate::domain::encoder::{Encoder, Policy};
 use crate::domain::lifecycle::Patience;
 use crate::engine::ffmpeg::encoders::Finding;
@@ -74,11 +76,13 @@ pub(super) fn spawn(
     let wanted = Arc::new(watch::Sender::new(Wanted::of(assignment)));
     let demand = Arc::new(watch::Sender::new(demand));
     let asked = Arc::new(watch::Sender::new(0));
+    let edge: EdgeSender = Arc::new(watch::Sender::new(Edge::EMPTY));
     let keeper = Keeper {
         wanted: wanted.clone(),
         name: name.clone(),
         demand: demand.clone(),
         asked: asked.clone(),
+        edge: edge.clone(),
         around: around.clone(),
         status: Arc::new(status),
         figures: figures.clone(),
@@ -88,7 +92,8 @@ pub(super) fn spawn(
     };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
-    Slot { id, wanted, name, demand, asked, status: receiver, figures, origin }
+    let edge = edge.subscribe();
+    Slot { id, wanted, name, demand, asked, status: receiver, figures, origin, edge }
 }
 
 pub(super) struct Keeper {
@@ -96,6 +101,7 @@ pub(super) struct Keeper {
     name: Arc<watch::Sender<String>>,
     demand: Arc<watch::Sender<Demand>>,
     asked: Arc<watch::Sender<u64>>,
+    edge: EdgeSender,
     pub(super) around: Surroundings,
     pub(super) status: StatusSender,
     pub(super) figures: Figures,
@@ -338,6 +344,8 @@ impl Run<'_> {
         let Ends { over, stop, abort } = self.ends;
         let supervisor = supervisor.with_origin(origin).over_with(over.clone());
         let supervisor = supervisor.asked_by(self.keeper.asked.subscribe());
+        let in_parts = settings.sub_second.is_some();
+        let supervisor = supervisor.with_edge(in_parts.then(|| self.keeper.edge.clone()));
         supervisor.run(plan, store, stop.clone(), abort.clone())
     }
 

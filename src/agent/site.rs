@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Agent;
-use super::directory::Directory;
+use super::directory::{Directory, Stream};
 use super::streams::Urls;
 use crate::config::model::{Camera, Config, StoreConfig};
 use crate::domain::key::{Layout, ObjectKey};
@@ -33,15 +33,17 @@ impl Agent {
             StoreConfig::File(file) => Some(file.root.clone()),
             StoreConfig::S3(_) | StoreConfig::Supabase(_) | StoreConfig::None => None,
         };
-        let folder = |camera: &Camera| {
+        let folder = |stream: &Stream| {
+            let camera = &stream.camera;
             let layout = match stored_at {
                 Some(_) => Layout::new(&self.config.location, &camera.id),
                 None => Layout::of_origin(&camera.id),
             };
             let stays = stays(camera.settings.wish().longest_segment());
-            (camera.id.to_string(), Folder { path: layout.folder().to_owned(), stays })
+            let edge = stream.slot.edge.clone();
+            (camera.id.to_string(), Folder { path: layout.folder().to_owned(), stays, edge })
         };
-        let folders: HashMap<_, _> = directory.streams.iter().map(|stream| folder(&stream.camera)).collect();
+        let folders: HashMap<_, _> = directory.streams.iter().map(folder).collect();
         let by_key = stored_at.is_some();
         let root = stored_at.unwrap_or_else(|| self.around.workshop.spool_root.clone());
         Some(FilesAt { root, folders, by_key })

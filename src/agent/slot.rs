@@ -10,6 +10,7 @@ use super::figures::Figures;
 use crate::camera::status::CameraStatus;
 use crate::config::model::{Camera, Settings, Start};
 use crate::domain::demand::Demand;
+use crate::domain::edge::Edge;
 use crate::domain::ids::CameraId;
 
 #[derive(Debug)]
@@ -59,6 +60,8 @@ pub(super) struct Slot {
     pub(super) figures: Figures,
     /// Of what this box serves itself, beside the storage.
     pub(super) origin: watch::Receiver<CameraStatus>,
+    /// The newest parts of a stream that has some.
+    pub(super) edge: watch::Receiver<Edge>,
 }
 
 impl Slot {
@@ -192,6 +195,7 @@ pub(super) mod tests {
             demand: Arc::default(),
             asked: Arc::default(),
             origin: status.clone(),
+            edge: watch::channel(Edge::EMPTY).1,
             status,
             figures: Figures::new(Stopwatch::default()),
         }

@@ -2,11 +2,12 @@
 //! a machine of its own, so that neither waits for the other; a spooled segment is removed when both are done with it.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::future::{join_all, select_all};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -17,9 +18,10 @@ use super::publisher::Publisher;
 use super::reporter::{LastWordSender, keep_told};
 use super::sheet::Posting;
 use super::snapshots::{Studio, take_snapshots};
-use super::status::StatusSender;
+use super::status::{CameraStatus, StatusSender};
 use super::variants::Board;
 use crate::domain::dice::Dice;
+use crate::domain::edge::Edge;
 use crate::domain::ids::{CameraId, RunId};
 use crate::domain::key::Layout;
 use crate::domain::publication::{Input, Plan};
@@ -44,7 +46,7 @@ pub fn origin_plan(plan: &Plan, camera: &CameraId, room: u64) -> Plan {
         layout: Layout::of_origin(camera),
         min_playlist_interval: std::time::Duration::ZERO,
         listed_bytes: Some(quota::listed(room)),
-        // Who is near enough to the box to ask it takes whole segments.
+        // They are told out of memory (`domain::edge`).
         parts: None,
         form: Form { kind: whole(plan.form.kind), ..plan.form },
         ..plan.clone()
@@ -63,11 +65,15 @@ pub(super) struct Place {
     pub(super) status: StatusSender,
 }
 
+/// The newest parts of a stream, for who serves it from this box.
+pub type EdgeSender = Arc<watch::Sender<Edge>>;
+
 /// What lies there beside the stream.
 pub(super) struct Beside {
     pub(super) studio: Option<Studio>,
     pub(super) posting: Option<Posting>,
     pub(super) board: Option<Board>,
+    pub(super) edge: Option<EdgeSender>,
 }
 
 type Never = Pin<Box<dyn Future<Output = Infallible> + Send>>;
@@ -77,6 +83,7 @@ pub(super) struct Outlets {
     publishers: Vec<Publisher>,
     beside: Vec<Never>,
     told: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    edge: Option<EdgeSender>,
 }
 
 impl Outlets {
@@ -87,8 +94,11 @@ impl Outlets {
         last_word: &LastWordSender,
         dice: &mut Dice,
     ) -> Self {
-        let mut outlets = Self { publishers: Vec::new(), beside: Vec::new(), told: Vec::new() };
-        let Beside { studio, posting, board } = beside;
+        let Beside { studio, posting, board, edge } = beside;
+        let mut outlets = Self { publishers: Vec::new(), beside: Vec::new(), told: Vec::new(), edge };
+        // Served from here is the box's own, or a folder that is the storage.
+        let served = origin.as_ref().map_or((&main.plan, &main.status), |own| (&own.plan, &own.status));
+        outlets.tell_parts(served.0.layout.clone(), served.1);
         let whole = posting.clone().map(Posting::without_parts);
         let again = (whole.clone(), board.as_ref().map(Board::another));
         let Place { plan, store, note, status } = main;
@@ -111,6 +121,12 @@ impl Outlets {
             outlets.add(second, &own, again, second_half, words, dice);
         }
         outlets
+    }
+
+    fn tell_parts(&mut self, layout: Layout, status: &StatusSender) {
+        let Some(edge) = &self.edge else { return };
+        edge.send_modify(|edge| *edge = Edge::new(layout));
+        self.beside.push(Box::pin(stay_abreast(edge.clone(), status.subscribe())));
     }
 
     fn add(
@@ -142,11 +158,11 @@ impl Outlets {
         impl Future<Output = Infallible> + Send + use<>,
         impl Future<Output = ()> + Send + use<>,
     ) {
-        let (mut feed, mut publishing) = (Feed(Vec::new()), JoinSet::new());
+        let (mut feed, mut publishing) = (Feed { to: Vec::new(), edge: self.edge }, JoinSet::new());
         for publisher in self.publishers {
             // A publisher never waits for the store before it takes the next segment: this does not fill up.
             let (segments, inbox) = mpsc::channel(16);
-            feed.0.push(segments);
+            feed.to.push(segments);
             publishing.spawn(publisher.publish(inbox, over.clone(), abort.clone()).in_current_span());
         }
         let (beside, told) = (select_all(self.beside), join_all(self.told));
@@ -154,30 +170,55 @@ impl Outlets {
     }
 }
 
+/// Who waits for a playlist that says more has to learn that another one was stored.
+async fn stay_abreast(edge: EdgeSender, mut status: watch::Receiver<CameraStatus>) -> Infallible {
+    let mut stored = None;
+    while status.changed().await.is_ok() {
+        let newest = status.borrow_and_update().playlist_stored;
+        if std::mem::replace(&mut stored, newest) != newest {
+            edge.send_modify(|_| ());
+        }
+    }
+    pending().await
+}
+
 /// To the publishers. Closed only when one of them has ended, and then the supervisor ends, too.
-pub(super) struct Feed(Vec<mpsc::Sender<Input>>);
+pub(super) struct Feed {
+    to: Vec<mpsc::Sender<Input>>,
+    edge: Option<EdgeSender>,
+}
 
 impl Feed {
     /// What this machine knows of earlier runs: the note is the first one's.
     pub(super) async fn recall(&self, note: Option<String>, runs: &[RunId]) {
-        if let Some((first, note)) = self.0.first().zip(note) {
+        if let Some((first, note)) = self.to.first().zip(note) {
             let _ = first.send(Input::Recalled(note)).await;
         }
-        for to in &self.0 {
+        for to in &self.to {
             let _ = to.send(Input::OwnRuns(runs.to_vec())).await;
         }
     }
 
     pub(super) async fn produced(&self, segment: Segment) {
-        for to in &self.0 {
+        for to in &self.to {
             let _ = to.send(Input::Produced(segment.clone())).await;
         }
     }
 
-    /// Of the first one alone: see [`origin_plan`].
+    /// Of publishers to the first one alone: see [`origin_plan`].
     pub(super) async fn part_produced(&self, part: Part) {
-        if let Some(first) = self.0.first() {
+        if let Some(edge) = &self.edge {
+            edge.send_modify(|edge| edge.push(part.clone()));
+        }
+        if let Some(first) = self.to.first() {
             let _ = first.send(Input::PartProduced(part)).await;
         }
+    }
+}
+
+impl Drop for Feed {
+    /// Nothing more comes: who waits need not, and nothing is kept.
+    fn drop(&mut self) {
+        self.edge.iter().for_each(|edge| drop(edge.send_replace(Edge::EMPTY)));
     }
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::change::{give_up_the_rest, is_late};
 use super::looks::Looks;
-use super::outlets::{Beside, Feed, Origin, Outlets, Place};
+use super::outlets::{Beside, EdgeSender, Feed, Origin, Outlets, Place};
 use super::publisher::renewed;
 use super::reporter::{LastWord, LastWordSender, finish};
 use super::sheet::Posting;
@@ -60,6 +60,7 @@ pub struct Supervisor {
     posting: Option<Posting>,
     board: Option<Board>,
     origin: Option<Origin>,
+    edge: Option<EdgeSender>,
     /// Cancelled before a stop: nobody wants the stream any more.
     over: CancellationToken,
     /// Counts those who ask for the stream.
@@ -93,6 +94,7 @@ impl Supervisor {
             posting: None,
             board: None,
             origin: None,
+            edge: None,
             over: CancellationToken::new(),
             asked: None,
             told_runs: false,
@@ -123,6 +125,12 @@ impl Supervisor {
         Self { origin, ..self }
     }
 
+    /// Also keeps the newest parts for who serves the stream from this box.
+    #[must_use]
+    pub fn with_edge(self, edge: Option<EdgeSender>) -> Self {
+        Self { edge, ..self }
+    }
+
     /// A stop behind `over` ends the stream for its viewers, and removes what it left in the store.
     #[must_use]
     pub fn over_with(self, over: CancellationToken) -> Self {
@@ -145,7 +153,7 @@ impl Supervisor {
     ) -> End {
         let main = Place { plan, store, note: self.engine.note(), status: self.status.clone() };
         let beside =
-            Beside { studio: self.studio.take(), posting: self.posting.take(), board: self.board.take() };
+            Beside { studio: self.studio.take(), posting: self.posting.take(), board: self.board.take(), edge: self.edge.take() };
         let last_word = LastWordSender::default();
         let origin = self.origin.take();
         let also = origin.as_ref().map(|origin| origin.status.clone());

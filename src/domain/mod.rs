@@ -20,6 +20,7 @@ pub mod codecs;
 pub mod demand;
 pub mod dice;
 pub mod doubt;
+pub mod edge;
 pub mod encoder;
 pub mod fmp4;
 pub mod gate;

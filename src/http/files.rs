@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::response::Parts;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
@@ -18,6 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::beneath::Beneath;
 use super::guard::HandedOn;
+use super::nearby::Nearby;
 use super::site::STREAMS_PATH;
 use super::viewing::{Places, locate};
 use crate::domain::class::ObjectClass;
@@ -51,6 +53,7 @@ fn described() -> Operation {
         ("200", "The playlist, segment or picture"),
         ("206", "A part of it"),
         ("304", "It is known already"),
+        ("400", "It asks for a part that can't be there"),
         ("403", "The signature is not for this address, or over"),
         ("404", "There is none of this name, or not now"),
         ("416", "It has no such part"),
@@ -88,10 +91,13 @@ async fn gate(mut request: Request, next: Next) -> Response {
         return not_found();
     };
     drop_odd_range(&mut request);
-    let handed_on = request.extensions_mut().remove::<HandedOn>().filter(|_| class == ObjectClass::Playlist);
-    let mut response = match handed_on {
-        Some(HandedOn(query)) => playlist_with(&query, request, next).await,
-        None => answer(request, next).await,
+    let query = request.extensions_mut().remove::<HandedOn>().filter(|_| class == ObjectClass::Playlist);
+    let query = query.map(|HandedOn(query)| query);
+    let nearby = request.extensions_mut().remove::<Nearby>();
+    let mut response = match (nearby.and_then(|nearby| nearby.knows(&request)), query) {
+        (Some(ask), query) => ask.answer(query.as_deref(), next).await,
+        (None, Some(query)) => playlist_with(&query, request.uri(), next).await,
+        (None, None) => answer(request, next).await,
     };
     let status = response.status();
     let headers = response.headers_mut();
@@ -111,20 +117,28 @@ async fn gate(mut request: Request, next: Next) -> Response {
 }
 
 /// The playlist, whose segments are asked for with the same query. Each viewer has his own: no conditions, no ranges.
-async fn playlist_with(query: &str, request: Request, next: Next) -> Response {
+async fn playlist_with(query: &str, uri: &Uri, next: Next) -> Response {
+    match playlist(uri, next).await {
+        Ok((parts, text)) => Response::from_parts(parts, with_query(&text, query).into()),
+        Err(response) => response,
+    }
+}
+
+/// A playlist as it is stored, for who makes another one of it; or why there is none.
+pub(super) async fn playlist(uri: &Uri, next: Next) -> Result<(Parts, String), Response> {
     let mut whole = Request::new(Body::empty());
-    whole.uri_mut().clone_from(request.uri());
+    whole.uri_mut().clone_from(uri);
     let (mut parts, body) = next.run(whole).await.into_parts();
     if parts.status != StatusCode::OK {
-        return Response::from_parts(parts, body);
+        return Err(Response::from_parts(parts, body));
     }
     let Ok(playlist) = axum::body::to_bytes(body, MOST_PLAYLIST).await else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
     };
     for header in [header::CONTENT_LENGTH, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
         parts.headers.remove(header);
     }
-    Response::from_parts(parts, with_query(&String::from_utf8_lossy(&playlist), query).into())
+    Ok((parts, String::from_utf8_lossy(&playlist).into_owned()))
 }
 
 /// A suffix longer than the object means all of it (RFC 9110 14.1.2); ServeDir says 416.

@@ -26,6 +26,7 @@ use super::openapi::Document;
 use super::sign::{self, Desk};
 use super::streams::{self, Streams};
 use super::viewing::{Audience, Places};
+use crate::domain::edge::Edge;
 use super::{auth, files, metrics, page};
 
 /// Where [`Site::files`] appear: stream `cam` begins at `/streams/cam/stream.m3u8`.
@@ -80,12 +81,14 @@ pub struct FilesAt {
 }
 
 /// Where a stream's objects lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Folder {
     /// Below the root; ends in `/`.
     pub path: String,
     /// Who has not asked for the playlist for so long does not watch any more.
     pub stays: Duration,
+    /// The newest parts of a stream that has some.
+    pub edge: watch::Receiver<Edge>,
 }
 
 /// What the server knows beside its site: it outlives a reload.

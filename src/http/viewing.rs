@@ -12,11 +12,13 @@ use axum::extract::{Request, State};
 use axum::http::{Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use tokio::sync::Semaphore;
 
 use super::control::Control;
 use super::files::not_found;
 use super::guard::shown_of;
 use super::limits::client_of;
+use super::nearby::Nearby;
 use super::site::{FilesAt, Folder};
 use crate::clock;
 use crate::domain::class::ObjectClass;
@@ -24,6 +26,8 @@ use crate::domain::viewers::Viewers;
 
 /// Of one stream; nobody counts more.
 const MOST_VIEWERS: usize = 1024;
+/// Viewers that wait for the next part at once, of all streams: each has a connection meanwhile.
+const MOST_WAITS: usize = 256;
 /// It names playlists: its viewers ask for one of those, too.
 const MULTIVARIANT: &str = "multivariant.m3u8";
 
@@ -80,6 +84,7 @@ struct Known {
     by_key: Option<HashMap<String, Arc<str>>>,
     control: Control,
     audience: Audience,
+    waits: Arc<Semaphore>,
 }
 
 impl Places {
@@ -89,7 +94,8 @@ impl Places {
         let by_key = files
             .by_key
             .then(|| folders.iter().map(|(id, folder)| (folder.path.clone(), id.clone())).collect());
-        Self(Arc::new(Known { folders, by_key, control, audience }))
+        let waits = Arc::new(Semaphore::new(MOST_WAITS));
+        Self(Arc::new(Known { folders, by_key, control, audience, waits }))
     }
 
     /// The stream, if it is one of this server's, and the object's key.
@@ -118,7 +124,12 @@ pub(super) async fn locate(State(places): State<Places>, mut request: Request, n
     let is_watching = class == Some(ObjectClass::Playlist) && object != MULTIVARIANT;
     let watching = stream.filter(|_| is_watching && request.method() == Method::GET);
     let watching = watching.map(|id| (id.clone(), places.0.audience.viewer(&request)));
-    let Ok(uri) = Uri::try_from(format!("/{key}")) else { return not_found() };
+    if let Some(folder) = stream.and_then(|id| places.0.folders.get(id)) {
+        let nearby = Nearby { edge: folder.edge.clone(), waits: places.0.waits.clone() };
+        request.extensions_mut().insert(nearby);
+    }
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    let Ok(uri) = Uri::try_from(format!("/{key}{query}")) else { return not_found() };
     *request.uri_mut() = uri;
     let response = next.run(request).await;
     if let Some((id, viewer)) = watching.filter(|_| !response.status().is_client_error())
@@ -131,10 +142,17 @@ pub(super) async fn locate(State(places): State<Places>, mut request: Request, n
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::watch;
+
     use super::*;
+    use crate::domain::edge::Edge;
 
     fn places(by_key: bool) -> Places {
-        let folder = |path: &str| Folder { path: path.into(), stays: Duration::from_secs(10) };
+        let folder = |path: &str| Folder {
+            path: path.into(),
+            stays: Duration::from_secs(10),
+            edge: watch::channel(Edge::EMPTY).1,
+        };
         let folders = [
             ("cam".to_owned(), folder("shop/cam/")),
             // An id may be a location's name.

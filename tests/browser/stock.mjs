@@ -1,8 +1,8 @@
 // Plays a playlist in players that are not ours, stock hls.js, each in a frame of its own, and looks for stalls.
 //
-//   node stock.mjs --playlist URL [--seconds 60] [--first-frame 15] NAME=path/to/hls.js[,{"config": ...}] ...
+//   node stock.mjs --playlist URL [--seconds 60] [--first-frame 15] [--by-parts] NAME=path/to/hls.js[,{"config": ...}] ...
 //
-// Exit 0: all played. 1: one did not, with the reasons. 2: it could not be tried.
+// `--by-parts`: from parts, not from whole segments. Exit 0: all played. 1: one did not, with the reasons. 2: it could not be tried.
 import { readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,7 +23,10 @@ hls.on(Hls.Events.FRAG_LOADED, (_, { part }) => (part ? seen.parts++ : seen.frag
 hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
 hls.loadSource(${JSON.stringify(playlist)});
 hls.attachMedia(video);
-setInterval(() => seen.samples.push([performance.now(), video.currentTime]), 100);
+setInterval(() => {
+  seen.samples.push([performance.now(), video.currentTime]);
+  seen.latency = hls.latency;
+}, 100);
 </script>`;
 
 /** What the samples say from the first frame on. */
@@ -48,6 +51,7 @@ function options() {
       playlist: { type: 'string' },
       seconds: { type: 'string', default: '60' },
       'first-frame': { type: 'string', default: '15' },
+      'by-parts': { type: 'boolean', default: false },
     },
   });
   const players = positionals.map((text) => {
@@ -59,6 +63,7 @@ function options() {
     playlist: values.playlist,
     seconds: Number(values.seconds),
     firstFrame: Number(values['first-frame']),
+    byParts: values['by-parts'],
     players,
   };
 }
@@ -100,12 +105,13 @@ async function run(wanted, context) {
     // That is what is tested: that nothing goes wrong for so long.
     await sleep(wanted.seconds * 1000);
     for (const [index, { name }] of wanted.players.entries()) {
-      const { samples, fatal, errors, parts, fragments } = await tab
+      const { samples, fatal, errors, parts, fragments, latency } = await tab
         .frame(String(index))
         .evaluate(() => window.seen);
       const judged = judge(samples);
       const wrong = faults(judged, { fatal, errors }, wanted);
-      console.log(JSON.stringify({ name, ...judged, parts, fragments, errors, faults: wrong }));
+      if (wanted.byParts && parts < 3 * fragments) wrong.push(`took ${parts} parts and ${fragments} whole segments`);
+      console.log(JSON.stringify({ name, ...judged, latency, parts, fragments, errors, faults: wrong }));
       if (wrong.length) process.exitCode = 1;
     }
   } finally {

@@ -17,6 +17,7 @@ mod fleet;
 mod fmp4;
 mod heap;
 mod main_job;
+mod nearby;
 mod on_demand;
 mod openapi;
 mod orders;

@@ -24,6 +24,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use edge_agent::domain::access::Tokens;
+use edge_agent::domain::edge::Edge;
 use edge_agent::domain::signature::SigningKeys;
 use edge_agent::http::{self, Access, CameraLink, Figures, FilesAt, Folder, Limits, Ready, Site, Streams};
 use tempfile::TempDir;
@@ -45,7 +46,8 @@ fn access() -> Access {
 
 /// Of one camera; `by_key`: the folder is a `file` store's.
 fn files(root: &TempDir, by_key: bool) -> FilesAt {
-    let folder = Folder { path: "location_1/cam_floor/".into(), stays: Duration::from_secs(10) };
+    let edge = watch::channel(Edge::EMPTY).1;
+    let folder = Folder { path: "location_1/cam_floor/".into(), stays: Duration::from_secs(10), edge };
     FilesAt { root: root.path().to_owned(), folders: [("cam_floor".into(), folder)].into(), by_key }
 }
 

@@ -33,10 +33,7 @@ pub struct MediaPlaylist {
     pub parts: Option<PartList>,
 }
 
-/// The parts of a playlist's last segment (RFC 8216bis, EXT-X-PART).
-///
-/// Those of a segment that is still open are not among them: a playlist is stored once for a segment, and at that moment
-/// the next one has hardly begun. So a segment number never means anything but a whole segment, also for who takes over.
+/// Parts of a playlist's segments (RFC 8216bis, EXT-X-PART).
 #[derive(Debug, Clone, PartialEq)]
 pub struct PartList {
     /// EXT-X-PART-INF: none lasts longer.
@@ -44,9 +41,14 @@ pub struct PartList {
     /// PART-HOLD-BACK.
     pub hold_back: Duration,
     pub of: Vec<(Msn, Vec<ListedPart>)>,
+    /// Those of a segment that is still open. A stored playlist has none: it is stored once for a segment, and at that moment the
+    /// next one has hardly begun. So a segment number never means anything there but a whole segment, also for who takes over.
+    pub open: Vec<ListedPart>,
     /// EXT-X-PRELOAD-HINT: the name of the next segment's first part. hls.js 1.7 comes to a halt ("media sequence mismatch")
     /// where parts are listed and nothing follows the last whole segment: it takes that for the one that is being made.
     pub hint: Option<ObjectKey>,
+    /// CAN-BLOCK-RELOAD: who serves it can keep a viewer waiting for the next part. A bucket can't.
+    pub blocks: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

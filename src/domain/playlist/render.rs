@@ -21,11 +21,12 @@ pub fn render(playlist: &MediaPlaylist) -> String {
          #EXT-X-DISCONTINUITY-SEQUENCE:{}\n#EXT-X-INDEPENDENT-SEGMENTS\n",
         playlist.target_duration_s, playlist.media_sequence, playlist.discontinuity_sequence,
     );
-    if let Some(PartList { target, hold_back, .. }) = &playlist.parts {
+    if let Some(PartList { target, hold_back, blocks, .. }) = &playlist.parts {
         let (target, hold_back) = (target.as_secs_f64(), hold_back.as_secs_f64());
+        let blocks = if *blocks { "CAN-BLOCK-RELOAD=YES," } else { "" };
         let _ = write!(
             text,
-            "#EXT-X-SERVER-CONTROL:PART-HOLD-BACK={hold_back:.3}\n#EXT-X-PART-INF:PART-TARGET={target:.6}\n"
+            "#EXT-X-SERVER-CONTROL:{blocks}PART-HOLD-BACK={hold_back:.3}\n#EXT-X-PART-INF:PART-TARGET={target:.6}\n"
         );
     }
     let mut init = None;
@@ -36,6 +37,7 @@ pub fn render(playlist: &MediaPlaylist) -> String {
         render_entry(&mut text, entry, new, playlist.parts_of(entry));
         init = needs;
     }
+    render_parts(&mut text, playlist.parts.as_ref().map_or(&[], |parts| &parts.open));
     if let Some(hint) =
         playlist.parts.as_ref().and_then(|parts| parts.hint.as_ref()).filter(|_| !playlist.ended)
     {
@@ -64,15 +66,19 @@ fn render_entry(text: &mut String, entry: &Entry, init: Option<&ObjectKey>, part
     if let Some(time) = entry.program_time.filter(|time| is_printable(*time)) {
         let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", humantime::format_rfc3339_millis(time));
     }
+    render_parts(text, parts);
+    if entry.key.form().kind == SegmentType::Parted {
+        text.push_str("#EXT-X-GAP\n");
+    }
+    let _ = writeln!(text, "#EXTINF:{:.6},\n{}", entry.duration.as_secs_f64(), entry.key.file_name());
+}
+
+fn render_parts(text: &mut String, parts: &[ListedPart]) {
     for ListedPart { key, duration, independent } in parts {
         let independent = if *independent { ",INDEPENDENT=YES" } else { "" };
         let seconds = duration.as_secs_f64();
         let _ = writeln!(text, "#EXT-X-PART:DURATION={seconds:.6},URI=\"{}\"{independent}", key.file_name());
     }
-    if entry.key.form().kind == SegmentType::Parted {
-        text.push_str("#EXT-X-GAP\n");
-    }
-    let _ = writeln!(text, "#EXTINF:{:.6},\n{}", entry.duration.as_secs_f64(), entry.key.file_name());
 }
 
 #[cfg(test)]
