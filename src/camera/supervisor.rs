@@ -152,8 +152,12 @@ impl Supervisor {
         abort: CancellationToken,
     ) -> End {
         let main = Place { plan, store, note: self.engine.note(), status: self.status.clone() };
-        let beside =
-            Beside { studio: self.studio.take(), posting: self.posting.take(), board: self.board.take(), edge: self.edge.take() };
+        let beside = Beside {
+            studio: self.studio.take(),
+            posting: self.posting.take(),
+            board: self.board.take(),
+            edge: self.edge.take(),
+        };
         let last_word = LastWordSender::default();
         let origin = self.origin.take();
         let also = origin.as_ref().map(|origin| origin.status.clone());

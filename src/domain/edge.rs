@@ -130,7 +130,8 @@ impl Edge {
 
     /// A run's parts are told from its first whole segment on: before that the playlist does not name what opens them.
     fn fill(&self, list: &mut PartList, playlist: &MediaPlaylist, layout: &Layout) {
-        let Some((run, newest)) = playlist.entries.last().and_then(|entry| layout.place_of(&entry.key)) else {
+        let Some((run, newest)) = playlist.entries.last().and_then(|entry| layout.place_of(&entry.key))
+        else {
             return;
         };
         let listed = |part: &Part| ListedPart {
@@ -221,7 +222,14 @@ mod tests {
     /// Five in a segment.
     fn part(run: RunId, number: u64) -> Part {
         let bytes = Bytes::from(vec![number as u8; 100]);
-        Part { run, number, segment: number / 5, duration: PART, independent: number % 5 == 0, bytes }
+        Part {
+            run,
+            number,
+            segment: number / 5,
+            duration: PART,
+            independent: number.is_multiple_of(5),
+            bytes,
+        }
     }
 
     fn edge(parts: u64) -> Edge {

@@ -9,10 +9,11 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::answer::error;
 use super::files::{not_found, playlist};
+use crate::clock;
 use crate::domain::edge::{Ask, Edge, Found, Has};
 use crate::domain::playlist::with_query;
 
@@ -52,7 +53,9 @@ impl Nearby {
         let name = uri.path().rsplit('/').next().unwrap_or_default();
         let what = if name == PLAYLIST {
             // Without parts there is nothing that could be waited for, and files answer conditions and ranges.
-            let _ = self.edge.borrow().has_parts().then_some(())?;
+            if !self.edge.borrow().has_parts() {
+                return None;
+            }
             What::Playlist(ask_of(uri.query().unwrap_or_default()))
         } else {
             let is_part = name.starts_with(PART_PREFIX) && self.edge.borrow().find(name) != Found::Nowhere;
@@ -76,7 +79,7 @@ impl Asked {
 
 impl Nearby {
     async fn part(mut self, name: &str) -> Response {
-        let until = Instant::now() + PART_WITHIN;
+        let until = clock::now() + PART_WITHIN;
         let permit = self.waits.clone().try_acquire_owned();
         loop {
             match self.edge.borrow_and_update().find(name) {
@@ -85,7 +88,7 @@ impl Nearby {
                 Found::Next if permit.is_err() => return not_found(),
                 Found::Next => {}
             }
-            if !matches!(timeout_at(until, self.edge.changed()).await, Ok(Ok(()))) {
+            if !matches!(timeout_at(until.into(), self.edge.changed()).await, Ok(Ok(()))) {
                 return not_found();
             }
         }
@@ -94,7 +97,7 @@ impl Nearby {
     /// Who has waited too long gets what there is: players take that better than an error.
     async fn playlist(mut self, ask: Option<Ask>, query: Option<&str>, uri: &Uri, next: Next) -> Response {
         let permit = self.waits.clone().try_acquire_owned();
-        let began = Instant::now();
+        let began = clock::now();
         let mut may_wait = permit.is_ok();
         loop {
             self.edge.mark_unchanged();
@@ -105,10 +108,15 @@ impl Nearby {
             let told = self.edge.borrow().playlist(&stored);
             let has = told.as_ref().zip(ask).map_or(Has::Yes, |(told, ask)| told.has(ask));
             match has {
-                Has::Never => return error(StatusCode::BAD_REQUEST, "_HLS_msn or _HLS_part is too far ahead"),
+                Has::Never => {
+                    return error(StatusCode::BAD_REQUEST, "_HLS_msn or _HLS_part is too far ahead");
+                }
                 Has::NotYet if may_wait => {
                     let patience = told.map_or(Duration::ZERO, |told| told.patience()).min(PLAYLIST_WITHIN);
-                    may_wait = matches!(timeout_at(began + patience, self.edge.changed()).await, Ok(Ok(())));
+                    may_wait = matches!(
+                        timeout_at((began + patience).into(), self.edge.changed()).await,
+                        Ok(Ok(()))
+                    );
                 }
                 Has::Yes | Has::NotYet => {
                     let text = told.map_or(stored, |told| told.text());
@@ -125,7 +133,9 @@ fn ask_of(query: &str) -> Result<Option<Ask>, &'static str> {
     let value = |name: &str| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let found = pairs.into_iter().find(|(key, _)| *key == name);
-        found.map(|(_, value)| value.parse::<u64>().map_err(|_| "_HLS_msn and _HLS_part are numbers")).transpose()
+        found
+            .map(|(_, value)| value.parse::<u64>().map_err(|_| "_HLS_msn and _HLS_part are numbers"))
+            .transpose()
     };
     match (value("_HLS_msn")?, value("_HLS_part")?) {
         (Some(msn), part) => Ok(Some(Ask { msn, part })),

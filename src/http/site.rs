@@ -26,8 +26,8 @@ use super::openapi::Document;
 use super::sign::{self, Desk};
 use super::streams::{self, Streams};
 use super::viewing::{Audience, Places};
-use crate::domain::edge::Edge;
 use super::{auth, files, metrics, page};
+use crate::domain::edge::Edge;
 
 /// Where [`Site::files`] appear: stream `cam` begins at `/streams/cam/stream.m3u8`.
 pub const STREAMS_PATH: &str = "/streams";

@@ -116,7 +116,9 @@ async fn stock_hls_js_plays_parts_near_the_edge() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let newest = root.join("player/node_modules/hls.js/dist/hls.js").display().to_string();
     let mut node = Command::new("node");
-    node.arg(root.join("tests/browser/stock.mjs")).arg("--playlist").arg(format!("{}stream.m3u8", near.folder));
+    node.arg(root.join("tests/browser/stock.mjs"))
+        .arg("--playlist")
+        .arg(format!("{}stream.m3u8", near.folder));
     node.arg("--seconds").arg(PLAY_SECONDS.to_string()).args(["--by-parts", &format!("newest={newest}")]);
     let output = tokio::time::timeout(PLAYED_WITHIN, node.kill_on_drop(true).output()).await;
     let output = output.expect("the browser ends in time").expect("node: run packaging/setup.sh test");

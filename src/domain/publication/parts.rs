@@ -99,7 +99,10 @@ impl Publication {
         let target = longest.unwrap_or_default().max(planned);
         let hold_back =
             HELD_BACK_TARGETS * Duration::from_secs(playlist.target_duration_s) + HELD_BACK_PARTS * target;
-        MediaPlaylist { parts: Some(PartList { target, hold_back, of, open: Vec::new(), hint: next, blocks: false }), ..playlist }
+        MediaPlaylist {
+            parts: Some(PartList { target, hold_back, of, open: Vec::new(), hint: next, blocks: false }),
+            ..playlist
+        }
     }
 
     /// Their segment will never be listed.
