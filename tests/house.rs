@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "domain::access",
             "domain::class",
             "domain::edge",
+            "domain::key",
             "domain::playlist",
             "domain::rate",
             "domain::signature",

@@ -20,6 +20,8 @@ const BREAK_MS = 1000;
 /** What was too early is not tried again for so long, and for twice as long each time that it is too early still. */
 const BARRED_LEAST_MS = 10_000;
 const BARRED_MOST_MS = 80_000;
+/** Two requests in vain. */
+const BARRED_WAIT_MS = 120;
 /** So near to the last one it is the same. */
 const SAME_MS = 20;
 /** Timers are not more exact than that. */
@@ -51,7 +53,8 @@ export class PartClock {
       this.phaseMs = phase;
       this.bar = null;
     } else if (waitedMs > 0) {
-      this.barAt(askedMs - endS * 1000, sentMs);
+      // One that was later still says nothing of when the others are there.
+      if (waitedMs <= BARRED_WAIT_MS) this.barAt(askedMs - endS * 1000, sentMs);
       this.phaseMs += Math.min(LATER_MOST_MS, SHARE * waitedMs);
       this.inRow = 0;
     } else if (phase <= this.phaseMs + ON_TIME_MS) this.earlier(phase, this.phaseMs, sentMs);
@@ -68,8 +71,14 @@ export class PartClock {
   }
 
   private barAt(phaseMs: number, nowMs: number): void {
-    const isSame = this.bar !== null && Math.abs(phaseMs - this.bar.phaseMs) < SAME_MS;
-    const lastsMs = isSame && this.bar ? Math.min(BARRED_MOST_MS, 2 * this.bar.lastsMs) : BARRED_LEAST_MS;
+    const lastsMs = this.bar === null ? BARRED_LEAST_MS : lasts(phaseMs - this.bar.phaseMs, this.bar.lastsMs);
     this.bar = { phaseMs, lastsMs, untilMs: nowMs + lastsMs };
   }
+}
+
+/** Of a bar so far above the one before. */
+function lasts(above: number, before: number): number {
+  if (Math.abs(above) >= SAME_MS) return BARRED_LEAST_MS;
+  // Where what was well becomes too early, it may have been one late part.
+  return above > MARGIN_MS / 2 ? before : Math.min(BARRED_MOST_MS, 2 * before);
 }

@@ -60,10 +60,22 @@ test('on a path with jitter it asks when most of the late ones are there', () =>
   for (const seed of [1, 2, 3, 4, 5]) {
     const roll = dice(seed);
     const { inVain, delays, came } = follow(600, () => (roll() < 0.2 ? 180 : 60) + 10 * roll());
-    assert.ok(inVain / 600 < 0.1, `${inVain}`);
+    assert.ok(inVain / 600 < 0.2, `${inVain}`);
     // The late ones are what playback has to wait for anyway: the others need not be there sooner.
     assert.ok(median(delays) < 130, `${median(delays)}`);
     assert.ok(Math.max(...came.slice(100)) < 190 + RTT_MS + 40, `${Math.max(...came.slice(100))}`);
+  }
+});
+
+test('a late part now and then does not keep the others late', () => {
+  for (const late of [60, 100, 600]) {
+    const roll = dice(late);
+    const { delays } = follow(6000, (n) => 60 + 4 * roll() + (n % 100 === 99 ? late * roll() : 0));
+    for (let from = 1000; from < 6000; from += 1000)
+      assert.ok(
+        median(delays.slice(from, from + 1000)) < 50,
+        `${late}: ${median(delays.slice(from, from + 1000))}`,
+      );
   }
 });
 

@@ -40,6 +40,7 @@ use crate::engine::spool::origin::forget;
 use crate::engine::spool::shares::Share;
 use crate::engine::{Engine as _, StreamSpec};
 
+use room::Ends;
 pub(super) use room::{Left, WIND_UP_GRACE};
 
 /// After a panic; below [`super::HANGS_AFTER`].
@@ -76,13 +77,13 @@ pub(super) fn spawn(
     let wanted = Arc::new(watch::Sender::new(Wanted::of(assignment)));
     let demand = Arc::new(watch::Sender::new(demand));
     let asked = Arc::new(watch::Sender::new(0));
-    let edge: EdgeSender = Arc::new(watch::Sender::new(Edge::EMPTY));
+    let (edge, newest) = watch::channel(Edge::EMPTY);
     let keeper = Keeper {
         wanted: wanted.clone(),
         name: name.clone(),
         demand: demand.clone(),
         asked: asked.clone(),
-        edge: edge.clone(),
+        edge: Arc::new(edge),
         around: around.clone(),
         status: Arc::new(status),
         figures: figures.clone(),
@@ -92,8 +93,7 @@ pub(super) fn spawn(
     };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
-    let edge = edge.subscribe();
-    Slot { id, wanted, name, demand, asked, status: receiver, figures, origin, edge }
+    Slot { id, wanted, name, demand, asked, status: receiver, figures, origin, edge: newest }
 }
 
 pub(super) struct Keeper {
@@ -278,15 +278,6 @@ struct Run<'a> {
     ends: Ends<'a>,
 }
 
-/// What ends a camera's runs.
-#[derive(Clone, Copy)]
-struct Ends<'a> {
-    /// Nobody wants the stream any more.
-    over: &'a CancellationToken,
-    stop: &'a CancellationToken,
-    abort: &'a CancellationToken,
-}
-
 impl Run<'_> {
     async fn supervised(&self) {
         let (mut panics, mut is_equipped) = (0, false);
@@ -342,10 +333,9 @@ impl Run<'_> {
             self.assignment.places(around, &choice, self.share.bytes(), origin_status);
         let store = self.assignment.place.metered(store, self.keeper.figures.meter.clone());
         let Ends { over, stop, abort } = self.ends;
-        let supervisor = supervisor.with_origin(origin).over_with(over.clone());
+        let edge = settings.sub_second.map(|_| self.keeper.edge.clone());
+        let supervisor = supervisor.with_origin(origin).with_edge(edge).over_with(over.clone());
         let supervisor = supervisor.asked_by(self.keeper.asked.subscribe());
-        let in_parts = settings.sub_second.is_some();
-        let supervisor = supervisor.with_edge(in_parts.then(|| self.keeper.edge.clone()));
         supervisor.run(plan, store, stop.clone(), abort.clone())
     }
 

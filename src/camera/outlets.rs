@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{join_all, select_all};
 use tokio::sync::{mpsc, watch};
@@ -44,7 +45,7 @@ pub struct Origin {
 pub fn origin_plan(plan: &Plan, camera: &CameraId, room: u64) -> Plan {
     Plan {
         layout: Layout::of_origin(camera),
-        min_playlist_interval: std::time::Duration::ZERO,
+        min_playlist_interval: Duration::ZERO,
         listed_bytes: Some(quota::listed(room)),
         // They are told out of memory (`domain::edge`).
         parts: None,
@@ -67,6 +68,16 @@ pub(super) struct Place {
 
 /// The newest parts of a stream, for who serves it from this box.
 pub type EdgeSender = Arc<watch::Sender<Edge>>;
+
+/// When the run of a stream is over, none of its parts is kept.
+#[derive(Debug)]
+pub(super) struct Forgotten(pub(super) EdgeSender);
+
+impl Drop for Forgotten {
+    fn drop(&mut self) {
+        self.0.send_replace(Edge::EMPTY);
+    }
+}
 
 /// What lies there beside the stream.
 pub(super) struct Beside {
@@ -98,7 +109,8 @@ impl Outlets {
         let mut outlets = Self { publishers: Vec::new(), beside: Vec::new(), told: Vec::new(), edge };
         // Served from here is the box's own, or a folder that is the storage.
         let served = origin.as_ref().map_or((&main.plan, &main.status), |own| (&own.plan, &own.status));
-        outlets.tell_parts(served.0.layout.clone(), served.1);
+        let planned = main.plan.parts.map_or(Duration::ZERO, |parts| parts.duration);
+        outlets.tell_parts(Edge::new(served.0.layout.clone(), planned), served.1);
         let whole = posting.clone().map(Posting::without_parts);
         let again = (whole.clone(), board.as_ref().map(Board::another));
         let Place { plan, store, note, status } = main;
@@ -123,9 +135,9 @@ impl Outlets {
         outlets
     }
 
-    fn tell_parts(&mut self, layout: Layout, status: &StatusSender) {
+    fn tell_parts(&mut self, first: Edge, status: &StatusSender) {
         let Some(edge) = &self.edge else { return };
-        edge.send_modify(|edge| *edge = Edge::new(layout));
+        edge.send_replace(first);
         self.beside.push(Box::pin(stay_abreast(edge.clone(), status.subscribe())));
     }
 
@@ -176,7 +188,7 @@ async fn stay_abreast(edge: EdgeSender, mut status: watch::Receiver<CameraStatus
     while status.changed().await.is_ok() {
         let newest = status.borrow_and_update().playlist_stored;
         if std::mem::replace(&mut stored, newest) != newest {
-            edge.send_modify(|_| ());
+            edge.send_modify(Edge::stored);
         }
     }
     pending().await
@@ -205,6 +217,10 @@ impl Feed {
         }
     }
 
+    pub(super) fn run_ended(&self) {
+        self.edge.iter().for_each(|edge| edge.send_modify(Edge::ended));
+    }
+
     /// Of publishers to the first one alone: see [`origin_plan`].
     pub(super) async fn part_produced(&self, part: Part) {
         if let Some(edge) = &self.edge {
@@ -217,8 +233,8 @@ impl Feed {
 }
 
 impl Drop for Feed {
-    /// Nothing more comes: who waits need not, and nothing is kept.
+    /// Nothing more comes: who waits need not.
     fn drop(&mut self) {
-        self.edge.iter().for_each(|edge| drop(edge.send_replace(Edge::EMPTY)));
+        self.run_ended();
     }
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::change::{give_up_the_rest, is_late};
 use super::looks::Looks;
-use super::outlets::{Beside, EdgeSender, Feed, Origin, Outlets, Place};
+use super::outlets::{Beside, EdgeSender, Feed, Forgotten, Origin, Outlets, Place};
 use super::publisher::renewed;
 use super::reporter::{LastWord, LastWordSender, finish};
 use super::sheet::Posting;
@@ -156,8 +156,9 @@ impl Supervisor {
             studio: self.studio.take(),
             posting: self.posting.take(),
             board: self.board.take(),
-            edge: self.edge.take(),
+            edge: self.edge.clone(),
         };
+        let _forgotten = self.edge.take().map(Forgotten);
         let last_word = LastWordSender::default();
         let origin = self.origin.take();
         let also = origin.as_ref().map(|origin| origin.status.clone());
@@ -227,6 +228,7 @@ impl Supervisor {
                     EngineEvent::Unfit(cause) => self.lifecycle.handle(clock::now(), Input::Unfit(cause)),
                     EngineEvent::Exited(exit) => {
                         current = None;
+                        feed.run_ended();
                         let is_outgrown = self.engine.is_outgrown() && !stopping;
                         if is_outgrown && exit.cause == Cause::Asked && !self.lifecycle.is_giving_up() {
                             // It only looked, or was asked to end: nothing has failed.

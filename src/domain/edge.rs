@@ -8,19 +8,23 @@ use bytes::Bytes;
 
 use super::ids::RunId;
 use super::key::Layout;
-use super::playlist::{ListedPart, MediaPlaylist, PartList, parse, render};
+use super::playlist::{ListedPart, MediaPlaylist, PartList, render};
 use super::segment::Part;
 
 /// Parts of older segments are not listed (RFC 8216bis, 4.4.4.9).
 const LISTED_TARGETS: u32 = 3;
+const LISTED_SEGMENTS: usize = 3;
 /// PART-HOLD-BACK (RFC 8216bis, 4.4.3.8).
 const HELD_BACK_PARTS: u32 = 3;
-/// A viewer may ask for what is not there yet within so many target durations, or parts.
+/// A viewer may ask for what is not there yet within so many segments, or parts.
 const MOST_AHEAD_SEGMENTS: u64 = 2;
 const MOST_AHEAD: Duration = Duration::from_secs(3);
 /// More than are listed: who has just read of a part fetches it.
-const MOST_SEGMENTS: usize = 8;
+const KEPT_SEGMENTS: usize = 8;
+/// No part is listed that would have to leave soon after.
 const MOST_BYTES: usize = 16 << 20;
+const LISTED_BYTES: usize = MOST_BYTES / 2;
+const MOST_PARTS: usize = 1000;
 /// What durations are rounded by.
 const TOLERANCE: Duration = Duration::from_millis(2);
 
@@ -28,11 +32,14 @@ const TOLERANCE: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct Edge {
     layout: Option<Layout>,
-    /// In order, and of one run without holes.
+    /// As a part is to be long.
+    planned: Duration,
+    /// In order; those of a run have no holes.
     parts: VecDeque<Part>,
     bytes: usize,
-    /// PART-TARGET: none of the run is longer.
-    longest: Duration,
+    /// More parts of the newest run will come.
+    goes_on: bool,
+    playlists: u64,
 }
 
 /// A playlist that tells of parts.
@@ -65,99 +72,124 @@ pub enum Found {
 }
 
 impl Edge {
-    pub const EMPTY: Self = Self { layout: None, parts: VecDeque::new(), bytes: 0, longest: Duration::ZERO };
+    pub const EMPTY: Self = Self {
+        layout: None,
+        planned: Duration::ZERO,
+        parts: VecDeque::new(),
+        bytes: 0,
+        goes_on: false,
+        playlists: 0,
+    };
 
     /// Of a stream that is stored there.
-    pub fn new(layout: Layout) -> Self {
-        Self { layout: Some(layout), ..Self::EMPTY }
+    pub fn new(layout: Layout, planned: Duration) -> Self {
+        Self { layout: Some(layout), planned, ..Self::EMPTY }
     }
 
     pub fn push(&mut self, part: Part) {
-        let goes_on = |last: &Part| last.run == part.run && last.number + 1 == part.number;
-        if self.parts.back().is_some_and(|last| last.run == part.run && !goes_on(last)) {
+        let is_hole = |last: &Part| last.run == part.run && last.number + 1 != part.number;
+        if self.parts.back().is_some_and(is_hole) {
             (self.parts, self.bytes) = (VecDeque::new(), 0);
         }
-        if self.parts.back().is_none_or(|last| last.run != part.run) {
-            self.longest = Duration::ZERO;
-        }
-        self.longest = self.longest.max(part.duration);
+        self.goes_on = true;
         self.bytes += part.bytes.len();
         self.parts.push_back(part);
-        while self.parts.len() > 1 && (self.bytes > MOST_BYTES || self.segments() > MOST_SEGMENTS) {
+        while self.parts.len() > 1 && self.is_too_much() {
             self.bytes -= self.parts.pop_front().map_or(0, |part| part.bytes.len());
         }
     }
 
-    fn segments(&self) -> usize {
+    fn is_too_much(&self) -> bool {
         let place = |part: &Part| (part.run, part.segment);
-        let neighbours = self.parts.iter().zip(self.parts.iter().skip(1));
-        1 + neighbours.filter(|(one, next)| place(one) != place(next)).count()
+        let neighbours = || self.parts.iter().zip(self.parts.iter().skip(1));
+        let breaks = || neighbours().filter(|(one, next)| place(one) != place(next)).count();
+        self.bytes > MOST_BYTES || self.parts.len() > MOST_PARTS || breaks() >= KEPT_SEGMENTS
     }
 
-    pub fn has_parts(&self) -> bool {
-        !self.longest.is_zero()
+    /// The run is over, or all of them: its parts are told no more, but who has read of them can fetch them.
+    pub fn ended(&mut self) {
+        self.goes_on = false;
+    }
+
+    pub fn tells_parts(&self) -> bool {
+        self.goes_on
+    }
+
+    /// Another playlist was stored.
+    pub fn stored(&mut self) {
+        self.playlists += 1;
+    }
+
+    /// Counts the playlists that were stored.
+    pub fn playlists(&self) -> u64 {
+        self.playlists
+    }
+
+    pub fn layout(&self) -> Option<Layout> {
+        self.layout.clone()
+    }
+
+    /// How long the next part may take.
+    pub fn patience(&self) -> Duration {
+        let newest = self.parts.back().map_or(Duration::ZERO, |part| part.duration);
+        HELD_BACK_PARTS * newest.max(self.planned)
     }
 
     pub fn find(&self, name: &str) -> Found {
-        let Some(layout) = &self.layout else { return Found::Nowhere };
-        let is_named = |run, number| layout.part(run, number).file_name() == name;
+        let named = self.layout.as_ref().and_then(|layout| layout.part_named(name));
+        let Some((run, number)) = named else { return Found::Nowhere };
         // The newest is asked for most.
-        if let Some(part) = self.parts.iter().rev().find(|part| is_named(part.run, part.number)) {
-            return Found::There(part.bytes.clone());
-        }
-        let is_next = self.parts.back().is_some_and(|last| is_named(last.run, last.number + 1));
-        if is_next { Found::Next } else { Found::Nowhere }
+        let last = self.parts.iter().rev().find(|part| part.run == run);
+        let Some(back) = last.and_then(|last| last.number.checked_sub(number)) else {
+            let is_next = last.is_some_and(|last| last.number + 1 == number) && self.goes_on;
+            let is_newest = self.parts.back().is_some_and(|newest| newest.run == run);
+            return if is_next && is_newest { Found::Next } else { Found::Nowhere };
+        };
+        let mut of_run = self.parts.iter().rev().filter(|part| part.run == run);
+        let part = usize::try_from(back).ok().and_then(|back| of_run.nth(back));
+        part.map_or(Found::Nowhere, |part| Found::There(part.bytes.clone()))
     }
 
-    /// The stored playlist with the parts that are there; `None`: it has to do as it is.
-    pub fn playlist(&self, stored: &str) -> Option<Told> {
-        let layout = self.layout.as_ref()?;
-        let playlist = parse(stored, layout).ok().filter(|playlist| !playlist.ended)?;
-        if !self.has_parts() {
-            return None;
-        }
-        let mut list = PartList {
-            target: self.longest,
-            hold_back: HELD_BACK_PARTS * self.longest,
-            of: Vec::new(),
-            open: Vec::new(),
-            hint: None,
-            blocks: true,
-        };
-        self.fill(&mut list, &playlist, layout);
-        Some(Told(MediaPlaylist { parts: Some(list), ..playlist }))
+    /// The stored playlist with the parts that are there; `None`: there are none that fit, it has to do as it is.
+    pub fn told(&self, playlist: &MediaPlaylist) -> Option<Told> {
+        let layout = self.layout.as_ref().filter(|_| self.tells_parts() && !playlist.ended)?;
+        let list = self.list(playlist, layout)?;
+        Some(Told(MediaPlaylist { parts: Some(list), ..playlist.clone() }))
     }
 
-    /// A run's parts are told from its first whole segment on: before that the playlist does not name what opens them.
-    fn fill(&self, list: &mut PartList, playlist: &MediaPlaylist, layout: &Layout) {
-        let Some((run, newest)) = playlist.entries.last().and_then(|entry| layout.place_of(&entry.key))
-        else {
-            return;
-        };
+    /// Of the newest run alone, as nothing comes behind another one's; and from its first whole segment on, as before that the
+    /// playlist does not name what opens them.
+    fn list(&self, playlist: &MediaPlaylist, layout: &Layout) -> Option<PartList> {
+        let (run, newest) = layout.place_of(&playlist.entries.last()?.key)?;
+        self.parts.back().filter(|last| last.run == run)?;
         let listed = |part: &Part| ListedPart {
             key: layout.part(part.run, part.number),
             duration: part.duration,
             independent: part.independent,
         };
+        let bytes = |index| self.of(run, index).map(|part| part.bytes.len()).sum::<usize>();
         let most = LISTED_TARGETS * Duration::from_secs(playlist.target_duration_s);
-        let mut ago = Duration::ZERO;
-        for entry in playlist.entries.iter().rev() {
+        let (mut of, mut ago) = (Vec::new(), Duration::ZERO);
+        let mut size = bytes(newest + 1);
+        for entry in playlist.entries.iter().rev().take(LISTED_SEGMENTS) {
             let place = layout.place_of(&entry.key).filter(|(of, _)| *of == run && ago < most);
             let Some((_, index)) = place else { break };
+            size += bytes(index);
             let parts: Vec<_> = self.of(run, index).map(listed).collect();
             let all: Duration = parts.iter().map(|part| part.duration).sum();
-            if all.abs_diff(entry.duration) > TOLERANCE {
+            if all.abs_diff(entry.duration) > TOLERANCE || size > LISTED_BYTES {
                 break;
             }
             ago += entry.duration;
-            list.of.push((entry.msn, parts));
+            of.push((entry.msn, parts));
         }
-        if list.of.is_empty() {
-            return;
-        }
-        list.open = self.of(run, newest + 1).map(listed).collect();
-        let last = self.of(run, newest).chain(self.of(run, newest + 1)).last();
-        list.hint = last.map(|last| layout.part(run, last.number + 1));
+        let open: Vec<_> = self.of(run, newest + 1).map(listed).collect();
+        let last = self.of(run, newest).chain(self.of(run, newest + 1)).last()?;
+        let hint = Some(layout.part(run, last.number + 1));
+        let parts = of.iter().flat_map(|(_, parts)| parts).chain(&open);
+        let target = parts.map(|part| part.duration).max()?.max(self.planned);
+        let hold_back = HELD_BACK_PARTS * target;
+        (!of.is_empty()).then_some(PartList { target, hold_back, of, open, hint, blocks: true })
     }
 
     fn of(&self, run: RunId, segment: u64) -> impl Iterator<Item = &Part> {
@@ -177,7 +209,7 @@ impl Told {
 
     pub fn has(&self, Ask { msn, part }: Ask) -> Has {
         let Some(list) = &self.0.parts else { return Has::Yes };
-        let next = self.0.media_sequence + self.0.entries.len() as u64;
+        let next = self.0.media_sequence.saturating_add(self.0.entries.len() as u64);
         let open = list.open.len() as u64;
         if msn > next + MOST_AHEAD_SEGMENTS - 1 {
             return Has::Never;
@@ -206,6 +238,7 @@ impl Told {
 mod tests {
     use super::*;
     use crate::domain::ids::Msn;
+    use crate::domain::playlist::parse;
     use crate::domain::segment::SegmentType;
     use crate::domain::window::Entry;
 
@@ -233,13 +266,13 @@ mod tests {
     }
 
     fn edge(parts: u64) -> Edge {
-        let mut edge = Edge::new(layout());
+        let mut edge = Edge::new(layout(), PART);
         (0..parts).for_each(|number| edge.push(part(run(1), number)));
         edge
     }
 
     /// With these segments of the run, from number 100 on.
-    fn stored(run: RunId, segments: std::ops::Range<u64>) -> String {
+    fn stored(run: RunId, segments: std::ops::Range<u64>) -> MediaPlaylist {
         let entry = |index| Entry {
             msn: Msn(100 + index),
             key: layout().segment(run, index, SegmentType::Fmp4),
@@ -249,14 +282,8 @@ mod tests {
         };
         let media_sequence = 100 + segments.start;
         let entries = segments.map(entry).collect();
-        render(&MediaPlaylist {
-            target_duration_s: 1,
-            media_sequence,
-            discontinuity_sequence: 0,
-            entries,
-            ended: false,
-            parts: None,
-        })
+        let (discontinuity_sequence, ended, parts) = (0, false, None);
+        MediaPlaylist { target_duration_s: 1, media_sequence, discontinuity_sequence, entries, ended, parts }
     }
 
     fn ask(msn: u64, part: impl Into<Option<u64>>) -> Ask {
@@ -265,7 +292,7 @@ mod tests {
 
     #[test]
     fn the_parts_of_the_open_segment_come_behind_the_last_whole_one() {
-        let text = edge(12).playlist(&stored(run(1), 0..2)).unwrap().text();
+        let text = edge(12).told(&stored(run(1), 0..2)).unwrap().text();
         let tags: Vec<_> = text.lines().filter(|line| !line.starts_with("#EXTM3U")).collect();
         let name = |number| layout().part(run(1), number).file_name().to_owned();
         let (hint, last) = (tags[tags.len() - 1], tags[tags.len() - 2]);
@@ -279,14 +306,14 @@ mod tests {
 
     #[test]
     fn parts_are_listed_of_three_target_durations() {
-        let text = edge(40).playlist(&stored(run(1), 0..8)).unwrap().text();
+        let text = edge(40).told(&stored(run(1), 0..8)).unwrap().text();
         assert_eq!(text.matches("#EXT-X-PART:").count(), 15, "{text}");
         assert!(text.contains(layout().part(run(1), 25).file_name()));
     }
 
     #[test]
     fn a_playlist_that_lags_behind_has_no_parts_of_the_segment_after_the_next() {
-        let told = edge(11).playlist(&stored(run(1), 0..1)).unwrap();
+        let told = edge(11).told(&stored(run(1), 0..1)).unwrap();
         let text = told.text();
         assert_eq!(text.matches("#EXT-X-PART:").count(), 10, "{text}");
         assert!(text.contains(&format!("URI=\"{}\"\n", layout().part(run(1), 10).file_name())), "{text}");
@@ -297,22 +324,48 @@ mod tests {
     #[test]
     fn a_new_run_has_no_parts_before_its_first_segment_and_one_with_a_hole_none_before_the_next() {
         let mut edge = edge(10);
+        edge.ended();
+        assert!(edge.told(&stored(run(1), 0..2)).is_none(), "nothing comes any more");
         (0..3).for_each(|number| edge.push(part(run(2), number)));
-        let told = edge.playlist(&stored(run(1), 0..2)).unwrap();
-        assert_eq!(told.text().matches("#EXT-X-PART:").count(), 10, "those of the one before stay");
+        assert!(edge.told(&stored(run(1), 0..2)).is_none(), "nothing comes behind these");
+        assert!(matches!(edge.find(layout().part(run(1), 9).file_name()), Found::There(_)), "it was told of");
+        assert_eq!(edge.find(layout().part(run(1), 10).file_name()), Found::Nowhere);
         edge.push(part(run(2), 4));
         edge.push(part(run(2), 5));
-        let told = edge.playlist(&stored(run(2), 0..1)).unwrap();
-        assert!(!told.text().contains("#EXT-X-PART:"), "{}", told.text());
-        assert!(told.text().contains("CAN-BLOCK-RELOAD=YES"), "{}", told.text());
+        assert!(edge.told(&stored(run(2), 0..1)).is_none(), "3 is missing");
         (6..11).for_each(|number| edge.push(part(run(2), number)));
-        assert_eq!(edge.playlist(&stored(run(2), 0..2)).unwrap().text().matches("#EXT-X-PART:").count(), 6);
+        assert_eq!(edge.told(&stored(run(2), 0..2)).unwrap().text().matches("#EXT-X-PART:").count(), 6);
+    }
+
+    #[test]
+    fn one_long_part_is_told_as_long_as_it_is_listed_and_no_longer() {
+        let mut edge = edge(9);
+        edge.push(Part { duration: 5 * PART, ..part(run(1), 9) });
+        let mut playlist = stored(run(1), 0..2);
+        playlist.entries[1].duration = 9 * PART;
+        assert!(edge.told(&playlist).unwrap().text().contains("PART-TARGET=1.000000"));
+        (10..30).for_each(|number| edge.push(part(run(1), number)));
+        assert!(edge.told(&stored(run(1), 2..6)).unwrap().text().contains("PART-TARGET=0.200000"));
+        // One that was cut short says nothing.
+        edge.push(Part { duration: PART / 5, ..part(run(1), 30) });
+        assert!(edge.told(&stored(run(1), 2..6)).unwrap().text().contains("PART-TARGET=0.200000"));
+    }
+
+    #[test]
+    fn parts_that_would_soon_have_to_leave_are_not_listed() {
+        let mut edge = Edge::new(layout(), PART);
+        for number in 0..20 {
+            edge.push(Part { bytes: Bytes::from(vec![0; 1 << 20]), ..part(run(1), number) });
+        }
+        let told = edge.told(&stored(run(1), 0..3)).is_some();
+        assert!(!told, "five of the open segment and five before it are more than is kept for long");
+        assert!(edge.told(&stored(run(1), 0..4)).is_some());
     }
 
     #[test]
     fn what_is_asked_for_is_there_comes_or_never_will() {
         // Segments 100 and 101, and two parts of 102.
-        let told = edge(12).playlist(&stored(run(1), 0..2)).unwrap();
+        let told = edge(12).told(&stored(run(1), 0..2)).unwrap();
         for (asked, has) in [
             (ask(99, None), Has::Yes),
             (ask(101, None), Has::Yes),
@@ -336,13 +389,13 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_or_is_no_playlist_of_ours_stays_as_it_is() {
-        let edge = edge(5);
+    fn what_has_ended_stays_as_it_is() {
         let stored = stored(run(1), 0..1);
-        assert!(edge.playlist(&format!("{stored}#EXT-X-ENDLIST\n")).is_none());
-        assert!(edge.playlist("<html>").is_none());
-        assert!(Edge::new(layout()).playlist(&stored).is_none());
-        assert!(Edge::EMPTY.playlist(&stored).is_none());
+        let told = edge(5).told(&stored).unwrap();
+        assert_eq!(parse(&told.text(), &layout()), Ok(stored.clone()), "the segments are as they were");
+        assert!(edge(5).told(&MediaPlaylist { ended: true, ..stored.clone() }).is_none());
+        assert!(Edge::new(layout(), PART).told(&stored).is_none());
+        assert!(Edge::EMPTY.told(&stored).is_none());
     }
 
     #[test]
@@ -351,15 +404,19 @@ mod tests {
         let find = |number| edge.find(layout().part(run(1), number).file_name());
         assert_eq!(find(6), Found::There(Bytes::from(vec![6; 100])));
         assert_eq!([find(7), find(8)], [Found::Next, Found::Nowhere]);
-        assert_eq!(edge.find("part_x.m4s"), Found::Nowhere);
+        for wrong in ["part_x.m4s", "segment_0_000001.m4s", ""] {
+            assert_eq!(edge.find(wrong), Found::Nowhere, "{wrong}");
+        }
+        let longer = layout().part(run(1), 6).file_name().replace("_000006", "_0000006");
+        assert_eq!(edge.find(&longer), Found::Nowhere, "a name of its own");
         assert_eq!(Edge::EMPTY.find("part_x.m4s"), Found::Nowhere);
     }
 
     #[test]
     fn no_more_is_kept_than_some_segments_and_bytes() {
         let edge = edge(1000);
-        assert!(edge.parts.len() <= MOST_SEGMENTS * 5 && edge.parts.len() >= MOST_SEGMENTS * 5 - 5);
-        let mut edge = Edge::new(layout());
+        assert!(edge.parts.len() <= KEPT_SEGMENTS * 5 && edge.parts.len() >= KEPT_SEGMENTS * 5 - 5);
+        let mut edge = Edge::new(layout(), PART);
         for number in 0..100 {
             edge.push(Part { bytes: Bytes::from(vec![0; 1 << 20]), segment: 0, ..part(run(1), number) });
         }

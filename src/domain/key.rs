@@ -201,6 +201,13 @@ impl Layout {
         self.named(&format!("{PART_PREFIX}{run}_{number:06}{FMP4_SUFFIX}"))
     }
 
+    /// Of a part: its run, and its number there. Of no other spelling than this agent's.
+    pub fn part_named(&self, name: &str) -> Option<(RunId, u64)> {
+        let (run, number) = name.strip_prefix(PART_PREFIX)?.strip_suffix(FMP4_SUFFIX)?.split_once('_')?;
+        let (run, number) = (run.parse().ok()?, number.parse().ok()?);
+        (self.part(run, number).file_name() == name).then_some((run, number))
+    }
+
     /// The key behind a name that the first rendition's playlist has; `None` for names that this agent never gives there.
     pub fn segment_named(&self, name: &str) -> Option<ObjectKey> {
         SegmentName::parse(name).filter(|name| name.place.number == 1).map(|_| self.named(name))

@@ -1,7 +1,7 @@
 //! The built-in web server: the player page, the cameras and how they are, and their streams.
 //!
 //! It knows the cameras only as [`CameraLink`]s and [`StreamStatus`]es, plain values. May use: `clock`,
-//! `domain::{access, class, edge, playlist, rate, signature, viewers}`.
+//! `domain::{access, class, edge, key, playlist, rate, signature, viewers}`.
 
 mod answer;
 mod auth;

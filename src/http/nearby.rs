@@ -2,25 +2,25 @@
 //! (`_HLS_msn`, `_HLS_part`; RFC 8216bis, 6.2.5.2), and so is the part that comes next.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::Request;
+use axum::http::response::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout_at;
 
 use super::answer::error;
 use super::files::{not_found, playlist};
 use crate::clock;
 use crate::domain::edge::{Ask, Edge, Found, Has};
-use crate::domain::playlist::with_query;
+use crate::domain::key::Layout;
+use crate::domain::playlist::{MediaPlaylist, parse, with_query};
 
 const PLAYLIST: &str = "stream.m3u8";
 const PART_PREFIX: &str = "part_";
-/// Longer than a part takes that is on its way.
-const PART_WITHIN: Duration = Duration::from_secs(3);
 /// However long its segments are.
 const PLAYLIST_WITHIN: Duration = Duration::from_secs(15);
 
@@ -53,7 +53,7 @@ impl Nearby {
         let name = uri.path().rsplit('/').next().unwrap_or_default();
         let what = if name == PLAYLIST {
             // Without parts there is nothing that could be waited for, and files answer conditions and ranges.
-            if !self.edge.borrow().has_parts() {
+            if !self.edge.borrow().tells_parts() {
                 return None;
             }
             What::Playlist(ask_of(uri.query().unwrap_or_default()))
@@ -79,16 +79,15 @@ impl Asked {
 
 impl Nearby {
     async fn part(mut self, name: &str) -> Response {
-        let until = clock::now() + PART_WITHIN;
-        let permit = self.waits.clone().try_acquire_owned();
+        let until = clock::now() + self.edge.borrow().patience();
+        let mut place = None;
         loop {
             match self.edge.borrow_and_update().find(name) {
                 Found::There(bytes) => return bytes.into_response(),
                 Found::Nowhere => return not_found(),
-                Found::Next if permit.is_err() => return not_found(),
                 Found::Next => {}
             }
-            if !matches!(timeout_at(until.into(), self.edge.changed()).await, Ok(Ok(()))) {
+            if !self.waits_for_more(until, &mut place).await {
                 return not_found();
             }
         }
@@ -96,35 +95,61 @@ impl Nearby {
 
     /// Who has waited too long gets what there is: players take that better than an error.
     async fn playlist(mut self, ask: Option<Ask>, query: Option<&str>, uri: &Uri, next: Next) -> Response {
-        let permit = self.waits.clone().try_acquire_owned();
-        let began = clock::now();
-        let mut may_wait = permit.is_ok();
+        let (began, mut may_wait, mut place) = (clock::now(), true, None);
+        let mut newest = None;
         loop {
-            self.edge.mark_unchanged();
-            let (parts, stored) = match playlist(uri, next.clone()).await {
-                Ok(stored) => stored,
-                Err(response) => return response,
+            let (count, layout) = {
+                let edge = self.edge.borrow_and_update();
+                (edge.playlists(), edge.layout())
             };
-            let told = self.edge.borrow().playlist(&stored);
-            let has = told.as_ref().zip(ask).map_or(Has::Yes, |(told, ask)| told.has(ask));
-            match has {
+            let stored = match newest.take().filter(|(of, _)| *of == count) {
+                Some((_, stored)) => stored,
+                None => match Stored::read(layout, uri, next.clone()).await {
+                    Ok(stored) => stored,
+                    Err(response) => return response,
+                },
+            };
+            let told = stored.parsed.as_ref().and_then(|playlist| self.edge.borrow().told(playlist));
+            match told.as_ref().zip(ask).map_or(Has::Yes, |(told, ask)| told.has(ask)) {
                 Has::Never => {
                     return error(StatusCode::BAD_REQUEST, "_HLS_msn or _HLS_part is too far ahead");
                 }
                 Has::NotYet if may_wait => {
                     let patience = told.map_or(Duration::ZERO, |told| told.patience()).min(PLAYLIST_WITHIN);
-                    may_wait = matches!(
-                        timeout_at((began + patience).into(), self.edge.changed()).await,
-                        Ok(Ok(()))
-                    );
+                    may_wait = self.waits_for_more(began + patience, &mut place).await;
+                    newest = Some((count, stored));
                 }
                 Has::Yes | Has::NotYet => {
-                    let text = told.map_or(stored, |told| told.text());
-                    let text = query.map_or_else(|| text.clone(), |query| with_query(&text, query));
-                    return Response::from_parts(parts, text.into());
+                    let text = told.map_or(stored.text, |told| told.text());
+                    let text = query.map(|query| with_query(&text, query)).unwrap_or(text);
+                    return Response::from_parts(stored.head, text.into());
                 }
             }
         }
+    }
+
+    /// `false`: nothing came in time, or too many wait already.
+    async fn waits_for_more(&mut self, until: Instant, place: &mut Option<OwnedSemaphorePermit>) -> bool {
+        if place.is_none() {
+            *place = self.waits.clone().try_acquire_owned().ok();
+        }
+        place.is_some() && matches!(timeout_at(until.into(), self.edge.changed()).await, Ok(Ok(())))
+    }
+}
+
+/// A playlist as it is stored.
+struct Stored {
+    head: Parts,
+    text: String,
+    /// If it is one of ours.
+    parsed: Option<MediaPlaylist>,
+}
+
+impl Stored {
+    async fn read(layout: Option<Layout>, uri: &Uri, next: Next) -> Result<Self, Response> {
+        let (head, text) = playlist(uri, next).await?;
+        let parsed = layout.and_then(|layout| parse(&text, &layout).ok());
+        Ok(Self { head, text, parsed })
     }
 }
 

@@ -35,10 +35,19 @@ const MULTIVARIANT: &str = "multivariant.m3u8";
 #[derive(Debug, Clone, Default)]
 pub(super) struct Audience(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     streams: Mutex<HashMap<Arc<str>, Viewers<u64>>>,
     hasher: RandomState,
+    /// Who may wait for what comes next.
+    waits: Arc<Semaphore>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let waits = Arc::new(Semaphore::new(MOST_WAITS));
+        Self { streams: Mutex::default(), hasher: RandomState::default(), waits }
+    }
 }
 
 impl Audience {
@@ -84,7 +93,6 @@ struct Known {
     by_key: Option<HashMap<String, Arc<str>>>,
     control: Control,
     audience: Audience,
-    waits: Arc<Semaphore>,
 }
 
 impl Places {
@@ -94,8 +102,7 @@ impl Places {
         let by_key = files
             .by_key
             .then(|| folders.iter().map(|(id, folder)| (folder.path.clone(), id.clone())).collect());
-        let waits = Arc::new(Semaphore::new(MOST_WAITS));
-        Self(Arc::new(Known { folders, by_key, control, audience, waits }))
+        Self(Arc::new(Known { folders, by_key, control, audience }))
     }
 
     /// The stream, if it is one of this server's, and the object's key.
@@ -125,7 +132,7 @@ pub(super) async fn locate(State(places): State<Places>, mut request: Request, n
     let watching = stream.filter(|_| is_watching && request.method() == Method::GET);
     let watching = watching.map(|id| (id.clone(), places.0.audience.viewer(&request)));
     if let Some(folder) = stream.and_then(|id| places.0.folders.get(id)) {
-        let nearby = Nearby { edge: folder.edge.clone(), waits: places.0.waits.clone() };
+        let nearby = Nearby { edge: folder.edge.clone(), waits: places.0.audience.0.waits.clone() };
         request.extensions_mut().insert(nearby);
     }
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();

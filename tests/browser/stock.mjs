@@ -110,7 +110,8 @@ async function run(wanted, context) {
         .evaluate(() => window.seen);
       const judged = judge(samples);
       const wrong = faults(judged, { fatal, errors }, wanted);
-      if (wanted.byParts && parts < 3 * fragments) wrong.push(`took ${parts} parts and ${fragments} whole segments`);
+      if (wanted.byParts && parts < 3 * fragments)
+        wrong.push(`took ${parts} parts and ${fragments} whole segments`);
       console.log(JSON.stringify({ name, ...judged, latency, parts, fragments, errors, faults: wrong }));
       if (wrong.length) process.exitCode = 1;
     }

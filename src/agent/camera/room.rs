@@ -5,7 +5,9 @@ use std::future::pending;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{Assignment, Ends, Keeper};
+use tokio_util::sync::CancellationToken;
+
+use super::{Assignment, Keeper};
 use crate::camera::status::CameraStatus;
 use crate::clock;
 use crate::domain::lifecycle::Phase;
@@ -23,6 +25,15 @@ pub(in crate::agent) const WIND_UP_GRACE: Duration = Duration::from_secs(600);
 pub(in crate::agent) enum Left {
     Nothing,
     Something,
+}
+
+/// What ends a camera's runs.
+#[derive(Clone, Copy)]
+pub(super) struct Ends<'a> {
+    /// Nobody wants the stream any more.
+    pub(super) over: &'a CancellationToken,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) abort: &'a CancellationToken,
 }
 
 impl Keeper {

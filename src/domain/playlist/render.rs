@@ -22,7 +22,9 @@ pub fn render(playlist: &MediaPlaylist) -> String {
         playlist.target_duration_s, playlist.media_sequence, playlist.discontinuity_sequence,
     );
     if let Some(PartList { target, hold_back, blocks, .. }) = &playlist.parts {
-        let (target, hold_back) = (target.as_secs_f64(), hold_back.as_secs_f64());
+        // It is no less than so many parts (4.4.3.8).
+        let hold_back = (hold_back.as_secs_f64() * 1000.0 - 1e-6).ceil() / 1000.0;
+        let target = target.as_secs_f64();
         let blocks = if *blocks { "CAN-BLOCK-RELOAD=YES," } else { "" };
         let _ = write!(
             text,

@@ -16,9 +16,9 @@ use crate::engine::spool::{LOCAL_INIT, LOCAL_PLAYLIST, suffix};
 const IO_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// Beyond what a camera's own hiccups make; a whole silence of this length is an I/O timeout.
 const MOST_JUMP_S: &str = "5";
-/// Enough to find audio and SPS/PPS, little enough to start fast. Smaller values lose streams.
 /// In frames: what ends sooner behind the one before is not wanted. With a margin, as cameras' times are not even.
 const DROP_BELOW: &str = "0.1";
+/// Enough to find audio and SPS/PPS, little enough to start fast. Smaller values lose streams.
 const PROBE_BYTES: u32 = 1_000_000;
 const PROBE_TIME: Duration = Duration::from_secs(1);
 /// Local playlist entries: how far the agent may fall behind before it misses a segment.
