@@ -122,6 +122,7 @@ async function measure(parts, row, wanted, folder) {
     store,
     proxyUrl: proxy.url,
     cameraUrl: camera.url,
+    isNear: row.putMs === 0,
     id: row.name.replace(/\W/g, '_'),
   });
   parts.browser ??= await openBrowser();

@@ -181,10 +181,11 @@ export class ClockCamera {
 
 /** In a folder of its own; started as often as wanted. */
 export class AgentPlace {
-  constructor(folder, { profile, settings, store, proxyUrl, cameraUrl, id }) {
+  constructor(folder, { profile, settings, store, proxyUrl, cameraUrl, id, isNear }) {
     this.folder = folder;
     this.id = id;
     this.store = store;
+    this.isNear = isNear;
     this.playlistUrl = `${proxyUrl}/${BUCKET}/location_1/${id}/stream.m3u8`;
     this.directUrl = `${store.endpoint}/${BUCKET}/location_1/${id}/stream.m3u8`;
     this.yaml = (port) => `location: location_1
@@ -215,7 +216,8 @@ cameras:
 
   get page() {
     const url = new URL(`http://127.0.0.1:${this.port}/`);
-    url.searchParams.set('src', this.playlistUrl);
+    if (this.isNear) url.searchParams.set('camera', this.id);
+    else url.searchParams.set('src', this.playlistUrl);
     return url.href;
   }
 

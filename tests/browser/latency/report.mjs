@@ -20,12 +20,15 @@ function verdict(row) {
   return misses.length ? `missed: ${misses.join(', ')}` : 'met';
 }
 
+/** Of a row without a store between. */
+const putOf = ({ putMs }) => (putMs ? `${putMs} ms` : 'from the box');
+
 const stalled = ({ stalls, stallSeconds }) => (stalls ? `${stalls} (${dash(stallSeconds, 1)} s)` : '0');
 
 function plainTable(rows) {
   let text = head('profile', 'PUT', 'median', 'p95', 'stalls', 'first picture', 'PUT/s', 'GET/s', 'targets');
   for (const row of rows) {
-    const name = [`\`${row.profile}\``, `${row.putMs} ms`];
+    const name = [`\`${row.profile}\``, putOf(row)];
     if (row.error) {
       text += line([...name, `error: ${short(row.error)}`, '', '', '', '', '', 'missed']);
       continue;
@@ -62,7 +65,7 @@ function makeUpTable(rows) {
     if (!row.makeUp) continue;
     const { step, age, upload, listed, told, fetched, ahead, rate } = row.makeUp;
     const cells = [step, age, upload, listed, told, fetched, ahead].map((value) => dash(value));
-    text += line([`\`${row.profile}\``, `${row.putMs} ms`, ...cells, dash(rate, 3)]);
+    text += line([`\`${row.profile}\``, putOf(row), ...cells, dash(rate, 3)]);
   }
   return text;
 }
@@ -169,7 +172,12 @@ export function barChart(rows) {
   }
   rows.forEach((row, i) => {
     const y = TOP + BAR * i;
-    inner += text(LEFT - 10, y + 19, `${row.profile}, PUT ${row.putMs} ms`, 'text-anchor="end"');
+    inner += text(
+      LEFT - 10,
+      y + 19,
+      `${row.profile}, ${row.putMs ? `PUT ${row.putMs} ms` : 'from the box'}`,
+      'text-anchor="end"',
+    );
     if (row.error) {
       inner += text(LEFT + 6, y + 19, 'no figures: see the table', 'class="s"');
       return;

@@ -38,6 +38,10 @@ export function rowsFor(profiles, only) {
       targets: TARGETS[profile]?.[putMs] ?? {},
     })),
   );
+  // Out of the box itself: no store is between.
+  const near = profiles
+    .filter((profile) => profile === 'sub_second')
+    .map((profile) => ({ name: `${profile}/box`, profile, putMs: 0, fault: null, targets: {} }));
   const faulty = profiles.flatMap((profile) =>
     Object.keys(FAULTS).map((fault) => ({
       name: `${profile}/${fault}`,
@@ -48,7 +52,7 @@ export function rowsFor(profiles, only) {
     })),
   );
   const wanted = only.split(/[\s,]+/).filter(Boolean);
-  const rows = [...plain, ...faulty];
+  const rows = [...plain, ...near, ...faulty];
   if (wanted.length === 0) {
     return rows.filter(({ fault, profile }) => fault === null || FAULTY_PROFILES.includes(profile));
   }
