@@ -16,9 +16,9 @@ const LISTED_TARGETS: u32 = 3;
 const LISTED_SEGMENTS: usize = 3;
 /// PART-HOLD-BACK (RFC 8216bis, 4.4.3.8).
 const HELD_BACK_PARTS: u32 = 3;
-/// A viewer may ask for what is not there yet within so many segments, or parts.
+/// A viewer may ask for what is not there yet within so many segments. Of the next one for any part: hls.js without its
+/// low-latency mode asks for the last one that a segment may have.
 const MOST_AHEAD_SEGMENTS: u64 = 2;
-const MOST_AHEAD: Duration = Duration::from_secs(3);
 /// More than are listed: who has just read of a part fetches it.
 const KEPT_SEGMENTS: usize = 8;
 /// No part is listed that would have to leave soon after.
@@ -170,7 +170,8 @@ impl Edge {
         let bytes = |index| self.of(run, index).map(|part| part.bytes.len()).sum::<usize>();
         let most = LISTED_TARGETS * Duration::from_secs(playlist.target_duration_s);
         let (mut of, mut ago) = (Vec::new(), Duration::ZERO);
-        let mut size = bytes(newest + 1);
+        // As much as the open one will have, probably: it must not come and go while that grows.
+        let mut size = bytes(newest).max(bytes(newest + 1));
         for entry in playlist.entries.iter().rev().take(LISTED_SEGMENTS) {
             let place = layout.place_of(&entry.key).filter(|(of, _)| *of == run && ago < most);
             let Some((_, index)) = place else { break };
@@ -225,12 +226,7 @@ impl Told {
             Some(part) => msn == next && part < open,
             None => false,
         };
-        let ahead = part.unwrap_or_default().saturating_sub(open);
-        match there {
-            true => Has::Yes,
-            false if u128::from(ahead) * list.target.as_nanos() > MOST_AHEAD.as_nanos() => Has::Never,
-            false => Has::NotYet,
-        }
+        if there { Has::Yes } else { Has::NotYet }
     }
 }
 
@@ -354,12 +350,18 @@ mod tests {
     #[test]
     fn parts_that_would_soon_have_to_leave_are_not_listed() {
         let mut edge = Edge::new(layout(), PART);
-        for number in 0..20 {
-            edge.push(Part { bytes: Bytes::from(vec![0; 1 << 20]), ..part(run(1), number) });
-        }
-        let told = edge.told(&stored(run(1), 0..3)).is_some();
-        assert!(!told, "five of the open segment and five before it are more than is kept for long");
-        assert!(edge.told(&stored(run(1), 0..4)).is_some());
+        let mut large =
+            |number, bytes| edge.push(Part { bytes: vec![0; bytes].into(), ..part(run(1), number) });
+        (0..15).for_each(|number| large(number, 1 << 20));
+        let told = edge.told(&stored(run(1), 0..3));
+        assert!(
+            told.is_none(),
+            "five of the newest segment and five of the next are more than is kept for long"
+        );
+        let mut large =
+            |number, bytes| edge.push(Part { bytes: vec![0; bytes].into(), ..part(run(1), number) });
+        (15..25).for_each(|number| large(number, 1 << 19));
+        assert_eq!(edge.told(&stored(run(1), 0..5)).unwrap().text().matches("#EXT-X-PART:").count(), 10);
     }
 
     #[test]
@@ -374,9 +376,8 @@ mod tests {
             (ask(101, 5), Has::Yes),
             (ask(102, 1), Has::Yes),
             (ask(102, 2), Has::NotYet),
-            (ask(102, 17), Has::NotYet),
-            (ask(102, 18), Has::Never),
-            (ask(102, u64::MAX), Has::Never),
+            (ask(102, 24), Has::NotYet),
+            (ask(102, u64::MAX), Has::NotYet),
             (ask(102, None), Has::NotYet),
             (ask(103, 0), Has::NotYet),
             (ask(103, None), Has::NotYet),
