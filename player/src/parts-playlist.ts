@@ -109,9 +109,12 @@ function partsOf({ named, hint, initUrl }: Walk, partS: number): Parts | null {
   const last = named.at(-1)?.name;
   const model = hint ?? last;
   if (!model || !initUrl) return null;
-  const { before, after, digits } = model;
+  const { before, after } = model;
   const run = before;
-  const listed = named.filter(({ name }) => name.before === run).map(({ part }) => part);
+  const ofRun = named.filter(({ name }) => name.before === run);
+  const listed = ofRun.map(({ part }) => part);
+  // The shortest tells how far names are filled up: 999999 comes before 1000000.
+  const digits = Math.min(model.digits, ...ofRun.map(({ name }) => name.digits));
   const newest = listed.at(-1)?.number ?? -1;
   // What is hinted at is not there yet; a playlist without a hint ends with its last part.
   const next = Math.max(hint ? hint.number : 0, newest + 1);

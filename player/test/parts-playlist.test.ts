@@ -65,6 +65,16 @@ test('a playlist tells where to go on, and how the next parts are called', () =>
   assert.equal(isEnded, false);
 });
 
+test('a name grows by a digit after two days of one run', () => {
+  const grown = readPartsPlaylist(`${HEAD}\n${parts(999_996)}\n`, AT)?.parts;
+  assert.ok(grown);
+  assert.equal(grown.next, 1_000_001);
+  for (const number of [999_999, 1_000_000]) {
+    assert.equal(grown.url(number), `https://h/location_1/cam/part_${RUN}_${number}.m4s`);
+  }
+  assert.equal(grown.url(7), `https://h/location_1/cam/part_${RUN}_000007.m4s`);
+});
+
 test('without a hint the next part is the one behind the last', () => {
   const text = PLAYLIST.replace(/#EXT-X-PRELOAD-HINT.*\n/, '');
   assert.equal(readPartsPlaylist(text, AT)?.parts?.next, 210);
