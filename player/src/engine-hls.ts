@@ -156,7 +156,11 @@ export class HlsJsEngine implements Engine {
     const now = performance.now();
     if (type === ErrorTypes.MEDIA_ERROR && now - this.mediaRecoveredAt > MEDIA_RECOVERY_MS) {
       this.mediaRecoveredAt = now;
+      const { media } = this.hls;
+      const isPlaying = media !== null && !media.paused;
       this.hls.recoverMediaError();
+      // The new pipeline begins paused.
+      if (isPlaying) media.play().catch(() => {});
       return;
     }
     this.restartLater(this.backoff.next());

@@ -33,6 +33,9 @@ const MOST_FAULTS = 3;
 const FAULTS_WITHIN_MS = 60_000;
 /** Segments without parts: they do not get through. */
 const MOST_WITHOUT_PARTS = 8;
+const MOST_PLAIN = 2;
+/** Behind what the playlist names: the line is too slow, and it goes on at the edge. */
+const MOST_BEHIND_S = 3;
 /** Of the newest parts, for the bit rate. */
 const MEASURED_PARTS = 25;
 const MOST_RUNS = 4;
@@ -64,8 +67,8 @@ export class PartsEngine implements Engine {
   private wasWell = false;
   private readAtMs = 0;
   private strikes = 0;
-  /** Playlists without parts. */
-  private plain = 0;
+  /** Playlists in a row of an ordinary stream, each with other segments. */
+  private plain: string[] = [];
   private faults: number[] = [];
   private withoutParts: number | null = null;
   private readonly reading = new Backoff(READ_FIRST_MS, READ_SELDOM_MS);
@@ -183,6 +186,7 @@ export class PartsEngine implements Engine {
     let againAtMs = now + LOOK_MS;
     if (this.isAbreast()) {
       if (this.queue && this.run && !this.isUnsure) againAtMs = this.ask(this.queue, this.run, now);
+      else if (this.isOver) this.feed.finish();
       this.watch(now);
       if (this.mustRead(now)) void this.read();
     }
@@ -282,12 +286,10 @@ export class PartsEngine implements Engine {
   private readText(text: string): void {
     const playlist = readPartsPlaylist(text, this.source.url);
     if (!playlist) {
-      // Twice in a row it is an ordinary stream now.
-      this.plain += /^#EXTM3U/.test(text) ? 1 : 0;
-      this.isUnfit = this.plain > 1;
+      this.readPlain(text);
       return;
     }
-    this.plain = 0;
+    this.plain = [];
     const before = this.playlist?.nextSegment ?? playlist.nextSegment;
     // An old one, out of a cache.
     if (playlist.nextSegment < before) return;
@@ -296,6 +298,18 @@ export class PartsEngine implements Engine {
     this.playlist = playlist;
     if (playlist.parts) this.follow(playlist.parts);
     else this.countWithoutParts(playlist.nextSegment);
+  }
+
+  /** A stream in parts has none between two runs, and when it has ended. */
+  private readPlain(text: string): void {
+    if (!/^#EXTM3U/.test(text)) return;
+    this.answeredAtMs = performance.now();
+    if (this.playlist && /^#EXT-X-ENDLIST/m.test(text)) {
+      this.playlist = { ...this.playlist, parts: null, isEnded: true };
+    } else if (!this.plain.includes(text)) {
+      this.plain.push(text);
+      this.isUnfit = this.plain.length > MOST_PLAIN;
+    }
   }
 
   private countWithoutParts(nextSegment: number): void {
@@ -309,8 +323,9 @@ export class PartsEngine implements Engine {
     const { queue, run } = this;
     if (queue && run?.parts.run === parts.run) {
       run.learnTimes(parts);
-      const isBehind = this.isUnsure ? parts.next > queue.next + 1 : !this.wasWell && parts.next > queue.next;
-      if (!isBehind) return;
+      const behind = parts.next - queue.next;
+      const isBehind = this.isUnsure ? behind > 1 : !this.wasWell && behind > 0;
+      if (!isBehind && behind * parts.partS < MOST_BEHIND_S) return;
     }
     void this.join(parts);
   }
@@ -405,6 +420,8 @@ export class PartsEngine implements Engine {
   private onFault(words: string): void {
     if (this.isDestroyed || this.isUnfit) return;
     const now = performance.now();
+    // A pipeline that ends takes that along.
+    const isPlaying = !this.video.paused;
     this.lastError = words;
     this.feed.destroy();
     this.faults = [...this.faults, now].filter((at) => now - at < FAULTS_WITHIN_MS);
@@ -414,6 +431,7 @@ export class PartsEngine implements Engine {
       this.dropQueue();
       this.run = null;
       this.feed = this.openFeed();
+      if (isPlaying) this.video.play().catch(() => {});
       if (!this.isResting) this.wake();
     }, REOPEN_MS * this.faults.length);
   }

@@ -111,8 +111,9 @@ impl Edge {
         self.goes_on = false;
     }
 
+    /// There were some: the next run will have some, too.
     pub fn tells_parts(&self) -> bool {
-        self.goes_on
+        !self.parts.is_empty()
     }
 
     /// Another playlist was stored.
@@ -150,11 +151,20 @@ impl Edge {
         part.map_or(Found::Nowhere, |part| Found::There(part.bytes.clone()))
     }
 
-    /// The stored playlist with the parts that are there; `None`: there are none that fit, it has to do as it is.
+    /// The stored playlist with the parts that are there. Where none fits (between two runs, say) it still says that there
+    /// are to be some: players would leave the stream's parts for good. `None`: it has to do as it is.
     pub fn told(&self, playlist: &MediaPlaylist) -> Option<Told> {
         let layout = self.layout.as_ref().filter(|_| self.tells_parts() && !playlist.ended)?;
-        let list = self.list(playlist, layout)?;
-        Some(Told(MediaPlaylist { parts: Some(list), ..playlist.clone() }))
+        let list = if self.goes_on { self.list(playlist, layout) } else { None };
+        let parts = Some(list.unwrap_or_else(|| self.no_list()));
+        Some(Told(MediaPlaylist { parts, ..playlist.clone() }))
+    }
+
+    fn no_list(&self) -> PartList {
+        let known = self.parts.iter().map(|part| part.duration).max();
+        let target = known.unwrap_or_default().max(self.planned);
+        let hold_back = HELD_BACK_PARTS * target;
+        PartList { target, hold_back, of: Vec::new(), open: Vec::new(), hint: None, blocks: true }
     }
 
     /// Of the newest run alone, as nothing comes behind another one's; and from its first whole segment on, as before that the
@@ -321,14 +331,21 @@ mod tests {
     fn a_new_run_has_no_parts_before_its_first_segment_and_one_with_a_hole_none_before_the_next() {
         let mut edge = edge(10);
         edge.ended();
-        assert!(edge.told(&stored(run(1), 0..2)).is_none(), "nothing comes any more");
+        let bare = |edge: &Edge, playlist| {
+            let told = edge.told(&playlist).unwrap();
+            let text = told.text();
+            assert!(text.contains("CAN-BLOCK-RELOAD=YES") && text.contains("PART-TARGET=0.200000"), "{text}");
+            assert_eq!(told.has(ask(100 + playlist.entries.len() as u64, 0)), Has::NotYet);
+            !text.contains("#EXT-X-PART:") && !text.contains("PRELOAD-HINT")
+        };
+        assert!(bare(&edge, stored(run(1), 0..2)), "nothing comes any more");
         (0..3).for_each(|number| edge.push(part(run(2), number)));
-        assert!(edge.told(&stored(run(1), 0..2)).is_none(), "nothing comes behind these");
+        assert!(bare(&edge, stored(run(1), 0..2)), "nothing comes behind these");
         assert!(matches!(edge.find(layout().part(run(1), 9).file_name()), Found::There(_)), "it was told of");
         assert_eq!(edge.find(layout().part(run(1), 10).file_name()), Found::Nowhere);
         edge.push(part(run(2), 4));
         edge.push(part(run(2), 5));
-        assert!(edge.told(&stored(run(2), 0..1)).is_none(), "3 is missing");
+        assert!(bare(&edge, stored(run(2), 0..1)), "3 is missing");
         (6..11).for_each(|number| edge.push(part(run(2), number)));
         assert_eq!(edge.told(&stored(run(2), 0..2)).unwrap().text().matches("#EXT-X-PART:").count(), 6);
     }
@@ -353,9 +370,9 @@ mod tests {
         let mut large =
             |number, bytes| edge.push(Part { bytes: vec![0; bytes].into(), ..part(run(1), number) });
         (0..15).for_each(|number| large(number, 1 << 20));
-        let told = edge.told(&stored(run(1), 0..3));
+        let told = edge.told(&stored(run(1), 0..3)).unwrap().text();
         assert!(
-            told.is_none(),
+            !told.contains("#EXT-X-PART:"),
             "five of the newest segment and five of the next are more than is kept for long"
         );
         let mut large =

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use reqwest::{Client, StatusCode};
 use tokio::process::Command;
 
@@ -82,7 +84,7 @@ async fn start(name: &str) -> (Place, Agent, Box) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_waits_for_the_next_part_and_tells_each_once() {
     let _turn = my_turn().await;
-    let (_place, mut agent, near) = start("nearby").await;
+    let (place, mut agent, near) = start("nearby").await;
     let mut now = near.playlist("").await;
     for _ in 0..RELOADS {
         let hint = now.hint.clone().expect("a hint");
@@ -105,8 +107,26 @@ async fn a_reload_waits_for_the_next_part_and_tells_each_once() {
     }
     let (status, _) = near.get("part_1a20185516cb6f73237_000030.m4s").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+    between_two_runs_it_says_that_there_will_be_parts(&place, &near, &agent).await;
     agent.assert_running();
     agent.stop(STOP_WITHIN).await;
+}
+
+/// Players would leave its parts for good.
+async fn between_two_runs_it_says_that_there_will_be_parts(place: &Place, near: &Box, agent: &Agent) {
+    let run_of = |part: &str| part.split('_').nth(1).map(str::to_owned);
+    let before = near.playlist("").await.hint.as_deref().and_then(run_of);
+    for ffmpeg in place.ffmpegs() {
+        kill(Pid::from_raw(ffmpeg.pid.cast_signed()), Signal::SIGKILL).expect("it can be killed");
+    }
+    let another = async || {
+        let (status, text) = near.get("stream.m3u8").await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(text.contains("CAN-BLOCK-RELOAD=YES") && text.contains("#EXT-X-PART-INF:"), "{text}");
+        let run = seen(&text).hint.as_deref().and_then(run_of)?;
+        (Some(run) != before).then_some(())
+    };
+    until(UP_WITHIN, "parts of another run", another, || agent.log()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
