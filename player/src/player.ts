@@ -287,7 +287,8 @@ export class Player {
     if (!document.hidden) this.pausedByViewer = paused;
     const isSilent = this.sourceIsSilent(now);
     this.restWhileAlone(now);
-    const excused = document.hidden || ended || paused || this.isResting;
+    const unseen = document.hidden && !document.pictureInPictureElement && !isAudible(this.video);
+    const excused = unseen || ended || paused || this.isResting;
     if (this.watchdog.shouldReopen(now, moved || excused || isSilent)) {
       this.reopened += 1;
       void this.open();

@@ -3,7 +3,7 @@
 export interface Thresholds {
   /** Seconds until the first picture. */
   start: number;
-  /** Part of the time that the viewer waited for data, after the first picture. */
+  /** Part of the last five minutes that the viewer waited for data, after the first picture. */
   buffering: number;
   /** Part of the requests that failed. */
   errors: number;
@@ -42,12 +42,25 @@ const LATENCIES_KEPT = 600;
 /** One failure of three says nothing yet. */
 const FEWEST_REQUESTS = 20;
 const FEWEST_SECONDS = 10;
+/** What was long ago is no reason for an alert. */
+const RECENT_MS = 5 * 60_000;
+const SLICE_MS = 10_000;
+const START_TOLD_MS = 60_000;
+/** Two looks are half a second apart; more was a machine that slept. */
+const MOST_STEP_MS = 2000;
+
+/** A few seconds of watching. */
+interface Slice {
+  fromMs: number;
+  watchedMs: number;
+  stalledMs: number;
+}
 
 /** Collects for one stream since it was chosen. */
 export class Quality {
   private firstPictureS: number | null = null;
   private watchedMs = 0;
-  private stalledMs = 0;
+  private recent: Slice[] = [];
   private lastMs: number;
   private latencies: number[] = [];
 
@@ -57,7 +70,7 @@ export class Quality {
 
   /** `excused`: nobody expects a picture (paused, hidden, nothing to play). */
   look(nowMs: number, seen: { moving: boolean; excused: boolean; latency: number | null }): void {
-    const passed = nowMs - this.lastMs;
+    const passed = Math.min(nowMs - this.lastMs, MOST_STEP_MS);
     this.lastMs = nowMs;
     if (this.firstPictureS === null) {
       if (seen.moving) this.firstPictureS = (nowMs - this.openedMs) / 1000;
@@ -65,7 +78,9 @@ export class Quality {
     }
     if (seen.excused) return;
     this.watchedMs += passed;
-    if (!seen.moving) this.stalledMs += passed;
+    const slice = this.sliceOf(nowMs);
+    slice.watchedMs += passed;
+    if (!seen.moving) slice.stalledMs += passed;
     else if (seen.latency !== null) this.keep(seen.latency);
   }
 
@@ -74,11 +89,15 @@ export class Quality {
     limits: Thresholds,
     counts: { src: string | null; state: string; stalls: number; requests: number; failedRequests: number },
   ): Report {
-    const stallRatio = this.watchedMs ? this.stalledMs / this.watchedMs : 0;
+    const sum = (key: 'watchedMs' | 'stalledMs') => this.recent.reduce((all, slice) => all + slice[key], 0);
+    const [watched, stalled] = [sum('watchedMs'), sum('stalledMs')];
+    const stallRatio = watched ? stalled / watched : 0;
     const errorRatio = counts.requests ? counts.failedRequests / counts.requests : 0;
     const alerts: Alert[] = [];
-    if ((this.firstPictureS ?? (nowMs - this.openedMs) / 1000) > limits.start) alerts.push('start');
-    if (this.watchedMs >= FEWEST_SECONDS * 1000 && stallRatio > limits.buffering) alerts.push('buffering');
+    const startS = this.firstPictureS ?? (nowMs - this.openedMs) / 1000;
+    const isNew = nowMs - this.openedMs < 1000 * startS + START_TOLD_MS;
+    if (startS > limits.start && isNew) alerts.push('start');
+    if (watched >= FEWEST_SECONDS * 1000 && stallRatio > limits.buffering) alerts.push('buffering');
     if (counts.requests >= FEWEST_REQUESTS && errorRatio > limits.errors) alerts.push('errors');
     return {
       ...counts,
@@ -89,6 +108,15 @@ export class Quality {
       latency: this.latency(),
       alerts,
     };
+  }
+
+  private sliceOf(nowMs: number): Slice {
+    this.recent = this.recent.filter(({ fromMs }) => nowMs - fromMs < RECENT_MS);
+    const last = this.recent.at(-1);
+    if (last && nowMs - last.fromMs < SLICE_MS) return last;
+    const slice = { fromMs: nowMs, watchedMs: 0, stalledMs: 0 };
+    this.recent.push(slice);
+    return slice;
   }
 
   private keep(latency: number): void {

@@ -38,6 +38,28 @@ test('waiting counts against the time since the first picture', () => {
   );
 });
 
+test('what was long ago is no alert', () => {
+  const late = watched(200, (s) => s >= 6);
+  assert.deepEqual(late.report(60_000, LIMITS, COUNTS).alerts, ['start']);
+  assert.deepEqual(late.report(201_000, LIMITS, COUNTS).alerts, []);
+  assert.equal(late.report(201_000, LIMITS, COUNTS).firstPicture, 6);
+  const hours = watched(7200, (s) => s < 7000 || s > 7100);
+  assert.deepEqual(
+    hours.report(7_201_000, LIMITS, COUNTS).alerts,
+    ['buffering'],
+    'after hours without a stall',
+  );
+  const before = watched(7200, (s) => s < 100 || s > 1000);
+  assert.deepEqual(before.report(7_201_000, LIMITS, COUNTS).alerts, []);
+  assert.equal(before.report(7_201_000, LIMITS, COUNTS).stallRatio, 0);
+});
+
+test('a machine that slept has not watched', () => {
+  const quality = watched(60, () => true);
+  quality.look(9 * 3_600_000, { moving: false, excused: false, latency: null });
+  assert.ok(quality.report(9 * 3_600_000, LIMITS, COUNTS).watched < 63);
+});
+
 test('a pause is no stall', () => {
   let paused = false;
   const quality = watched(
