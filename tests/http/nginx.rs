@@ -133,6 +133,21 @@ fn cached(answer: &Response) -> (StatusCode, &str) {
 }
 
 #[tokio::test]
+async fn parts_come_from_the_agent_each_time() {
+    let server = Server::guarded().await;
+    let part = format!("{FOLDER}part_00000000123000000ab_000001.m4s");
+    server.write(part.trim_start_matches("/streams/"), "0123456789");
+    let nginx = Nginx::before(&server).await;
+    assert_eq!(nginx.get(&part).await.status(), StatusCode::UNAUTHORIZED);
+    for _ in 0..2 {
+        let answer = nginx.client.get(nginx.url(&part)).bearer_auth(TOKEN).send().await.unwrap();
+        assert_eq!((answer.status(), header(&answer, "x-cache-status")), (StatusCode::OK, ""));
+        assert_eq!(header(&answer, "access-control-allow-origin"), "*");
+        assert_eq!(answer.text().await.unwrap(), "0123456789");
+    }
+}
+
+#[tokio::test]
 async fn segments_come_from_the_cache_and_playlists_from_the_agent() {
     let (server, nginx) = behind_nginx().await;
     let playlist = signed(FOLDER, &format!("{FOLDER}stream.m3u8"), 600);
