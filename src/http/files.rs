@@ -54,7 +54,10 @@ fn described() -> Operation {
         ("206", "A part of it"),
         ("304", "It is known already"),
         ("400", "It asks for a part that can't be there"),
-        ("403", "The signature is not for this address, or over"),
+        (
+            "403",
+            "The signature is not for this address, or over; or there is no token, and a page of another site asks",
+        ),
         ("404", "There is none of this name, or not now"),
         ("416", "It has no such part"),
     ];

@@ -4,6 +4,7 @@ use edge_agent::domain::access::Tokens;
 use edge_agent::http::{self, Access};
 use reqwest::{Method, StatusCode};
 
+use crate::control::{eventually, of_one};
 use crate::{OLD_TOKEN, PATIENCE, Server, TOKEN, header};
 
 const PLAYLIST: &str = "/streams/location_1/cam_floor/stream.m3u8";
@@ -216,6 +217,49 @@ async fn without_a_token_another_sites_name_for_this_machine_opens_nothing() {
     let answer = stop.json(&serde_json::json!({ "camera_id": "cam_floor" })).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     assert_eq!(ask("evil.example", "/healthz").await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn without_a_token_a_page_of_another_site_sees_no_stream() {
+    let server = Server::start().await;
+    server.write("location_1/cam_floor/stream.m3u8", "#EXTM3U\n");
+    let (control, orders) = of_one();
+    server.site.send_modify(|site| site.control = control);
+    let ask = async |method: Method, path: &str, header: (&'static str, &'static str)| {
+        let asked = server.client.request(method, server.url(path)).header(header.0, header.1);
+        let answer = asked.send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    };
+    let near = [
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "http://localhost:3000"),
+    ];
+    eventually(async || {
+        for here in near {
+            assert_eq!(ask(Method::GET, PLAYLIST, here).await.0, StatusCode::OK, "{here:?}");
+        }
+        !orders.lock().unwrap().is_empty()
+    })
+    .await;
+    orders.lock().unwrap().clear();
+    let far = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("origin", "null")];
+    let segment = "/streams/cam_floor/segment_00000000123000000ab_000001.ts";
+    for path in [PLAYLIST, "/streams/cam_floor/stream.m3u8", segment] {
+        for elsewhere in far {
+            let (status, said) = ask(Method::GET, path, elsewhere).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{path} {elsewhere:?}");
+            assert!(said.contains("http.token"), "{said}");
+            assert_eq!(ask(Method::HEAD, path, elsewhere).await.0, StatusCode::FORBIDDEN, "{path}");
+            assert_ne!(ask(Method::OPTIONS, path, elsewhere).await.1, "#EXTM3U\n");
+        }
+    }
+    assert!(orders.lock().unwrap().is_empty(), "and no camera starts");
+    // A link to the page, and what it needs.
+    for path in ["/", "/assets/edge-player.js"] {
+        let link = ("sec-fetch-site", "cross-site");
+        assert_eq!(ask(Method::GET, path, link).await.0, StatusCode::OK, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Who may: each request passes here before any route sees it. What is not open needs the token.
 
+mod asker;
 mod credentials;
 mod host;
 
@@ -20,6 +21,7 @@ use super::site::{Around, STREAMS_PATH};
 use crate::clock;
 use crate::domain::access::Tokens;
 use crate::domain::signature::{Invalid, SigningKeys, folder, shared_end, signed_query};
+use asker::Asker;
 use credentials::Shown;
 pub(super) use credentials::of as shown_of;
 
@@ -76,7 +78,7 @@ enum Verdict {
     Invalid(Invalid),
     /// By another name than this machine's own, where nobody has to show a token.
     Misnamed,
-    /// A page of another site asks, by the browser of somebody who may.
+    /// A page of another site asks, by the browser of somebody who may (see [`Asker`]).
     Foreign,
 }
 
@@ -103,7 +105,7 @@ async fn watch(State(guard): State<Guard>, mut request: Request, next: Next) -> 
         }
         Verdict::Invalid(why) => return forbidden(why.to_string()),
         Verdict::Misnamed => return forbidden(MISNAMED),
-        Verdict::Foreign => return error(StatusCode::FORBIDDEN, FOREIGN),
+        Verdict::Foreign => return forbidden(FOREIGN),
         Verdict::Open | Verdict::Token => None,
         Verdict::Session(until_s) => {
             session = until_s < now_s + SESSION_S / 2;
@@ -149,8 +151,7 @@ impl Guard {
                 }
             }
             _ if is_open && !host::is_this_machines(request) => Verdict::Misnamed,
-            // Any page may send its reader's browser here, and a GET asks nobody before.
-            _ if is_open && path == back_office::START && is_of_another_site(request) => Verdict::Foreign,
+            _ if is_open && is_foreign(path, asker::of(request)) => Verdict::Foreign,
             _ if is_open => Verdict::Open,
             Shown::Token(token) if tokens.admit(token) => Verdict::Token,
             Shown::TokenInAddress(token) if tokens.admit(&token) => Verdict::TokenInAddress,
@@ -166,12 +167,16 @@ impl Guard {
     }
 }
 
-const FOREIGN: &str = "pages of other sites may not start streams here";
+const FOREIGN: &str =
+    "pages of other sites may neither see nor start streams of a server without a token: set http.token";
 
-/// As browsers tell by themselves.
-fn is_of_another_site(request: &Request) -> bool {
-    let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
-    site.is_some_and(|site| site != b"same-origin" && site != b"none")
+/// Where nobody has to show a token.
+fn is_foreign(path: &str, asker: Asker) -> bool {
+    match asker {
+        Asker::Own => false,
+        Asker::Neighbour => path == back_office::START,
+        Asker::Elsewhere => path == back_office::START || path.starts_with(STREAMS_PATH),
+    }
 }
 
 const NOTHING_SHOWN: &str =
