@@ -25,7 +25,7 @@ const HELD: Duration = Duration::from_secs(6);
 /// Other cameras, which the back office starts, touches and stops.
 const CAMERAS: usize = 20;
 /// Connections of the back office, each with one call at a time.
-const CLERKS: u32 = 20;
+const CLERKS: u32 = 100;
 
 #[derive(Default)]
 struct Told {
