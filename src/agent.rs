@@ -31,6 +31,7 @@ mod reload;
 mod site;
 mod slot;
 mod streams;
+mod turns;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -74,6 +75,7 @@ use directory::Directory;
 pub use reload::Prepared;
 pub use site::{entry, playlist_url};
 use slot::Slot;
+use turns::Turns;
 
 /// For the last segments to be published. Below systemd's TimeoutStopSec.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(20);
@@ -116,7 +118,10 @@ impl Agent {
     pub async fn start(config: &Config, cameras: &[&Camera]) -> anyhow::Result<Self> {
         let own_key = random_key()?;
         let bound = match &config.http {
-            Some(http) => Some(http::bind(http.listen, &access(http, &own_key)).await?),
+            Some(http) => {
+                let bound = http::bind(http.listen, &access(http, &own_key)).await?;
+                Some(bound.with_limits(access::limits(http)))
+            }
             None => None,
         };
         let capabilities = capabilities::detect(config.ffmpeg.as_deref()).await?;
@@ -139,6 +144,7 @@ impl Agent {
             workshop,
             stopwatch: Stopwatch::default(),
             origin,
+            turns: Turns::default(),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         };
@@ -196,7 +202,7 @@ impl Agent {
     /// What the web server shows from now on.
     fn show(&self) {
         if let Some(addr) = self.http_addr {
-            let directory = Arc::new(self.directory(addr));
+            let directory = Arc::new(self.directory());
             self.directory.send_replace(directory.clone());
             let site = self.site_at(addr, &directory);
             let access = self.config.http.as_ref().map(|http| access(http, &self.own_key));
@@ -209,8 +215,11 @@ impl Agent {
     }
 
     fn await_storage(&mut self) {
-        let playlist =
-            self.cameras.first().map(|camera| Layout::new(&self.config.location, &camera.id).playlist());
+        let may_come = self.config.http.as_ref().is_some_and(|http| http.adhoc.is_some());
+        // Its playlist need not be there.
+        let any = || may_come.then(|| "adhoc".parse().expect("an id"));
+        let id = self.cameras.first().map(|camera| camera.id.clone()).or_else(any);
+        let playlist = id.map(|id| Layout::new(&self.config.location, &id).playlist());
         self.readiness.spawn(ready::await_storage(self.store.store(), playlist, self.ready.clone()));
     }
 

@@ -1,12 +1,15 @@
 //! Who may use the web server, now and after a reload.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::model::HttpConfig;
 use crate::domain::access::Tokens;
+use crate::domain::rate::Rate;
 use crate::domain::signature::SigningKeys;
-use crate::http::Access;
+use crate::http::{Access, Limits};
 
 /// `own_key` signs where the configuration has no key.
 pub(super) fn access(http: &HttpConfig, own_key: &SecretString) -> Access {
@@ -26,7 +29,14 @@ pub fn random_key() -> anyhow::Result<SecretString> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
 }
 
-/// What a running server takes over of a new configuration: everything but its address.
+/// As many requests at once as come in two seconds.
+pub(super) fn limits(http: &HttpConfig) -> Limits {
+    let most = http.requests_per_second.max(1);
+    let requests = Rate { interval: Duration::from_secs(1) / most, burst: most.saturating_mul(2) };
+    Limits { requests, ..Limits::default() }
+}
+
+/// What a running server takes over of a new configuration: everything but its address and what one may ask of it.
 pub(super) fn renewed(old: Option<HttpConfig>, new: Option<HttpConfig>) -> Option<HttpConfig> {
     let mut http = old?;
     let Some(new) = new else { return Some(http) };

@@ -19,6 +19,7 @@ use super::assignment::{Assignment, OriginStore, Stay};
 use super::chatter::Chatter;
 use super::figures::Figures;
 use super::slot::{Slot, Wanted};
+use super::turns::Turns;
 use crate::camera::metered::Stopwatch;
 use crate::camera::outlets::EdgeSender;
 use crate::camera::sheet::{Posting, Sheet};
@@ -58,6 +59,7 @@ pub(super) struct Surroundings {
     pub(super) trials: Arc<Trials>,
     pub(super) stopwatch: Stopwatch,
     pub(super) origin: Arc<OriginStore>,
+    pub(super) turns: Turns,
     pub(super) stop: CancellationToken,
     pub(super) abort: CancellationToken,
 }
@@ -90,6 +92,7 @@ pub(super) fn spawn(
         origin_status: Arc::new(origin_status),
         cleared: AtomicBool::new(false),
         chatter: Chatter::default(),
+        has_turn: AtomicBool::new(false),
     };
     let span = tracing::info_span!("camera", camera = %id);
     tasks.spawn(keeper.keep().instrument(span));
@@ -109,6 +112,8 @@ pub(super) struct Keeper {
     /// Nothing more is to be done about what was left here.
     pub(super) cleared: AtomicBool,
     chatter: Chatter,
+    /// The next run may begin at once.
+    has_turn: AtomicBool,
 }
 
 impl Keeper {

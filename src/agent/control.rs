@@ -15,7 +15,7 @@ use crate::domain::choice::Quality;
 use crate::domain::demand::Demand;
 use crate::domain::lifecycle::{Cause, Phase};
 use crate::domain::profile::Profile;
-use crate::http::{self, Accepted, Control, Order, Refusal, Settled};
+use crate::http::{self, Accepted, Control, Order, Outcome, Refusal, Settled};
 
 /// `reception` sees to streams that the configuration does not know.
 pub(super) fn control(directories: Directories, reception: Reception) -> Control {
@@ -105,13 +105,17 @@ async fn settled(
     demand: Arc<watch::Sender<Demand>>,
     idle_timeout: Duration,
     asked_at: Option<Instant>,
-) {
+) -> Outcome {
+    let mut wanted = demand.subscribe();
+    let stopped = async { wanted.wait_for(|demand| !demand.is_wanted(clock::now())).await.is_ok() };
     let prolong = || demand.send_modify(|demand| demand.prolong(clock::now(), idle_timeout));
     let settles = async { status.wait_for(|status| is_settled(status, asked_at)).await.is_err() };
-    tokio::pin!(settles);
+    tokio::pin!(settles, stopped);
     loop {
         let is_gone = tokio::select! {
+            biased;
             is_gone = &mut settles => is_gone,
+            _ = &mut stopped => return Outcome::Stopped,
             () = tokio::time::sleep(idle_timeout / 2) => {
                 prolong();
                 continue;
@@ -122,18 +126,23 @@ async fn settled(
             // The camera's task has ended: nothing more is to be learnt.
             std::future::pending::<()>().await;
         }
-        return;
+        return Outcome::Known;
     }
 }
 
-/// It can be played, or its run has failed.
+/// Of a camera that is well: a storage may fail once.
+const STORAGE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// It can be played, its run has failed, or nothing of it gets into the storage.
 fn is_settled(status: &CameraStatus, asked_at: Option<Instant>) -> bool {
     let is_live = matches!(status.phase, Phase::Live { .. });
     let has_failed = matches!(status.phase, Phase::BackingOff { .. });
     // A camera that refused is not asked again for a while, whoever asks.
     let is_barred = status.barred.is_some() && status.last_trouble == Some(Cause::Auth);
     let is_new = asked_at.is_none_or(|asked_at| status.failed_at > Some(asked_at));
-    (is_live && status.playlist_stored.is_some()) || (has_failed && (is_new || is_barred))
+    let live_for = status.live_since.map(|since| clock::now().saturating_duration_since(since));
+    let is_refused = status.storage_error.is_some() && live_for >= Some(STORAGE_PATIENCE);
+    (is_live && (status.playlist_stored.is_some() || is_refused)) || (has_failed && (is_new || is_barred))
 }
 
 #[cfg(test)]
@@ -156,7 +165,7 @@ mod tests {
         let is_wanted = || demand.borrow().is_wanted(clock::now());
         assert!(is_wanted() && waits.try_join_next().is_none());
         sender.send_modify(|status| status.phase = Phase::BackingOff { until: clock::now() + 60 * S });
-        waits.join_next().await.unwrap().unwrap();
+        assert_eq!(waits.join_next().await.unwrap().unwrap(), Outcome::Known);
         tokio::time::sleep(4 * S).await;
         assert!(is_wanted());
         tokio::time::sleep(2 * S).await;
@@ -171,9 +180,26 @@ mod tests {
         let mut waits = JoinSet::new();
         waits.spawn(settled(status, demand.clone(), 5 * S, None));
         tokio::time::sleep(8 * S).await;
+        assert!(waits.try_join_next().is_none());
         demand.send_modify(Demand::drop_all);
+        assert_eq!(waits.join_next().await.unwrap().unwrap(), Outcome::Stopped);
         tokio::time::sleep(8 * S).await;
-        assert!(!demand.borrow().is_wanted(clock::now()) && waits.try_join_next().is_none());
+        assert!(!demand.borrow().is_wanted(clock::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_storage_that_takes_nothing_of_a_camera_that_is_well_is_an_answer() {
+        let mut status = CameraStatus::new("cam".parse().unwrap(), clock::now());
+        (status.phase, status.live_since) =
+            (Phase::Live { since: clock::now(), last_segment: clock::now() }, Some(clock::now()));
+        status.storage_error = Some("HTTP 403".into());
+        assert!(!is_settled(&status, None), "it may fail once");
+        tokio::time::sleep(STORAGE_PATIENCE).await;
+        assert!(is_settled(&status, None));
+        status.storage_error = None;
+        assert!(!is_settled(&status, None), "it is on its way");
+        status.playlist_stored = Some(clock::now());
+        assert!(is_settled(&status, None));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The streams that there are now, as the web server knows them: whatever changes is seen by the next request.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -87,6 +86,7 @@ impl Stream {
     fn told(&self, prices: Option<Prices>) -> StreamStatus {
         let (Self { slot, camera, urls, .. }, now) = (self, clock::now());
         let mut told = streams::stream_status(&slot.status.borrow(), &camera.name, urls.clone(), now);
+        told.is_adhoc = self.asked.is_some();
         told.local_segments_given_up = slot.origin.borrow().progress.segments_given_up;
         slot.figures.complete(told, prices, now)
     }
@@ -107,11 +107,11 @@ pub(super) fn told(directories: Directories) -> Streams {
 
 impl Agent {
     /// The streams that there are from now on.
-    pub(super) fn directory(&self, addr: SocketAddr) -> Directory {
+    pub(super) fn directory(&self) -> Directory {
         let slots: HashMap<_, _> = self.slots.iter().map(|slot| (&slot.id, slot)).collect();
         let entry = |camera: &Camera, asked| {
             let slot = slots.get(&camera.id).map(|slot| (*slot).clone())?;
-            Some(Stream { slot, camera: camera.clone(), urls: urls(&self.config, camera, addr), asked })
+            Some(Stream { slot, camera: camera.clone(), urls: urls(&self.config, camera), asked })
         };
         let configured = self.cameras.iter().filter_map(|camera| entry(camera, None));
         let Config { cameras, others, defaults, request_prices: prices, .. } = &self.config;

@@ -125,8 +125,10 @@ impl Agent {
 /// What the running agent can't change.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let listen = |config: &Config| config.http.as_ref().map(|http| http.listen);
+    let requests = |config: &Config| config.http.as_ref().map(|http| http.requests_per_second);
     let changed = [
         ("http.listen", listen(old) != listen(new)),
+        ("http.requests_per_second", requests(old) != requests(new)),
         ("spool", old.spool != new.spool),
         ("ffmpeg", old.ffmpeg != new.ffmpeg),
     ];

@@ -54,13 +54,13 @@ fn serves(config: &Config) -> bool {
     config.http.as_ref().is_some_and(|http| http.streams)
 }
 
-pub(super) fn urls(config: &Config, camera: &Camera, addr: SocketAddr) -> Urls {
+pub(super) fn urls(config: &Config, camera: &Camera) -> Urls {
     let layout = Layout::new(&config.location, &camera.id);
-    let playlist = url_of(config, &entry(&layout, camera), Some(addr));
+    let playlist = told_url(config, &entry(&layout, camera));
     let stays_here = matches!(config.store, StoreConfig::None);
     let snapshot = || match stays_here {
         true => Some(local_url_of(camera, layout.snapshot().file_name())),
-        false => url_of(config, &layout.snapshot(), Some(addr)),
+        false => told_url(config, &layout.snapshot()),
     };
     let snapshot = camera.settings.snapshot_interval.and_then(|_| snapshot());
     Urls { playlist, local: local_url(config, camera), snapshot }
@@ -92,11 +92,16 @@ pub fn entry(layout: &Layout, camera: &Camera) -> ObjectKey {
 }
 
 fn url_of(config: &Config, key: &ObjectKey, http: Option<SocketAddr>) -> Option<String> {
-    if let Some(url) = store::public_url(&config.store, key) {
-        return Some(url.to_string());
-    }
+    let here = |path: String| Some(format!("http://{}{path}", address(config, http)?));
+    let told = told_url(config, key)?;
+    if told.starts_with('/') { here(told) } else { Some(told) }
+}
+
+/// As callers are told, who know by which name they reach this server: a path is on it.
+fn told_url(config: &Config, key: &ObjectKey) -> Option<String> {
     let is_here = matches!(config.store, StoreConfig::File(_)) && serves(config);
-    address(config, http).filter(|_| is_here).map(|addr| format!("http://{addr}{STREAMS_PATH}/{key}"))
+    let here = || is_here.then(|| format!("{STREAMS_PATH}/{key}"));
+    store::public_url(&config.store, key).map(|url| url.to_string()).or_else(here)
 }
 
 /// Of this machine's server, as its own programs reach it.

@@ -32,6 +32,7 @@ pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: 
         stream_id: status.id.to_string(),
         camera_id: status.id.to_string(),
         name: name.to_owned(),
+        is_adhoc: false,
         is_active,
         phase: status.phase.word(),
         verdict: status.verdict.word(),

@@ -18,6 +18,7 @@ pub(super) const KEYS: &[&str] = &[
     "signing_keys",
     "signing_keys_file",
     "sign_max",
+    "requests_per_second",
     "streams",
     adhoc::ALLOW,
     adhoc::SECTION,
@@ -29,6 +30,8 @@ const LEAST_TOKEN: usize = 16;
 const LEAST_KEY: usize = 32;
 
 const SIGN_MAX: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(7 * 24 * 3600);
+/// One viewer of parts takes ten.
+const REQUESTS: RangeInclusive<u32> = 10..=100_000;
 
 pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpConfig> {
     let section = reader.section(field)?;
@@ -46,12 +49,14 @@ pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HttpCon
     let tokens = tokens(reader, &section);
     let signing_keys = signing_keys(reader, &section);
     let sign_max = reader.duration(&section, "sign_max", SIGN_MAX);
+    let requests = reader.integer(&section, "requests_per_second", REQUESTS);
     let streams = reader.boolean(&section, "streams").unwrap_or(true);
     let adhoc = adhoc::read(reader, &section);
     let Given { value: listen, spot } = listen?;
     let usual = HttpConfig::at(listen);
     let sign_max = sign_max.map_or(usual.sign_max, |given| given.value);
-    let http = HttpConfig { listen, tokens, signing_keys, sign_max, streams, adhoc };
+    let requests_per_second = requests.map_or(usual.requests_per_second, |given| given.value);
+    let http = HttpConfig { listen, tokens, signing_keys, sign_max, requests_per_second, streams, adhoc };
     // A token that is no good has its own fault.
     if !http.is_local() && !has_token {
         let own = format!("listen on 127.0.0.1:{}", listen.port());

@@ -59,6 +59,8 @@ pub struct HttpConfig {
     pub signing_keys: Vec<SecretString>,
     /// How long such an address is good at most.
     pub sign_max: Duration,
+    /// Of one address, on the long run.
+    pub requests_per_second: u32,
     /// The cameras' streams are served, too.
     pub streams: bool,
     /// Streams of cameras that only a caller knows; `None`: there are none.
@@ -86,6 +88,7 @@ impl HttpConfig {
             tokens: Vec::new(),
             signing_keys: Vec::new(),
             sign_max: Duration::from_secs(3600),
+            requests_per_second: 250,
             streams: true,
             adhoc: None,
         }

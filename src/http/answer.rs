@@ -1,5 +1,7 @@
 //! Answers that many routes give.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest as _, Request};
@@ -10,6 +12,11 @@ use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 pub(super) const NOT_STORED: (header::HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
+
+/// A request's body has to be there in that time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyWithin(pub(super) Duration);
+const BODY_WITHIN: Duration = Duration::from_secs(20);
 
 /// Why a request got nothing. Never in the request's own words.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,9 +40,14 @@ pub(super) async fn body_of<T: DeserializeOwned>(request: Request) -> Result<Opt
     if is_empty {
         return Ok(None);
     }
-    match Json::<Option<T>>::from_request(request, &()).await {
-        Ok(Json(body)) => Ok(body),
-        Err(rejection) => Err(match rejection {
+    let within = request.extensions().get::<BodyWithin>().map_or(BODY_WITHIN, |within| within.0);
+    match tokio::time::timeout(within, Json::<Option<T>>::from_request(request, &())).await {
+        Err(_) => {
+            let answer = error(StatusCode::REQUEST_TIMEOUT, "the body does not come");
+            Err(([(header::CONNECTION, "close")], answer).into_response())
+        }
+        Ok(Ok(Json(body))) => Ok(body),
+        Ok(Err(rejection)) => Err(match rejection {
             JsonRejection::MissingJsonContentType(_) => {
                 error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")
             }

@@ -14,7 +14,7 @@ use super::answer::{NOT_STORED, Trouble, body_of};
 use super::control::{BUSY, Desk, Order, Overrides, Start, is_running, why};
 use super::limits::again_after;
 use super::site::STREAMS_PATH;
-use super::start::{AGAIN, wait_of};
+use super::start::{AGAIN, STORAGE, wait_of};
 use super::streams::StreamStatus;
 
 /// It changes something, though it is a GET: a session of the page is not enough for it, and no page of another site may
@@ -118,7 +118,7 @@ const NO_ID: &str = "give indicator_id, the stream's id";
     (status = 400, description = "It names no stream or no camera's URL", body = StreamError),
     (status = 403, description = "The configuration does not allow this URL, or a page of another site asks", body = Trouble),
     (status = 404, description = "There is none of this id", body = StreamError),
-    (status = 409, description = "Another stream has this id", body = StreamError),
+    (status = 409, description = "Another stream has this id, or somebody stopped it meanwhile", body = StreamError),
     (status = 502, description = "The camera has failed, and why", body = StreamError),
     (status = 503, description = "Too many wait already, and nothing was done: again after `Retry-After` seconds, or \
         with `wait=0`", body = StreamError)))]
@@ -131,17 +131,25 @@ async fn start(State(desk): State<Desk>, query: Result<Query<StartQuery>, QueryR
         Err(why) => return bad(why),
     };
     let rtsp_url = rtsp_link.filter(|link| !link.is_empty());
-    match desk.begin(Start { id: Some(id), rtsp_url, overrides: Overrides::default() }, wait).await {
-        Ok((stream, _)) => {
-            let started = StreamStarted { stream_path: path_of(&stream), status: "started" };
-            ([NOT_STORED], Json(started)).into_response()
-        }
+    let start = Start { id: Some(id.clone()), rtsp_url, overrides: Overrides::default() };
+    match desk.begin(start, wait).await {
+        Ok((stream, _)) => started(&stream),
         Err(unbegun) => {
             let (code, failure) = unbegun.told();
+            let here = desk.streams.one(&id).filter(|stream| stream.local_url.is_some());
+            // Their path leads to this box, which has the stream.
+            if let Some(stream) = here.filter(|_| failure.cause == Some(STORAGE)) {
+                return started(&stream);
+            }
             // They know the URL by another name.
             refused(code, failure.error.replace("rtsp_url", "rtsp_link"), failure.cause)
         }
     }
+}
+
+fn started(stream: &StreamStatus) -> Response {
+    let started = StreamStarted { stream_path: path_of(stream), status: "started" };
+    ([NOT_STORED], Json(started)).into_response()
 }
 
 /// As `POST /api/streams/stop`.

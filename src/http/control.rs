@@ -75,8 +75,17 @@ pub enum Refusal {
     Unreachable(String),
 }
 
-/// Comes when the stream can be played, or its camera has failed. Whoever waits for it wants the stream meanwhile.
-pub type Settled = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// What those learn who wait for a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It can be played, or has failed: its status says which.
+    Known,
+    /// Somebody stopped it meanwhile.
+    Stopped,
+}
+
+/// Comes when the stream can be played, or has failed. Whoever waits for it wants the stream meanwhile.
+pub type Settled = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// Comes when it is known whether the stream may start: names may have to be looked up.
 pub type Starting = Pin<Box<dyn Future<Output = Result<Accepted, Refusal>> + Send>>;

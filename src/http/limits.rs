@@ -20,7 +20,7 @@ use crate::domain::rate::{Buckets, Rate};
 pub struct Limits {
     /// Open at once; further ones wait in the kernel's queue.
     pub connections: usize,
-    /// For a whole request head; also how long a connection may idle between two requests.
+    /// For a whole request head, and for a whole body; also how long a connection may idle between two requests.
     pub head: Duration,
     /// For a client that stopped taking bytes.
     pub stall: Duration,

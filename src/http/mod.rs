@@ -24,7 +24,7 @@ mod start;
 mod streams;
 mod viewing;
 
-pub use control::{Accepted, Control, Order, Overrides, Refusal, Settled, Start, Starting};
+pub use control::{Accepted, Control, Order, Outcome, Overrides, Refusal, Settled, Start, Starting};
 pub use figures::{CameraFigures, Counted, Figures, LatencyFigures, ProcessFigures, RequestFigures};
 pub use guard::Access;
 pub use health::Ready;

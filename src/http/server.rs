@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
+use super::answer::BodyWithin;
 use super::guard::Access;
 use super::limits::{Client, Clients, Limits, MOST_HEAD};
 use super::site::{Around, LiveSite, router};
@@ -160,6 +161,7 @@ async fn converse(
     // By the router of the moment: a browser keeps its connection over a reload.
     let service = service_fn(move |mut request: hyper::Request<_>| {
         request.extensions_mut().insert(client);
+        request.extensions_mut().insert(BodyWithin(limits.head));
         TowerToHyperService::new(routers.borrow().clone()).call(request)
     });
     let connection = http1::Builder::new()

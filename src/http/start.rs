@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{NOT_STORED, Trouble, body_of, error};
-use super::control::{Accepted, Desk, Overrides, Refusal, Start, is_running, refused, state, why};
+use super::control::{Accepted, Desk, Outcome, Overrides, Refusal, Start, is_running, refused, state, why};
 use super::limits::again_after;
 use super::streams::StreamStatus;
 
@@ -103,8 +103,9 @@ const MOST_WAIT: Duration = Duration::from_secs(60);
     (status = 202, description = "It starts", body = Started),
     (status = 403, description = "The configuration does not allow this URL", body = Trouble),
     (status = 404, description = "There is none of this id", body = Trouble),
-    (status = 409, description = "Another stream has this id, or it always runs and can't be changed", body = Trouble),
-    (status = 502, description = "The camera has failed while the caller waited, and why", body = Failure),
+    (status = 409, description = "Another stream has this id; or it always runs and can't be changed; or somebody stopped it while \
+        the caller waited", body = Trouble),
+    (status = 502, description = "The camera or the storage has failed while the caller waited, and why", body = Failure),
     (status = 503, description = "Too many wait already, and nothing was done: again after `Retry-After` seconds, or \
         without `wait`", body = Trouble)))]
 async fn start(
@@ -197,12 +198,15 @@ impl Desk {
         }
         let accepted = self.control.start(start).await.map_err(Unbegun::Refused)?;
         let Accepted { stream_id, settled, quality, max_bitrate, profile } = accepted;
-        let is_settled = match wait {
-            Some(wait) => tokio::time::timeout(wait, settled).await.is_ok(),
-            None => false,
+        let outcome = match wait {
+            Some(wait) => tokio::time::timeout(wait, settled).await.ok(),
+            None => None,
         };
+        if outcome == Some(Outcome::Stopped) {
+            return Err(Unbegun::Refused(Refusal::Conflict(STOPPED.into())));
+        }
         let stream = self.streams.one(&stream_id).ok_or(Unbegun::Refused(Refusal::NoStream))?;
-        if is_settled && !is_running(&stream) {
+        if outcome == Some(Outcome::Known) && !is_running(&stream) {
             return Err(Unbegun::Failed(failed(stream)));
         }
         Ok((stream, Effect { quality, max_bitrate, profile }))
@@ -210,12 +214,18 @@ impl Desk {
 }
 
 fn failed(stream: StreamStatus) -> Failure {
-    let StreamStatus { last_error, last_cause, storage_error, reason, .. } = stream;
-    let cause = last_cause.or(storage_error.as_ref().map(|_| "storage"));
-    let why = last_error.or(storage_error).or(reason);
+    let StreamStatus { is_active, last_error, last_cause, storage_error, reason, .. } = stream;
+    // What a camera said that is well now is over.
+    let (cause, why) = match storage_error.filter(|_| is_active) {
+        Some(error) => (Some(STORAGE), Some(format!("the storage does not take the stream: {error}"))),
+        None => (last_cause, last_error.or(reason)),
+    };
     Failure { error: why.unwrap_or_else(|| "the camera gives no stream".into()), cause }
 }
 
+/// A cause that is not the camera's.
+pub(super) const STORAGE: &str = "storage";
+const STOPPED: &str = "somebody has stopped this stream meanwhile";
 const BAD_WAIT: &str = "wait has to be a time of 60s at most, as in ?wait=10s";
 
 pub(super) fn wait_of(wait: Option<String>) -> Result<Option<Duration>, &'static str> {

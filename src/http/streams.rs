@@ -24,6 +24,8 @@ pub struct StreamStatus {
     pub stream_id: String,
     pub camera_id: String,
     pub name: String,
+    /// A caller's start added it: the configuration does not know it.
+    pub is_adhoc: bool,
     /// It has a run that gives segments.
     pub is_active: bool,
     /// `idle`, `starting`, `live`, `stopping` or `waiting` (for its next try).
@@ -84,7 +86,7 @@ pub struct StreamStatus {
     pub storage_error: Option<String>,
     /// Beside a storage: those that viewers of this server missed (`spool_limit`).
     pub local_segments_given_up: u64,
-    /// `null` for a folder that nothing serves, and where the video stays on this box.
+    /// A path is on this server. `null` for a folder that nothing serves, and where the video stays on this box.
     pub playlist_url: Option<String>,
     /// The stream on this server, if it serves it.
     pub local_url: Option<String>,

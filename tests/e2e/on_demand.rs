@@ -1,5 +1,7 @@
 //! A camera that runs while somebody wants it.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -252,5 +254,68 @@ async fn a_stream_that_is_wanted_again_begins_without_a_look() {
     start().await;
     let after = agent.log();
     assert!(!after[before.len()..].contains(LOOKS), "{}", &after[before.len()..]);
+    agent.stop(STOP_WITHIN).await;
+}
+
+/// Each start of ffmpeg for a stream is a line in `runs`.
+const COUNTING: &str = r#"#!/bin/sh
+case "$*" in *-hls_time*) echo x >> FOLDER/runs ;; esac
+exec ffmpeg "$@"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_starts_and_stops_all_the_time_gets_a_process_a_second() {
+    let _turn = my_turn().await;
+    let (listen, place) = (free_address(), Place::new("on-demand-restless"));
+    let program = place.path().join("ffmpeg.sh");
+    let here = place.path().display().to_string();
+    fs::write(&program, COUNTING.replace("FOLDER", &here)).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    place.write_config(&format!(
+        "location: location_1\nspool: {here}/spool\nstorage: {{type: file, root: {here}/store}}\n\
+         http: {{listen: \"{listen}\"}}\nffmpeg: {}\n{SETTINGS}cameras:\n  - {{id: {CAMERA}, rtsp_url: \"test://\"}}\n",
+        program.display(),
+    ));
+    let mut agent = place.start(&[]);
+    let office = Office { client: Client::new(), base: format!("http://{listen}") };
+    agent.log_line(&["edge-agent started"], UP_WITHIN).await;
+    let runs = || fs::read_to_string(place.path().join("runs")).unwrap_or_default().lines().count();
+    let wanted = json!({"camera_id": CAMERA});
+    let began = edge_agent::clock::now();
+    while runs() < 8 {
+        let before = runs();
+        assert!(office.post("start", wanted.clone()).await.0.is_success());
+        until(UP_WITHIN, "another run", async || (runs() > before).then_some(()), || agent.log()).await;
+        assert_eq!(office.post("stop", wanted.clone()).await.0, StatusCode::OK);
+        place.no_ffmpeg_within(GONE_WITHIN).await;
+    }
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(8 - 3), "8 runs in {took:?}");
+    let (code, answer) = office.post("start?wait=30s", wanted).await;
+    assert_eq!(code, StatusCode::OK, "{answer}");
+    assert_eq!(place.ffmpegs().len(), 1);
+    agent.stop(STOP_WITHIN).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_learns_that_the_storage_takes_nothing() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let (listen, mut place) = (free_address(), Place::new("on-demand-refused"));
+    let more = format!("http: {{listen: \"{listen}\"}}\n{SETTINGS}");
+    place.configure(&minio, BUCKET, &[(CAMERA, "test://")], &more);
+    place.env("AWS_SECRET_ACCESS_KEY", "not-the-secret");
+    let mut agent = place.start(&[]);
+    let office = Office { client: Client::new(), base: format!("http://{listen}") };
+    agent.log_line(&["edge-agent started"], UP_WITHIN).await;
+    let (code, answer) = office.post("start?wait=40s", json!({"camera_id": CAMERA})).await;
+    assert_eq!((code, &answer["cause"]), (StatusCode::BAD_GATEWAY, &json!("storage")), "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("403"), "{answer}");
+    // The path that these are told leads to the box, which has the stream.
+    let url = format!("http://{listen}/api/stream/start?indicator_id={CAMERA}&wait=40s");
+    let answer: Value = office.client.get(url).send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["status"], "started", "{answer}");
+    let path = answer["stream_path"].as_str().unwrap();
+    assert!(fetch(&office.client, &format!("http://{listen}{path}")).await.contains("#EXTINF"));
     agent.stop(STOP_WITHIN).await;
 }

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use edge_agent::http::{Accepted, Control, Limits, Order, Overrides, Refusal, Settled, Start, Streams};
+use edge_agent::http::{
+    Accepted, Control, Limits, Order, Outcome, Overrides, Refusal, Settled, Start, Streams,
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -20,7 +22,7 @@ pub fn of_one() -> (Control, Orders) {
     let control = Control::new(move |id, order| {
         kept.lock().unwrap().push((id.to_owned(), order));
         match (id, order) {
-            ("cam_floor", _) => Ok(Box::pin(std::future::ready(()))),
+            ("cam_floor", _) => Ok(Box::pin(std::future::ready(Outcome::Known))),
             ("cam_always", Order::Stop) => Err(Refusal::AlwaysRuns),
             _ => Err(Refusal::NoStream),
         }
@@ -30,7 +32,7 @@ pub fn of_one() -> (Control, Orders) {
         let id = start.id.unwrap_or_else(|| "cam_floor".into());
         kept.lock().unwrap().push((id.clone(), Order::Want));
         let accepted = match id.as_str() {
-            "cam_floor" => Ok(accepted(&id, Box::pin(std::future::ready(())))),
+            "cam_floor" => Ok(accepted(&id, Box::pin(std::future::ready(Outcome::Known)))),
             _ => Err(Refusal::NoStream),
         };
         Box::pin(std::future::ready(accepted))
@@ -49,7 +51,7 @@ pub fn answering(answer: impl Fn() -> Result<(), Refusal> + Send + Sync + 'stati
     let kept = starts.clone();
     let control = Control::new(|_, _| Err(Refusal::NoStream)).starting(move |start| {
         kept.lock().unwrap().push(start);
-        let accepted = answer().map(|()| accepted("cam_floor", Box::pin(std::future::ready(()))));
+        let accepted = answer().map(|()| accepted("cam_floor", Box::pin(std::future::ready(Outcome::Known))));
         Box::pin(std::future::ready(accepted))
     });
     (control, starts)

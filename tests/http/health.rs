@@ -80,6 +80,11 @@ async fn health_is_that_of_the_worst_camera() {
         ]
     });
     assert_eq!(body, expected);
+    // What a caller named badly is told, and no reason to restart the box.
+    let typo = camera("f", "down", Some("the camera can't be reached"));
+    show(&server, vec![camera("a", "ok", None), StreamStatus { is_adhoc: true, ..typo }]);
+    let (code, body) = health(&server, "ok").await;
+    assert_eq!((code, &body["cameras"][1]["verdict"]), (StatusCode::OK, &json!("down")));
 }
 
 pub fn counted() -> Counted {

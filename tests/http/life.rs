@@ -83,6 +83,19 @@ async fn clients_that_send_nothing_are_cut_off() {
 }
 
 #[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let limits = Limits { head: Duration::from_millis(300), ..Limits::default() };
+    let server = Server::with(limits, GRACE).await;
+    let head = "content-type: application/json\r\ncontent-length: 100\r\n";
+    for call in ["/api/streams/start", "/api/streams/stop", "/api/stream/stop", "/api/streams/cam_floor/sign"]
+    {
+        let call = format!("POST {call}");
+        let answer = timeout(PATIENCE, server.raw_with(&call, head)).await.expect("closed by the server");
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{call}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_takes_nothing_loses_its_place() {
     let limits = Limits { connections: 1, stall: Duration::from_millis(300), ..Limits::default() };
     let server = Server::with(limits, GRACE).await;

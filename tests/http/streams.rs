@@ -11,6 +11,7 @@ pub fn told() -> StreamStatus {
         stream_id: "cam_floor".into(),
         camera_id: "cam_floor".into(),
         name: "Floor".into(),
+        is_adhoc: false,
         is_active: true,
         phase: "live",
         verdict: "ok",
@@ -65,7 +66,7 @@ async fn the_list_and_one_stream_have_the_fields_of_the_api() {
     assert_eq!(
         one,
         json!({
-            "stream_id": "cam_floor", "camera_id": "cam_floor", "name": "Floor", "is_active": true,
+            "stream_id": "cam_floor", "camera_id": "cam_floor", "name": "Floor", "is_adhoc": false, "is_active": true,
             "phase": "live", "verdict": "ok",
             "quality": "auto", "max_bitrate": 3000, "mode": "copy", "encoder": null,
             "mode_reason": "copying: H.264 High 1280x720, keyframe interval 2 s",

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -37,9 +38,12 @@ pub(super) struct Ends<'a> {
 }
 
 impl Keeper {
-    /// What it may take of the spool, as soon as there is room. `None`: it is not to run any more.
+    /// What it may take of the spool, when it is its turn and there is room. `None`: it is not to run any more.
     pub(in crate::agent) async fn share(&self, assignment: &Assignment) -> Option<Share> {
         let (shares, settings) = (&self.around.workshop.spool_share, &assignment.camera.settings);
+        if !self.has_turn.swap(false, Ordering::Relaxed) && !self.awaits_turn(assignment).await {
+            return None;
+        }
         let (since, mut told) = (clock::now(), false);
         loop {
             // As it is now: when it runs may have changed since this stream was assigned.
@@ -56,13 +60,43 @@ impl Keeper {
                 }
                 self.status.send_modify(|status| status.waits_for_room(now, AGAIN));
             }
-            tokio::select! {
-                biased;
-                () = self.around.stop.cancelled() => return None,
-                () = self.superseded(assignment) => return None,
-                () = self.becomes(false) => return None,
-                () = tokio::time::sleep(AGAIN) => {}
+            if !self.is_wanted_after(assignment, AGAIN).await {
+                return None;
             }
+        }
+    }
+
+    /// `false`: it is not to run any more.
+    async fn awaits_turn(&self, assignment: &Assignment) -> bool {
+        while let Err(pause) = self.around.turns.take(&assignment.camera.id, clock::now()) {
+            let now = clock::now();
+            self.status
+                .send_modify(|status| (status.phase, status.beat) = (Phase::Starting { since: now }, now));
+            if !self.is_wanted_after(assignment, pause).await {
+                self.status.send_modify(|status| status.phase = Phase::Idle);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Comes when a stream that ends is wanted again, and it is its turn: until then its end goes on.
+    async fn comes_back(&self, assignment: &Assignment) {
+        while self.is_wanted(assignment).await {
+            match self.around.turns.take(&assignment.camera.id, clock::now()) {
+                Ok(()) => return self.has_turn.store(true, Ordering::Relaxed),
+                Err(pause) => _ = self.is_wanted_after(assignment, pause).await,
+            }
+        }
+    }
+
+    async fn is_wanted_after(&self, assignment: &Assignment, pause: Duration) -> bool {
+        tokio::select! {
+            biased;
+            () = self.around.stop.cancelled() => false,
+            () = self.superseded(assignment) => false,
+            () = self.becomes(false) => false,
+            () = tokio::time::sleep(pause) => true,
         }
     }
 
@@ -88,7 +122,7 @@ impl Keeper {
         tokio::select! {
             () = &mut runs => return if ends.abort.is_cancelled() { Left::Something } else { Left::Nothing },
             never = self.give_back(share) => match never {},
-            _ = self.is_wanted(assignment) => {}
+            () = self.comes_back(assignment) => {}
             () = tokio::time::sleep(WIND_UP_GRACE) => {
                 tracing::warn!("not all that the stream left in the storage could be removed: the next run sweeps it");
             }
