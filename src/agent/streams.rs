@@ -62,6 +62,7 @@ pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: 
         segments_missed: status.segments_missed,
         parts_published: progress.parts_published,
         parts_given_up: progress.parts_given_up,
+        segments_left_out: progress.segments_left_out,
         bytes_published: progress.bytes_published,
         requests_per_s: None,
         request_cost_per_month_usd: None,

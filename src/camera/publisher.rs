@@ -35,6 +35,7 @@ pub struct Publisher {
     before: Progress,
     troubles: Troubles,
     given_up: Trouble,
+    left_out: Trouble,
     /// A line told how much the uplink is short.
     shortage_told: bool,
     rivalry: Rivalry,
@@ -72,6 +73,7 @@ impl Publisher {
             status,
             troubles: Troubles::default(),
             given_up: Trouble::default(),
+            left_out: Trouble::default(),
             shortage_told: false,
             rivalry: Rivalry::new(&before),
             renewals,
@@ -203,6 +205,7 @@ impl Publisher {
     fn tell(&mut self) {
         let progress = self.publication.progress().after(&self.before);
         self.tell_of_losses(&progress);
+        self.tell_of_parts_alone(&progress);
         self.rivalry.tell(clock::now(), &progress);
         self.status.send_if_modified(|status| {
             let changed = status.progress != progress;
@@ -238,6 +241,28 @@ impl Publisher {
         if backlog <= 1 && self.given_up.is_over(now) {
             self.shortage_told = false;
             tracing::info!(given_up, "no more segments are given up");
+        }
+    }
+}
+
+impl Publisher {
+    /// Parts went alone. The agent's own page misses nothing: who looks with another player should know why.
+    fn tell_of_parts_alone(&mut self, progress: &Progress) {
+        let now = clock::now();
+        let left_out = progress.segments_left_out;
+        if left_out > self.status.borrow().progress.segments_left_out
+            && let Some(report) = self.left_out.failed(now)
+        {
+            let since_s = report.lasting.as_secs();
+            tracing::warn!(
+                left_out,
+                since_s,
+                "the uplink has no room for whole segments beside the parts: they are left out, and players that take no \
+                 parts see gaps; lower max_bitrate, or set compat_segments: false"
+            );
+        }
+        if self.left_out.is_over(now) {
+            tracing::info!(left_out, "whole segments go beside the parts again");
         }
     }
 }

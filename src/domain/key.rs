@@ -87,6 +87,12 @@ impl ObjectKey {
         Form { kind, renditions: self.place().of }
     }
 
+    /// The same segment's name where there is no object of the whole; `None`: it is no fMP4 segment's.
+    pub fn in_parts(&self) -> Option<Self> {
+        let name = SegmentName::parse(self.file_name()).filter(|name| name.kind == SegmentType::Fmp4)?;
+        Some(self.beside(&SegmentName { kind: SegmentType::Parted, ..name }.to_string()))
+    }
+
     /// What a player needs before this segment: its run's init object, in the same folder. The name follows from the
     /// segment's, so no two runs ever share one.
     pub fn init(&self) -> Option<Self> {

@@ -35,6 +35,12 @@ pub struct Mark {
     since: Instant,
 }
 
+impl Mark {
+    pub fn since(self) -> Instant {
+        self.since
+    }
+}
+
 impl Lanes {
     pub fn new(most: usize, segment_duration: Duration) -> Self {
         Self { most, open: most, trial: false, epoch: 0, segment_duration, alone: None, shared_until: None }

@@ -37,6 +37,7 @@ pub mod parts;
 pub mod pauses;
 pub mod picture;
 pub mod playlist;
+pub mod precedence;
 pub mod prices;
 pub mod profile;
 pub mod publication;

@@ -14,6 +14,7 @@ use super::dice::Dice;
 use super::gate::{Failure, Gate};
 use super::key::ObjectKey;
 use super::playlist::ListedPart;
+use super::precedence::Precedence;
 use super::segment::Part;
 use super::uploads::Ticket;
 
@@ -35,6 +36,8 @@ const AT_ONCE: usize = 6;
 const LIFE: Duration = Duration::from_secs(3);
 /// Far more than a store needs that is well, and time for a second one.
 const ATTEMPT: Duration = Duration::from_millis(1_200);
+/// The same of what a part takes of late.
+const ATTEMPT_OF_USUAL: u32 = 3;
 
 impl PartLimits {
     pub fn usual(duration: Duration) -> Self {
@@ -97,6 +100,7 @@ pub struct Parts {
     next_ticket: u64,
     failures: u32,
     gate: Gate,
+    precedence: Precedence,
     /// Nothing names them any more, or ever will.
     gone: Vec<ObjectKey>,
     stored: u64,
@@ -105,7 +109,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    pub fn new(limits: PartLimits, most_groups: usize, dice: Dice) -> Self {
+    /// `segment`: how long one lasts, as planned.
+    pub fn new(limits: PartLimits, segment: Duration, most_groups: usize, dice: Dice) -> Self {
         Self {
             limits,
             most_groups,
@@ -113,6 +118,7 @@ impl Parts {
             next_ticket: 0,
             failures: 0,
             gate: Gate::new(MOST_PAUSE, dice),
+            precedence: Precedence::new(limits.duration, segment),
             gone: Vec::new(),
             stored: 0,
             given_up: 0,
@@ -122,6 +128,16 @@ impl Parts {
 
     pub fn limits(&self) -> &PartLimits {
         &self.limits
+    }
+
+    /// Of whole segments.
+    pub fn precedence(&self) -> &Precedence {
+        &self.precedence
+    }
+
+    /// See [`Precedence::assess`].
+    pub fn assess(&mut self, now: Instant, oldest_segment: Option<Instant>) {
+        self.precedence.assess(now, oldest_segment);
     }
 
     /// See [`Gate::reopen`].
@@ -159,18 +175,22 @@ impl Parts {
         let (key, born) = (held.key.clone(), held.born);
         self.next_ticket = ticket.0;
         let left = (born + self.limits.life).saturating_duration_since(now);
-        Some(StartPart { ticket, key, bytes, limit: left.min(self.limits.attempt).max(FIRST_PAUSE) })
+        // Where all take long, to cut one off and send it again would make all longer.
+        let usual = self.precedence.usual().unwrap_or_default();
+        let attempt = self.limits.attempt.max(ATTEMPT_OF_USUAL * usual);
+        Some(StartPart { ticket, key, bytes, limit: left.min(attempt).max(FIRST_PAUSE) })
     }
 
-    pub fn stored(&mut self, ticket: Ticket) {
+    pub fn stored(&mut self, now: Instant, ticket: Ticket) {
         (self.failures, self.stored) = (0, self.stored + 1);
         self.gate.succeeded();
-        let mut bytes_stored = 0;
+        let (mut bytes_stored, mut born) = (0, None);
         if let Some(held) = self.held_mut().find(|held| held.is_in_flight(ticket))
             && let State::InFlight(bytes, _) = std::mem::replace(&mut held.state, State::Stored)
         {
-            bytes_stored = bytes.len() as u64;
+            (bytes_stored, born) = (bytes.len() as u64, Some(held.born));
         }
+        born.into_iter().for_each(|born| self.precedence.part_stored(now, born));
         self.bytes += bytes_stored;
     }
 
@@ -245,6 +265,12 @@ impl Parts {
     pub fn are_settled(&self, segment: &ObjectKey) -> bool {
         let group = self.groups.iter().find(|group| group.segment == *segment);
         group.is_none_or(|group| !group.parts.iter().any(Held::is_pending))
+    }
+
+    /// The segment has another name from now on.
+    pub fn rename(&mut self, from: &ObjectKey, to: &ObjectKey) {
+        let group = self.groups.iter_mut().find(|group| group.segment == *from);
+        group.into_iter().for_each(|group| group.segment = to.clone());
     }
 
     /// The segment is not listed any more, or never will be: the objects that may exist of it.
@@ -373,7 +399,7 @@ mod tests {
 
     fn script() -> Script {
         let limits = PartLimits { duration: 200 * MS, in_flight: 3, life: 3_000 * MS, attempt: 1_200 * MS };
-        Script { parts: Parts::new(limits, 4, Dice::new(1)), now: start(), next: 0 }
+        Script { parts: Parts::new(limits, 1_000 * MS, 4, Dice::new(1)), now: start(), next: 0 }
     }
 
     impl Script {
@@ -410,7 +436,7 @@ mod tests {
             assert_eq!(started.key, layout().part(RunId::new(1, 1), number));
             assert!(!s.parts.are_settled(&segment(0)) && !s.parts.is_idle());
             s.wait(60);
-            s.parts.stored(started.ticket);
+            s.parts.stored(s.now, started.ticket);
             s.wait(140);
             let listed = s.parts.listed(&segment(0), 1_000 * MS);
             assert_eq!(listed.map(|parts| parts.len()), (number == 4).then_some(5));
@@ -478,7 +504,7 @@ mod tests {
         s.produce();
         let probe = s.start().unwrap();
         assert!(s.start().is_none());
-        s.parts.stored(probe.ticket);
+        s.parts.stored(s.now, probe.ticket);
         assert!(s.start().is_some());
     }
 
@@ -498,7 +524,7 @@ mod tests {
         for _ in 0..40 {
             s.produce();
             let ticket = s.start().unwrap().ticket;
-            s.parts.stored(ticket);
+            s.parts.stored(s.now, ticket);
             s.wait(200);
         }
         assert_eq!(s.parts.take_gone().len(), 20, "those of four segments of eight");

@@ -42,6 +42,14 @@ pub struct Form {
     pub renditions: Rendition,
 }
 
+impl Form {
+    /// One playlist can name both: those that are there in parts alone are gaps in it.
+    pub fn goes_with(self, other: Self) -> bool {
+        let is_ts = |form: Self| form.kind == SegmentType::MpegTs;
+        is_ts(self) == is_ts(other) && self.renditions == other.renditions
+    }
+}
+
 impl From<SegmentType> for Form {
     fn from(kind: SegmentType) -> Self {
         Self { kind, renditions: 1 }

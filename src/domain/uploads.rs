@@ -11,7 +11,7 @@ use super::fmp4::Header;
 use super::gate::{Failure, Gate};
 use super::key::ObjectKey;
 use super::lanes::{Lanes, Mark};
-use super::segment::{Payload, Segment};
+use super::segment::{Payload, Segment, SegmentType};
 use super::uplink::{Shortage, Uplink};
 
 use inits::Inits;
@@ -241,8 +241,32 @@ impl Uploads {
         next.state = State::InFlight(ticket, mark);
         let Outgoing { key, segment: Segment { payload, duration, header, .. }, .. } = next.outgoing.clone();
         self.next_ticket = ticket.0;
-        self.uplink.started(now, ticket, payload.bytes(), most);
+        if key.form().kind != SegmentType::Parted {
+            self.uplink.started(now, ticket, payload.bytes(), most);
+        }
         Some(Start { ticket, key, payload, duration, header })
+    }
+
+    /// There will be no object of the next segment that starts: its name, its name from now on, and whether an earlier
+    /// attempt may have stored it. `None`: nothing waits, or not for room.
+    pub fn leave_out_next(&mut self) -> Option<(ObjectKey, ObjectKey, bool)> {
+        if self.gate.is_failing() {
+            return None;
+        }
+        let next = self.queue.iter_mut().find(|p| p.state == State::Waiting)?;
+        let to = next.outgoing.key.in_parts()?;
+        let from = std::mem::replace(&mut next.outgoing.key, to.clone());
+        Some((from, to, std::mem::take(&mut next.tried)))
+    }
+
+    /// When the oldest upload of a whole segment began that is under way.
+    pub fn oldest_whole(&self) -> Option<Instant> {
+        let whole = self.queue.iter().filter(|p| p.outgoing.key.form().kind != SegmentType::Parted);
+        let began = whole.filter_map(|p| match p.state {
+            State::InFlight(_, mark) => Some(mark.since()),
+            State::Waiting | State::Stored => None,
+        });
+        began.min()
     }
 
     /// The next upload that is to be dropped; its answer is a failure.

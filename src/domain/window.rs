@@ -121,7 +121,7 @@ impl Window {
         // Somebody set the clock back: stamps may run backwards behind a discontinuity only.
         let goes_back = self.entries.back().is_some_and(|last| program_time < last.program_time);
         let form = key.form();
-        let is_other_kind = self.entries.back().is_some_and(|last| last.key.form() != form);
+        let is_other_kind = self.entries.back().is_some_and(|last| !last.key.form().goes_with(form));
         let discontinuity = discontinuity || is_other_kind || (goes_back && program_time.is_some());
         // An EXT-X-MAP can't be taken back: behind it a transport stream would be read as fMP4. And few players expect
         // both kinds in one playlist. Nor can it name what has no objects for all renditions.

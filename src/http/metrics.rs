@@ -48,6 +48,9 @@ const COUNTERS: &[(&str, &str, Value)] = &[
     ("parts_given_up_total", "Parts of segments that were not uploaded in time.", |s| {
         Some(s.parts_given_up as f64)
     }),
+    ("segments_left_out_total", "Segments that went in parts alone, for want of room in the uplink.", |s| {
+        Some(s.segments_left_out as f64)
+    }),
     ("published_bytes_total", "Bytes of the segments and parts that the storage took.", |s| {
         Some(s.bytes_published as f64)
     }),

@@ -67,6 +67,8 @@ pub struct StreamStatus {
     pub parts_published: u64,
     /// Those that the storage did not take in time; what is in them is in the segments, too.
     pub parts_given_up: u64,
+    /// Of a stream in parts: segments that went in parts alone, as the uplink had no room for the whole beside them.
+    pub segments_left_out: u64,
     pub bytes_published: u64,
     /// To the storage, in the last ten minutes; those that no storage charges for are not counted.
     pub requests_per_s: Option<f64>,

@@ -128,6 +128,7 @@ async fn metrics_follow_the_conventions() {
         r#"edge_agent_segments_published_total{camera="cam_floor"} 99"#,
         r#"edge_agent_parts_published_total{camera="cam_floor"} 495"#,
         r#"edge_agent_parts_given_up_total{camera="cam_floor"} 4"#,
+        r#"edge_agent_segments_left_out_total{camera="cam_floor"} 3"#,
         r#"edge_agent_published_bytes_total{camera="cam_floor"} 1234"#,
         r#"edge_agent_restarts_total{camera="cam_floor",cause="auth"} 2"#,
         "# TYPE edge_agent_segment_age_seconds gauge",

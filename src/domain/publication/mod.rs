@@ -170,7 +170,7 @@ impl Publication {
                 }
             }
             Input::PartProduced(part) => self.part_produced(now, part),
-            Input::PartStored(ticket) => self.parts.iter_mut().for_each(|parts| parts.stored(ticket)),
+            Input::PartStored(ticket) => self.part_stored(now, ticket),
             Input::PartFailed(ticket, failure) => self.part_failed(now, ticket, failure),
             Input::PlaylistStored => self.playlist_stored(now),
             Input::PlaylistFailed(failure) => {
@@ -266,10 +266,11 @@ impl Publication {
             self.seam = overlong;
             let program_time = Some(segment.program_time);
             let entry = NewEntry { key: outgoing.key, duration, program_time, discontinuity };
+            let is_whole = entry.key.form().kind != SegmentType::Parted;
             self.room.takes(&entry.key, segment.payload.bytes());
             let gone = window.push(now, entry);
             self.progress.segments_published += 1;
-            self.progress.bytes_published += segment.payload.bytes();
+            self.progress.bytes_published += if is_whole { segment.payload.bytes() } else { 0 };
             self.generation += 1;
             self.changed_at = Some(now);
             self.retire(gone);
@@ -292,6 +293,7 @@ impl Publication {
     /// The next thing to do, until there is none.
     pub fn poll(&mut self, now: Instant) -> Option<Action> {
         self.uploads.assess(now);
+        self.assess_parts(now);
         self.expire_parts(now);
         self.wind_up(now);
         if let Some(payload) = self.discards.pop_front() {
@@ -323,10 +325,7 @@ impl Publication {
         {
             return Some(Action::PutInit(start));
         }
-        if self.may_upload()
-            && !self.are_parts_behind()
-            && let Some(start) = self.uploads.start(now)
-        {
+        if let Some(start) = self.start_segment(now) {
             return Some(Action::Put(start));
         }
         if let Some(keys) = self.start_deletion(now) {

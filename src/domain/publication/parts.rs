@@ -9,7 +9,7 @@ use crate::domain::key::ObjectKey;
 use crate::domain::parts::{Parts, StartPart};
 use crate::domain::playlist::{MediaPlaylist, PartList};
 use crate::domain::segment::{Part, SegmentType};
-use crate::domain::uploads::Ticket;
+use crate::domain::uploads::{Start, Ticket};
 use crate::domain::window::Window;
 
 /// PART-HOLD-BACK: who knows parts from the playlist alone learns of them once a segment, and is best off with whole
@@ -24,7 +24,7 @@ const MORE_GROUPS: usize = 4;
 
 pub(super) fn queue(plan: &Plan, dice: impl FnOnce() -> Dice) -> Option<Parts> {
     let groups = Window::most(plan.depth) + plan.uploads.backlog + MORE_GROUPS;
-    plan.parts.map(|limits| Parts::new(limits, groups, dice()))
+    plan.parts.map(|limits| Parts::new(limits, plan.uploads.segment_duration, groups, dice()))
 }
 
 impl Publication {
@@ -35,6 +35,10 @@ impl Publication {
         let layout = &self.plan.layout;
         let segment = layout.segment(name, part.segment, self.plan.form);
         parts.push(now, segment, layout.part(name, part.number), part);
+    }
+
+    pub(super) fn part_stored(&mut self, now: Instant, ticket: Ticket) {
+        self.parts.iter_mut().for_each(|parts| parts.stored(now, ticket));
     }
 
     pub(super) fn part_failed(&mut self, now: Instant, ticket: Ticket, failure: Failure) {
@@ -57,12 +61,38 @@ impl Publication {
     }
 
     pub(super) fn part_at(&self) -> Option<Instant> {
-        self.parts.as_ref()?.deadline(self.may_upload())
+        let parts = self.parts.as_ref()?;
+        parts.deadline(self.may_upload()).into_iter().chain(parts.precedence().deadline()).min()
     }
 
-    /// Segments would take from the uplink what parts need.
+    pub(super) fn assess_parts(&mut self, now: Instant) {
+        let oldest = self.uploads.oldest_whole();
+        self.parts.iter_mut().for_each(|parts| parts.assess(now, oldest));
+    }
+
+    /// Segments would take from the uplink what parts need; those that take nothing of it may go.
     pub(super) fn are_parts_behind(&self) -> bool {
-        !self.is_parted() && self.parts.as_ref().is_some_and(Parts::is_behind)
+        !self.is_parted() && self.parts.as_ref().is_some_and(|parts| parts.is_behind() && !leaves_out(parts))
+    }
+
+    pub(super) fn start_segment(&mut self, now: Instant) -> Option<Start> {
+        if !self.may_upload() || self.are_parts_behind() {
+            return None;
+        }
+        self.leave_out_next(now);
+        self.uploads.start(now)
+    }
+
+    /// The next segment's turn has come, and there is no room for the whole beside its parts: it goes without, which is
+    /// told in its name.
+    fn leave_out_next(&mut self, now: Instant) {
+        let Some(parts) = self.parts.as_mut().filter(|parts| leaves_out(parts)) else { return };
+        let Some((from, to, may_exist)) = self.uploads.leave_out_next() else { return };
+        parts.rename(&from, &to);
+        if may_exist {
+            self.retired.condemn(from, now + LATE_LANDING);
+        }
+        self.progress.segments_left_out += 1;
     }
 
     /// There are parts alone.
@@ -76,8 +106,8 @@ impl Publication {
         let newest = self.window.as_ref()?.entries().last()?;
         let patience = PATIENCE_PARTS * parts.limits().duration;
         // Without its parts it is of no use to anybody.
-        let patience =
-            if self.is_parted() { patience.max(self.plan.uploads.segment_duration) } else { patience };
+        let is_parted = newest.key.form().kind == SegmentType::Parted;
+        let patience = if is_parted { patience.max(self.plan.uploads.segment_duration) } else { patience };
         (!parts.are_settled(&newest.key)).then_some(self.changed_at? + patience)
     }
 
@@ -118,4 +148,8 @@ impl Publication {
             self.retired.condemn(key, now + LATE_LANDING);
         }
     }
+}
+
+fn leaves_out(parts: &Parts) -> bool {
+    !parts.precedence().may_go_whole()
 }

@@ -22,7 +22,6 @@ impl Publication {
     pub fn progress(&self) -> Progress {
         let standing_back = self.ownership.is_standing_back();
         let waiting = if standing_back { 0 } else { self.standby.len() };
-        let whole = if self.is_parted() { 0 } else { self.progress.bytes_published };
         Progress {
             backlog: self.uploads.backlog() + waiting,
             objects_left: self.retired.forgotten(),
@@ -33,7 +32,10 @@ impl Publication {
             conflicts: self.ownership.conflicts(),
             parts_published: self.parts.as_ref().map_or(0, Parts::stored_count),
             parts_given_up: self.parts.as_ref().map_or(0, Parts::given_up),
-            bytes_published: whole + self.parts.as_ref().map_or(0, Parts::bytes_stored),
+            is_short_for_both: !self.is_parted()
+                && self.parts.as_ref().is_some_and(|parts| parts.precedence().is_alone()),
+            bytes_published: self.progress.bytes_published
+                + self.parts.as_ref().map_or(0, Parts::bytes_stored),
             ..self.progress
         }
     }

@@ -80,7 +80,7 @@ impl Publication {
     }
 
     fn is_other_form(&self, playlist: &MediaPlaylist) -> bool {
-        playlist.entries.last().is_some_and(|last| last.key.form() != self.plan.form)
+        playlist.entries.last().is_some_and(|last| !last.key.form().goes_with(self.plan.form))
     }
 
     /// One playlist has one form of segments: see `Window::push`.

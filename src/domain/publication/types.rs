@@ -121,6 +121,10 @@ pub struct Progress {
     pub bytes_published: u64,
     pub parts_published: u64,
     pub parts_given_up: u64,
+    /// Published in parts alone, as the uplink had no room for the whole beside them.
+    pub segments_left_out: u64,
+    /// That is so now.
+    pub is_short_for_both: bool,
     /// Objects of earlier runs that nothing named and the sweep took.
     pub orphans_swept: u64,
     /// Objects that will stay until the next start because the store refuses to delete.
@@ -147,6 +151,7 @@ impl Progress {
             bytes_published: earlier.bytes_published + self.bytes_published,
             parts_published: earlier.parts_published + self.parts_published,
             parts_given_up: earlier.parts_given_up + self.parts_given_up,
+            segments_left_out: earlier.segments_left_out + self.segments_left_out,
             orphans_swept: earlier.orphans_swept + self.orphans_swept,
             live_edge: self.live_edge.or(earlier.live_edge),
             segments_stood_back: earlier.segments_stood_back + self.segments_stood_back,

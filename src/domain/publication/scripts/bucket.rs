@@ -115,10 +115,15 @@ impl Bucket {
 
     fn becomes_visible(&mut self, now: Instant, new: &MediaPlaylist) {
         self.check(new.entries.len() <= self.most.max(24), || "too many entries".into());
-        let of_form = |p: &MediaPlaylist| p.entries.last().map(|entry| entry.key.form());
+        let goes_with = |old: &MediaPlaylist, entry: &Entry| {
+            old.entries.last().is_none_or(|last| last.key.form().goes_with(entry.key.form()))
+        };
         let old_target = self.visible.as_ref().map(|old| old.target_duration_s);
-        let is_same_form = self.visible.as_ref().is_none_or(|old| of_form(old) == of_form(new));
-        self.check(new.entries.iter().all(|e| Some(e.key.form()) == of_form(new)), || {
+        let is_same_form = self
+            .visible
+            .as_ref()
+            .is_none_or(|old| new.entries.last().is_none_or(|last| goes_with(old, last)));
+        self.check(new.entries.iter().all(|e| goes_with(new, e)), || {
             "two forms of segments in one playlist".into()
         });
         if let Some(old) = self.visible.take() {

@@ -65,12 +65,14 @@ proptest! {
                 1 => world.crash(),
                 2 => world.reboot(),
                 3 => world.index += 1,
+                8 => world.is_short = !world.is_short,
                 4..7 => world.produce_of(Duration::from_millis(wait_ms % 1_900 + 100)),
                 7 => world.step(world.now + Duration::from_millis(wait_ms)),
                 _ => world.produce(),
             }
             world.step(world.now + Duration::from_millis(wait_ms / 10));
         }
+        world.is_short = false;
         world.settle();
     }
 }
@@ -201,4 +203,44 @@ fn in_parts_alone_no_segment_is_named_as_if_it_were_there() {
     world.crash();
     (0..3).for_each(|_| world.produce());
     world.settle();
+}
+
+#[test]
+fn where_the_uplink_has_no_room_for_both_whole_segments_are_gaps() {
+    let mut world = begun();
+    (0..3).for_each(|_| world.produce());
+    world.is_short = true;
+    (0..30).for_each(|_| world.produce());
+    let progress = world.machine.progress();
+    assert!(progress.is_short_for_both && progress.segments_left_out >= 12, "{progress:?}");
+    assert_eq!((progress.parts_given_up, progress.segments_given_up), (0, 0));
+    world.step(world.now + S);
+    let visible = world.bucket.visible.clone().unwrap();
+    let text = render(&visible);
+    assert!(text.contains("#EXT-X-GAP\n#EXTINF:2.000000,\n"), "{text}");
+    assert!(!text.contains("#EXT-X-DISCONTINUITY\n"), "nothing is missing for who takes parts: {text}");
+    assert_eq!(listed(&visible).len() as u64, PARTS, "of a gap as of any");
+    let part = plan().layout.run_of(&listed(&visible)[0].key);
+    assert_eq!(part, Some(world.run));
+    // There is room again.
+    world.is_short = false;
+    (0..30).for_each(|_| world.produce());
+    let progress = world.machine.progress();
+    assert!(!progress.is_short_for_both);
+    let text = render(world.bucket.visible.as_ref().unwrap());
+    assert!(!text.contains("#EXT-X-GAP"), "{text}");
+    world.settle();
+}
+
+#[test]
+fn what_an_agent_left_out_the_next_one_goes_on_behind() {
+    let mut world = begun();
+    world.is_short = true;
+    (0..10).for_each(|_| world.produce());
+    assert!(world.machine.progress().segments_left_out > 0);
+    world.crash();
+    (0..5).for_each(|_| world.produce());
+    world.is_short = false;
+    world.settle();
+    assert!(world.bucket.visible.as_ref().unwrap().media_sequence > 500);
 }

@@ -40,6 +40,8 @@ pub(super) struct World {
     pub(super) late_reads: VecDeque<usize>,
     pub(super) takes_no_playlist: bool,
     pub(super) takes_no_init: bool,
+    /// The uplink carries parts, but not whole segments beside them.
+    pub(super) is_short: bool,
     /// This part of a run is never stored.
     pub(super) lose_part: Option<u64>,
     pub(super) plan: Plan,
@@ -70,6 +72,7 @@ impl World {
             late_reads: VecDeque::new(),
             takes_no_playlist: false,
             takes_no_init: false,
+            is_short: false,
             lose_part: None,
             plan: plan(),
             bytes: 1000,
@@ -217,9 +220,21 @@ impl World {
             };
             let mut fate = self.fate();
             fate.works &= !is_refused;
+            fate.delay_ms += self.takes_longer_ms(&action);
             self.pending.push((self.now + Duration::from_millis(fate.delay_ms), action, fate));
         }
         panic!("never drained");
+    }
+
+    fn takes_longer_ms(&self, action: &Action) -> u64 {
+        let is_whole =
+            |action: &Action| matches!(action, Action::Put(start) if start.key.in_parts().is_some());
+        match action {
+            _ if !self.is_short => 0,
+            Action::Put(_) if is_whole(action) => 4_000,
+            Action::PutPart(_) if self.pending.iter().any(|(_, action, _)| is_whole(action)) => 900,
+            _ => 0,
+        }
     }
 
     /// Its caller does not wait any more; it may land all the same, now or never.
