@@ -11,7 +11,7 @@ use edge_agent::domain::lifecycle::Cause;
 use edge_agent::domain::media::{AudioCodec, AudioIn, Media, VideoCodec};
 use edge_agent::engine::ffmpeg::Workshop;
 use edge_agent::engine::ffmpeg::capabilities::{Capabilities, RtspOptions, detect};
-use edge_agent::engine::ffmpeg::probe::{DEADLINE, ProbeError, probe};
+use edge_agent::engine::ffmpeg::probe::{Aim, DEADLINE, ProbeError, probe};
 use edge_agent::engine::spool::watch::SpoolWatch;
 use edge_agent::sys::child::Spawner;
 
@@ -66,7 +66,7 @@ async fn probed(more: &'static str) -> (Media, Duration) {
     let camera = Camera::start(opts).await;
     let (workshop, source) = (ffmpeg().await, camera.url().parse().expect("a source"));
     let began = now();
-    let media = probe(&workshop, &source, DEADLINE).await.expect("it is there");
+    let media = probe(&workshop, &source, Aim::Frames, DEADLINE).await.expect("it is there");
     let took = now() - began;
     until(PATIENCE, "the session is closed", async || no_clients(&camera).await, || "").await;
     assert!(took < DEADLINE + SLACK, "{took:?}");
@@ -84,7 +84,7 @@ async fn no_clients(camera: &Camera) -> Option<()> {
 async fn failed(workshop: &Workshop, url: &str) -> ProbeError {
     let source = url.parse().expect("a source");
     let began = now();
-    let error = probe(workshop, &source, DEADLINE).await.expect_err("there is nothing to see");
+    let error = probe(workshop, &source, Aim::Frames, DEADLINE).await.expect_err("there is nothing to see");
     assert!(now() - began < DEADLINE + SLACK, "{:?}", now() - began);
     assert!(!format!("{error} {error:?}").contains("hunter"), "{error:?}");
     error
@@ -173,7 +173,7 @@ async fn a_refused_password_and_an_unknown_path_are_named() {
     let elsewhere = camera.url_with("admin:hunter2").replace("/cam1", "/cam9");
     assert_eq!(failed(&workshop, &elsewhere).await.cause(), Cause::NotFound);
     let right = camera.url_with("admin:hunter2").parse().expect("a source");
-    let media = probe(&workshop, &right, DEADLINE).await.expect("the right one");
+    let media = probe(&workshop, &right, Aim::Frames, DEADLINE).await.expect("the right one");
     assert!(!format!("{media:?}").contains("hunter"));
 }
 
@@ -198,7 +198,7 @@ async fn a_camera_that_hangs_up_is_disconnected() {
         until(PATIENCE, "pictures", async || has_sent(&camera, 50).await, || "").await;
         camera.control("kick").await;
     };
-    let (answer, ()) = tokio::join!(probe(&workshop, &source, DEADLINE), kick);
+    let (answer, ()) = tokio::join!(probe(&workshop, &source, Aim::Frames, DEADLINE), kick);
     let error = answer.expect_err("too little to tell");
     assert_eq!(error.cause(), Cause::Disconnected, "{error:?}");
 }
@@ -224,8 +224,9 @@ async fn a_child_that_ignores_everything_is_killed_at_the_deadline() {
     let (pid, note) = pid_file(folder.path());
     let workshop = script(folder.path(), &format!("trap '' TERM PIPE; {note}; while :; do sleep 0.05; done"));
     let patience = Duration::from_secs(2);
-    let error =
-        probe(&workshop, &"test://".parse().expect("a source"), patience).await.expect_err("nothing came");
+    let error = probe(&workshop, &"test://".parse().expect("a source"), Aim::Frames, patience)
+        .await
+        .expect_err("nothing came");
     assert_eq!((error.cause(), error.to_string().as_str()), (Cause::Stalled, "no picture within 2 s"));
     let process = fs::read_to_string(&pid).expect("a pid");
     assert!(!Path::new("/proc").join(process.trim()).exists(), "it is gone before the answer");
@@ -238,7 +239,8 @@ async fn a_camera_that_describes_a_picture_and_sends_none_is_late_and_what_it_sa
     let said = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/ffmpeg/probe/testdata/h264.stderr");
     let workshop = script(folder.path(), &format!("cat '{said}' >&2; exec sleep 600"));
     let source = "test://".parse().expect("a source");
-    let error = probe(&workshop, &source, Duration::from_secs(2)).await.expect_err("no picture came");
+    let error =
+        probe(&workshop, &source, Aim::Frames, Duration::from_secs(2)).await.expect_err("no picture came");
     assert_eq!(error.to_string(), "no picture within 2 s", "as `check` says it");
     let ProbeError::Late { described: Some(media), .. } = error else { panic!("{error:?}") };
     assert_eq!(
@@ -254,7 +256,7 @@ async fn a_dropped_probe_leaves_no_child() {
     let workshop = script(folder.path(), &format!("{note}; exec sleep 600"));
     let source = "test://".parse().expect("a source");
     tokio::select! {
-        answer = probe(&workshop, &source, PATIENCE) => panic!("{answer:?}"),
+        answer = probe(&workshop, &source, Aim::Frames, PATIENCE) => panic!("{answer:?}"),
         () = until(PATIENCE, "it runs", async || pid.exists().then_some(()), || "") => {}
     }
     gone(&pid).await;
@@ -276,7 +278,8 @@ async fn an_endless_flood_ends_at_the_deadline() {
     let body = "echo '#tb 0: 1/1000'; exec yes '0, 0, 0, 0, 10, 0x00, F=0x0'";
     let workshop = script(folder.path(), body);
     let began = now();
-    let answer = probe(&workshop, &"test://".parse().expect("a source"), Duration::from_secs(2)).await;
+    let answer =
+        probe(&workshop, &"test://".parse().expect("a source"), Aim::Frames, Duration::from_secs(2)).await;
     assert!(now() - began < Duration::from_secs(2) + SLACK, "{answer:?}");
     assert!(answer.is_err(), "no codec was named: {answer:?}");
 }
@@ -295,7 +298,7 @@ async fn interlaced_and_ten_bit_pictures_are_told() {
         make.args(["-c:v", "libx264"]).args(options).arg(&clip);
         assert!(make.status().expect("ffmpeg runs").success());
         let source = format!("file://{}", clip.display()).parse().expect("a source");
-        let media = probe(&workshop, &source, DEADLINE).await.expect("it plays");
+        let media = probe(&workshop, &source, Aim::Frames, DEADLINE).await.expect("it plays");
         assert_eq!(media.video.interlaced, interlaced, "{media:?}");
         let (found, pixels) = (media.video.profile.as_deref(), media.video.pixel_format.as_deref());
         assert_eq!((found, pixels), (Some(profile), Some(format)), "{media:?}");

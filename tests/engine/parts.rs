@@ -218,13 +218,49 @@ async fn sound_and_picture_stay_as_far_apart_as_they_were() {
     }
 }
 
+/// Players end where the first track of two does: a camera that falls silent must not stop its picture.
+#[tokio::test]
+async fn silence_takes_the_place_of_sound_that_has_stopped() {
+    for (more, packet) in [("", 0.064), ("--audio=pcma", 0.128)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let opts =
+            CameraOpts { size: (320, 180), gop: 25, audio: more.is_empty(), more, ..CameraOpts::default() };
+        let camera = Camera::start(opts.clone()).await;
+        let known = CameraOpts { audio: true, ..opts };
+        let engine = knowing(&camera, &known, true, &folder.path().join("spool")).await;
+        let mut run = start(&engine).await;
+        let mut all = told(&mut run, 2).await;
+        for fault in ["freeze?what=audio", "thaw"] {
+            camera.control(fault).await;
+            let more = told(&mut run, 4).await;
+            all.parts.extend(more.parts);
+            all.segments.extend(more.segments);
+        }
+        all.check();
+        let film = all.film(folder.path());
+        decode(&film).await;
+        let (picture, sound) = (times(&film, "v").await, times(&film, "a").await);
+        let ends = |times: &[(f64, f64)]| times.last().map(|(decoded, _)| *decoded).expect("some");
+        // What an encoder of sound keeps back is in the next part.
+        assert!((ends(&picture) - ends(&sound)).abs() < 1.0, "{} {}", ends(&picture), ends(&sound));
+        let gap = sound.windows(2).map(|pair| pair[1].0 - pair[0].0).fold(0.0, f64::max);
+        assert!(gap < 2.5 * packet, "{more}: nothing is heard for {gap} s, of {} packets", sound.len());
+        run.halt(Halt::Ask);
+        assert_eq!(exit(&mut run).await.cause, Cause::Asked);
+    }
+}
+
 /// Copies a camera of which this is known.
 async fn knowing(camera: &Camera, opts: &CameraOpts, audio: bool, spool: &Path) -> FfmpegEngine {
     let ffmpeg = detect(other_ffmpeg().as_deref()).await.expect("install ffmpeg: apt-get install ffmpeg");
     let settings = Settings { quality: Some(Quality::Auto), ..settings() };
     let (workshop, spec) = workshop_of(ffmpeg, &camera.url(), spool, u64::MAX, settings);
     let acquaintance = Acquaintance::default();
-    let known = media(opts);
+    let mut known = media(opts);
+    if opts.more.contains("pcm") {
+        known.audio =
+            Some(AudioIn { codec: AudioCodec::Pcma, profile: None, sample_rate_hz: 8_000, channels: 1 });
+    }
     acquaintance.learn(Known::Media(Media { audio: known.audio.clone().filter(|_| audio), ..known }));
     FfmpegEngine::acquainted(workshop, spec, acquaintance)
 }

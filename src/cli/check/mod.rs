@@ -17,7 +17,7 @@ use crate::config::model::{Camera, Config};
 use crate::domain::lifecycle::Cause;
 use crate::engine::ffmpeg::Workshop;
 use crate::engine::ffmpeg::capabilities::{self, Capabilities};
-use crate::engine::ffmpeg::probe::{ProbeError, probe};
+use crate::engine::ffmpeg::probe::{Aim, ProbeError, probe};
 use crate::engine::spool::root::{default_root, is_tmpfs, private_folder};
 use crate::engine::spool::watch::SpoolWatch;
 use crate::sys::child::Spawner;
@@ -174,7 +174,7 @@ async fn check_cameras(
     });
     for camera in cameras {
         let what = format!("camera {}", camera.id);
-        match probe(&workshop, &camera.source, PATIENCE).await {
+        match probe(&workshop, &camera.source, Aim::Frames, PATIENCE).await {
             Ok(media) => {
                 report.pass(&what, format!("{}: {media}", camera.source));
                 costs::tell(config, camera, &media, report);

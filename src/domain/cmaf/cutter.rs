@@ -2,7 +2,8 @@
 //!
 //! A segment begins with a keyframe, a part where it is time: at the frame's end that is nearest to `part_duration` behind
 //! its beginning. So parts of an even picture are all alike, and those of an uneven one differ by a frame. Sound goes
-//! with the part that it is played in, if it has come by then, else with the next one: the picture never waits for it.
+//! with the part that it is played in, if it has come by then, else with the next one: the picture never waits for it. Where
+//! none comes any more, [silence](super::silence) takes its place.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,8 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::join::{PICTURE, SOUND, Tracks};
+use super::silence::Silence;
 use super::write::write;
-use super::{Damaged, Sample};
+use super::{Damaged, Sample, seconds};
 
 /// How a run is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub struct Cutter {
     picture_per_second: u32,
     sound_per_second: u32,
     sound: VecDeque<Sample>,
+    /// Of a run with sound.
+    silence: Silence,
     frames: Vec<Sample>,
     /// The end of the last frame that was taken; `None`: no keyframe has come.
     end: Option<u64>,
@@ -76,6 +80,7 @@ impl Cutter {
             picture_per_second: tracks.picture_per_second,
             sound_per_second: tracks.sound_per_second,
             sound: VecDeque::new(),
+            silence: Silence::new(tracks.silence.clone(), tracks.sound_per_second),
             frames: Vec::new(),
             end: None,
             segment: Segment::default(),
@@ -95,6 +100,10 @@ impl Cutter {
     }
 
     pub fn hear(&mut self, packet: Sample) {
+        let picture = self.end.map(|end| self.seconds(end));
+        if !self.silence.hears(&packet, picture) {
+            return;
+        }
         if self.sound.len() >= MOST_SOUND {
             self.sound.pop_front();
         }
@@ -159,6 +168,7 @@ impl Cutter {
         {
             sound.push(packet);
         }
+        self.silence.fill(&mut sound, self.seconds(begin), until);
         let number = self.next_part;
         self.next_part += 1;
         let bytes = write(number as u32 + 1, &[(PICTURE, &frames), (SOUND, &sound)]);
@@ -192,13 +202,6 @@ impl Cutter {
     fn seconds(&self, time: u64) -> Duration {
         seconds(time, self.picture_per_second)
     }
-}
-
-/// To the nanosecond: enough to tell any two frames apart.
-fn seconds(time: u64, per_second: u32) -> Duration {
-    let per_second = u64::from(per_second.max(1));
-    let rest = u128::from(time % per_second) * 1_000_000_000 / u128::from(per_second);
-    Duration::new(time / per_second, u32::try_from(rest).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -332,6 +335,90 @@ mod tests {
         assert!(cutter.see(huge).is_ok() && cutter.is_over_limit());
         (0..9999).for_each(|number| cutter.hear(packet(number)));
         assert_eq!(cutter.sound.len(), MOST_SOUND);
+    }
+
+    /// Its first track is not read.
+    fn without_picture(part: &[u8]) -> Vec<u8> {
+        let mut own = part.to_vec();
+        let at = own.windows(4).position(|kind| kind == b"traf").unwrap();
+        own[at..at + 4].copy_from_slice(b"free");
+        own
+    }
+
+    /// When the packets of sound in these parts begin, and which of them are silence.
+    fn sounds(made: &[Made]) -> Vec<(u64, bool)> {
+        let mut all = Vec::new();
+        for made in made {
+            let Made::Part { bytes, .. } = made else { continue };
+            if bytes.windows(4).filter(|kind| *kind == b"traf").count() < 2 {
+                continue;
+            }
+            all.extend(samples(1000, &without_picture(bytes)).iter().map(|packet| {
+                let own = format!("sound at {}", packet.time);
+                (packet.time, packet.bytes != own.as_bytes())
+            }));
+        }
+        all
+    }
+
+    /// 25 frames a second and a packet each 64 ms, but for some.
+    fn with_a_gap(from_ms: u64, until_ms: u64, late_ms: u64) -> Vec<(u64, bool)> {
+        let tracks = Tracks::join(&init(1000), Some(&init(16_000))).unwrap();
+        let tracks = Tracks { silence: Some(Bytes::from_static(b"hush")), ..tracks };
+        let mut cutter = Cutter::new(&tracks, cut(200, 900), 1 << 20);
+        let (mut made, mut next) = (Vec::new(), 0);
+        for number in 0..500 {
+            let shown_ms = number * 40;
+            while next * 64 + late_ms <= shown_ms {
+                if !(from_ms..until_ms).contains(&(next * 64)) {
+                    cutter.hear(packet(next * 1024));
+                }
+                next += 1;
+            }
+            made.extend(cutter.see(Sample { time: shown_ms, ..frame(number, 40, 25) }).unwrap());
+        }
+        sounds(&made)
+    }
+
+    #[test]
+    fn sound_that_comes_is_left_as_it_is() {
+        for late_ms in [0, 300, 600] {
+            let sounds = with_a_gap(0, 0, late_ms);
+            assert!(sounds.len() > 290 && sounds.iter().all(|(_, silence)| !silence), "{late_ms}");
+        }
+    }
+
+    #[test]
+    fn where_sound_stops_silence_takes_its_place_until_it_is_back() {
+        for (late_ms, until_ms) in [(0, 12_000), (300, 12_000), (0, u64::MAX)] {
+            let sounds = with_a_gap(5_000, until_ms, late_ms);
+            let even = sounds.windows(2).all(|pair| pair[1].0.abs_diff(pair[0].0).abs_diff(1024) <= 1024);
+            assert!(even && sounds.is_sorted(), "no hole: {sounds:?}");
+            let silences: Vec<_> =
+                sounds.iter().filter(|(_, silence)| *silence).map(|(at, _)| at / 16).collect();
+            let (first, last) = (*silences.first().unwrap(), *silences.last().unwrap());
+            assert!((4_990..5_100).contains(&first), "{first}");
+            let back_ms = until_ms.min(19_900);
+            assert!(last.abs_diff(back_ms) < 500, "{last}");
+            assert!(
+                until_ms > 20_000 || sounds.iter().rev().take(100).all(|(_, silence)| !silence),
+                "it is back"
+            );
+        }
+    }
+
+    #[test]
+    fn sound_that_never_begins_is_silence_and_a_jump_is_not_filled() {
+        let sounds = with_a_gap(0, u64::MAX, 0);
+        assert_eq!(sounds.first(), Some(&(0, true)));
+        assert!(sounds.last().is_some_and(|(at, _)| *at > 19_500 * 16));
+        let tracks = Tracks::join(&init(1000), Some(&init(16_000))).unwrap();
+        let mut silence = Silence::new(Some(Bytes::from_static(b"hush")), tracks.sound_per_second);
+        let mut sound = vec![packet(0)];
+        silence.fill(&mut sound, Duration::ZERO, Duration::from_millis(200));
+        assert_eq!(sound.len(), 1);
+        silence.fill(&mut sound, Duration::from_secs(3_600), Duration::from_secs(3_601));
+        assert!(sound.len() < 170, "{}: ten seconds at most", sound.len());
     }
 
     proptest! {

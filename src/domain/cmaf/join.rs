@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
+use super::silence;
 use crate::domain::fmp4::{find, number, parts};
 
 /// The numbers that the tracks get.
@@ -15,6 +18,8 @@ pub struct Tracks {
     /// What they count in a second.
     pub picture_per_second: u32,
     pub sound_per_second: u32,
+    /// A packet of silence, if it is known what that is.
+    pub silence: Option<Bytes>,
 }
 
 impl Tracks {
@@ -38,7 +43,8 @@ impl Tracks {
         let extends = wrap(*b"mvex", &all_extends);
         let movie = wrap(*b"moov", &[header, tracks, extends].concat());
         let init = [picture.get(own.kind)?, &movie].concat();
-        Some(Self { init, picture_per_second: own.per_second, sound_per_second })
+        let silence = sound.and_then(silence::packet);
+        Some(Self { init, picture_per_second: own.per_second, sound_per_second, silence })
     }
 }
 

@@ -7,10 +7,20 @@
 mod cutter;
 mod join;
 mod samples;
+mod silence;
 #[cfg(test)]
 pub(crate) mod testing;
 mod write;
 
+use std::time::Duration;
+
 pub use cutter::{Cut, Cutter, Made};
 pub use join::Tracks;
 pub use samples::{Damaged, Sample, Samples};
+
+/// To the nanosecond: enough to tell any two frames apart.
+fn seconds(time: u64, per_second: u32) -> Duration {
+    let per_second = u64::from(per_second.max(1));
+    let rest = u128::from(time % per_second) * 1_000_000_000 / u128::from(per_second);
+    Duration::new(time / per_second, u32::try_from(rest).unwrap_or_default())
+}

@@ -11,7 +11,7 @@ mod tests;
 mod ts;
 
 pub use keyframes::{Pictures, keyframes};
-pub use mp4::of_init;
+pub use mp4::{lc_channels, of_init};
 pub use ts::of_transport_stream;
 
 /// What a multivariant playlist says of one rendition's streams.

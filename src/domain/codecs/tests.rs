@@ -70,6 +70,18 @@ fn sample_entries_say_where_the_parameter_sets_are() {
 }
 
 #[test]
+fn channels_are_told_of_sound_that_is_known() {
+    let channels = lc_channels(INIT_H264);
+    assert_eq!(channels, Some(1));
+    assert_eq!(lc_channels(INIT_H265), channels);
+    assert_eq!(lc_channels(&with(INIT_H264, b"soun", b"meta")), None);
+    assert_eq!(lc_channels(&with(INIT_H264, b"mp4a", b"Opus")), None);
+    for cut in 0..INIT_H264.len() {
+        assert_eq!(lc_channels(&INIT_H264[..cut]), None, "{cut}");
+    }
+}
+
+#[test]
 fn sound_is_told_by_its_object_type() {
     // ADTS: high 2 bits of the third byte, from 0 on. An init object: the decoder's own record, behind its length.
     let main = with(STREAM_H264, &[0xff, 0xf1, 0x60], &[0xff, 0xf1, 0x20]);

@@ -15,6 +15,7 @@
 mod ending;
 mod floor;
 mod leaving;
+mod own_runs;
 mod ownership;
 mod parts;
 mod progress;

@@ -11,10 +11,10 @@
 //!   silence another may have taken over, by right. So it is the one to stand back if it meets one soon after: a
 //!   playlist PUT of its own that landed late may have hidden the other from that look.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::floor::Floor;
+use super::own_runs::OwnRuns;
 use super::sight::{Mark, Verdict, at_least, duration, last_msn, mark, next_msn, without_ended};
 use super::times::Times;
 use super::types::Remote;
@@ -32,8 +32,6 @@ const EARLY_LOOKS: u32 = 6;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Whoever does not stand back when it should is no agent of this kind: then this one does.
 const MOST_CONFLICTS: u32 = 3;
-/// Those of a camera that reboots every minute, in a day without storage: the last playlist is an old one then.
-const MOST_OWN_RUNS: usize = 2_048;
 
 #[derive(Debug)]
 enum State {
@@ -91,7 +89,7 @@ pub(super) struct Ownership {
     /// For reads that the publication waits for, and for the others.
     gate: Gate,
     look_gate: Gate,
-    own_runs: VecDeque<RunId>,
+    own_runs: OwnRuns,
     pub(super) floor: Floor,
     /// The stream ends here: whoever else publishes it may.
     is_leaving: bool,
@@ -103,7 +101,7 @@ pub(super) struct Ownership {
 impl Ownership {
     pub(super) fn new(layout: Layout, times: Times, gate: Gate, mut dice: Dice) -> Self {
         let look_gate = Gate::new(LOOK_EVERY, Dice::new(dice.roll()));
-        let (own_runs, state) = (VecDeque::new(), State::Idle);
+        let (own_runs, state) = (OwnRuns::default(), State::Idle);
         Self {
             layout,
             times,
@@ -134,17 +132,17 @@ impl Ownership {
     }
 
     pub(super) fn is_ours(&mut self, run: RunId) {
-        if !self.own_runs.contains(&run) {
-            self.own_runs.push_back(run);
-            if self.own_runs.len() > MOST_OWN_RUNS {
-                self.own_runs.pop_front();
-            }
-        }
+        self.own_runs.add(run);
     }
 
     /// Another agent publishes, or did a moment ago.
     pub(super) fn is_standing_back(&self) -> bool {
         matches!(&self.state, State::Watching(watch) if watch.standing_back)
+    }
+
+    /// The first read is to come, or to be answered.
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self.state, State::Asking)
     }
 
     /// The run of the other agent that was seen last.
@@ -279,7 +277,7 @@ impl Ownership {
     }
 
     fn made_by_us(&self, playlist: &MediaPlaylist) -> bool {
-        self.newest_run(playlist).is_some_and(|run| self.own_runs.contains(&run))
+        self.newest_run(playlist).is_some_and(|run| self.own_runs.has(run))
     }
 
     fn is_rivals(&self, title: &Title, playlist: &MediaPlaylist) -> bool {

@@ -28,9 +28,12 @@ pub(super) fn queue(plan: &Plan, dice: impl FnOnce() -> Dice) -> Option<Parts> {
 }
 
 impl Publication {
-    /// While it is not known who publishes, or another agent does, the whole segments alone are kept.
+    /// While another agent publishes, or may, the whole segments alone are kept.
     pub(super) fn part_produced(&mut self, now: Instant, part: Part) {
-        let Some(parts) = self.parts.as_mut().filter(|_| self.window.is_some()) else { return };
+        self.ownership.wake();
+        // The answer is a moment away, and a part lives for some.
+        let may_come = self.window.is_some() || self.ownership.is_asking();
+        let Some(parts) = self.parts.as_mut().filter(|_| may_come) else { return };
         let name = self.renamed.filter(|(run, _)| *run == part.run).map_or(part.run, |(_, name)| name);
         let layout = &self.plan.layout;
         let segment = layout.segment(name, part.segment, self.plan.form);

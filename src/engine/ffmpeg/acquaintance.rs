@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::Workshop;
-use super::probe::{DEADLINE, ProbeError, probe};
+use super::probe::{Aim, DEADLINE, ProbeError, probe};
 use crate::clock;
 use crate::domain::doubt::Doubt;
 use crate::domain::lifecycle::Cause;
@@ -134,9 +134,14 @@ pub(super) struct ProbeRun {
 }
 
 impl ProbeRun {
-    pub(super) fn start(workshop: Arc<Workshop>, source: Source, acquaintance: Acquaintance) -> Self {
+    pub(super) fn start(
+        workshop: Arc<Workshop>,
+        source: Source,
+        aim: Aim,
+        acquaintance: Acquaintance,
+    ) -> Self {
         let mut probing = JoinSet::new();
-        let look = async move { probe(&workshop, &source, DEADLINE).await };
+        let look = async move { probe(&workshop, &source, aim, DEADLINE).await };
         probing.spawn(look.in_current_span());
         Self { probing, acquaintance, started: clock::now() }
     }

@@ -49,6 +49,7 @@ use capabilities::Capabilities;
 pub use encoder_use::EncoderUse;
 use encoders::Way;
 use pipes::{Outlets, Pipes, Recipe};
+use probe::Aim;
 use stderr::Fitness;
 pub use still::FfmpegStills;
 use tail::Tail;
@@ -243,7 +244,8 @@ impl Engine for FfmpegEngine {
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
         let (workshop, acquaintance) = (self.workshop.clone(), self.acquaintance.clone());
         if self.sight == Sight::Looks {
-            return Ok(Box::new(ProbeRun::start(workshop, self.spec.source.clone(), acquaintance)));
+            let (source, aim) = (self.spec.source.clone(), aim(&self.spec));
+            return Ok(Box::new(ProbeRun::start(workshop, source, aim, acquaintance)));
         }
         let folder = self.run_folder(run).await?;
         let way = match self.choice.video {
@@ -310,6 +312,11 @@ fn depends_on_media(spec: &StreamSpec) -> bool {
     let settings = &spec.settings;
     let listens = settings.sub_second.is_some() && settings.audio && !has_own_sound(&spec.source);
     settings.wish().depends_on_media() || listens
+}
+
+/// Each look is a time without a picture.
+fn aim(spec: &StreamSpec) -> Aim {
+    if spec.settings.wish().depends_on_media() { Aim::Frames } else { Aim::Streams }
 }
 
 /// The child's end first; only this process reads without waiting.

@@ -26,6 +26,15 @@ pub const DEADLINE: Duration = Duration::from_secs(8);
 /// To close the session with the camera: some count those that were not closed as viewers for a minute.
 const GOODBYE: Duration = Duration::from_millis(500);
 
+/// What is to be found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// What streams there are: their description tells, and the first frame that the camera means it.
+    Streams,
+    /// Also how the picture comes: its keyframes, rate and bit rate.
+    Frames,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     #[error(transparent)]
@@ -55,10 +64,15 @@ impl ProbeError {
 ///
 /// # Errors
 /// Nothing came, or the camera hung up too early to tell.
-pub async fn probe(workshop: &Workshop, source: &Source, deadline: Duration) -> Result<Media, ProbeError> {
+pub async fn probe(
+    workshop: &Workshop,
+    source: &Source,
+    aim: Aim,
+    deadline: Duration,
+) -> Result<Media, ProbeError> {
     let mut session = Session::start(workshop, source).await?;
     let mut report = Report::default();
-    let watched = tokio::time::timeout(deadline, session.watch(&mut report)).await;
+    let watched = tokio::time::timeout(deadline, session.watch(aim, &mut report)).await;
     session.close().await;
     // At the deadline what came until then counts.
     watched.unwrap_or(Ok(()))?;
@@ -90,12 +104,12 @@ impl Session {
     }
 
     /// Until it is enough; that ffmpeg ends before is a failure.
-    async fn watch(&mut self, report: &mut Report) -> Result<(), ProbeError> {
+    async fn watch(&mut self, aim: Aim, report: &mut Report) -> Result<(), ProbeError> {
         while !(self.stdout.is_over() && self.stderr.is_over()) {
             tokio::select! {
                 Some(line) = self.stdout.next(), if !self.stdout.is_over() => {
                     report.read(&line).map_err(|_| ProbeError::Garbled(redact(&line)))?;
-                    if report.is_enough() {
+                    if report.is_enough(aim) {
                         return Ok(());
                     }
                     if report.has_frames() {
@@ -106,6 +120,9 @@ impl Session {
                     let said = self.words.hear(&line);
                     tracing::debug!(line = said, "the probe's ffmpeg says");
                     report.hear(&line);
+                    if report.is_enough(aim) {
+                        return Ok(());
+                    }
                     if self.stays && redirects(&line) {
                         signal_group(&self.child, Signal::SIGKILL);
                         return Err(ProbeError::Failed { cause: Cause::Redirected, said: String::new() });

@@ -26,7 +26,7 @@ fn world(fates: Vec<Fate>) -> World {
     World::of_plan(fates, parts_plan())
 }
 
-/// With its first segment published: until then no part is stored.
+/// With its first segment published.
 fn begun() -> World {
     let mut world = world(vec![]);
     world.produce();
@@ -83,7 +83,7 @@ fn a_calm_store_sees_each_part_once_and_one_playlist_per_segment() {
     (0..19).for_each(|_| world.produce());
     world.step(world.now + S);
     let progress = world.machine.progress();
-    assert_eq!((progress.parts_published, progress.parts_given_up), (19 * PARTS, 0));
+    assert_eq!((progress.parts_published, progress.parts_given_up), (20 * PARTS, 0));
     assert_eq!(progress.segments_published, 20);
     assert_eq!(world.playlists_at.len(), 20, "one with each segment");
     let visible = world.bucket.visible.clone().unwrap();
@@ -161,6 +161,16 @@ fn the_playlist_waits_a_little_for_the_last_part() {
     world.step(world.now + S);
     assert_eq!(world.playlists_at.len(), before + 1, "but not for long");
     assert_eq!(listed(world.bucket.visible.as_ref().unwrap()), Vec::<&ListedPart>::new());
+}
+
+#[test]
+fn the_first_segments_parts_wait_for_the_answer_and_are_listed() {
+    let mut world = world(vec![]);
+    world.produce();
+    world.step(world.now + S);
+    assert_eq!(listed(world.bucket.visible.as_ref().unwrap()).len() as u64, PARTS);
+    let progress = world.machine.progress();
+    assert_eq!((progress.parts_published, progress.parts_given_up), (PARTS, 0));
 }
 
 #[test]

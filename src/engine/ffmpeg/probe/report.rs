@@ -1,6 +1,7 @@
 //! What ffmpeg says of a camera's streams while it copies them: their description on standard error, their frames as
 //! `framecrc` on standard output. Pure, and nothing of it is trusted.
 
+use super::Aim;
 use super::measure::{Frame, Measure};
 use crate::domain::media::{AudioCodec, AudioIn, Media, VideoCodec, VideoIn};
 
@@ -96,8 +97,12 @@ impl Report {
     }
 
     /// More would tell hardly more.
-    pub fn is_enough(&self) -> bool {
-        self.frames.is_enough()
+    pub fn is_enough(&self, aim: Aim) -> bool {
+        match aim {
+            // The whole of the input's description was heard.
+            Aim::Streams => self.in_output && self.has_frames(),
+            Aim::Frames => self.frames.is_enough(),
+        }
     }
 
     /// Without frames what its description alone says: then nothing is known of its keyframes.

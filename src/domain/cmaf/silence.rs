@@ -1,0 +1,94 @@
+//! Silence for a sound that has stopped. What players have of two tracks ends where the first of them does: without it
+//! their picture would stand still for as long as the camera says nothing.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Sample, seconds};
+use crate::domain::codecs::lc_channels;
+
+/// So long a packet may be in coming, by the picture's time.
+const PATIENCE: Duration = Duration::from_millis(700);
+/// Sound that comes back is as late as this at most. Where it is later, its clock is another one: it is not heard again
+/// within the run.
+const MOST_LATE: Duration = Duration::from_secs(2);
+/// More was a jump of the picture's time.
+const MOST: Duration = Duration::from_secs(10);
+/// Of AAC-LC, at whatever rate: what ffmpeg's encoder makes of silence.
+const MONO: &[u8] = &[0x01, 0x18, 0x20, 0x07];
+const STEREO: &[u8] = &[0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c];
+const PACKET: u32 = 1024;
+/// Each packet can be played by itself.
+const FLAGS: u32 = 0x200_0000;
+
+/// A packet of silence for the sound of this init object; `None`: what it would be is not known.
+pub(super) fn packet(init: &[u8]) -> Option<Bytes> {
+    match lc_channels(init)? {
+        1 => Some(Bytes::from_static(MONO)),
+        2 => Some(Bytes::from_static(STEREO)),
+        _ => None,
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Silence {
+    packet: Option<Bytes>,
+    per_second: u32,
+    /// Of the last packet that went, in the sound's unit; and of the last one that was put in.
+    end: Option<u64>,
+    filled: u64,
+    /// How far the picture was when the last packet came.
+    heard_at: Option<Duration>,
+}
+
+impl Silence {
+    pub(super) fn new(packet: Option<Bytes>, per_second: u32) -> Self {
+        Self { packet, per_second, end: None, filled: 0, heard_at: None }
+    }
+
+    /// Whether the packet has a place; `picture`: the end of its last frame.
+    pub(super) fn hears(&mut self, packet: &Sample, picture: Option<Duration>) -> bool {
+        let time = seconds(packet.time, self.per_second);
+        if time + MOST_LATE >= seconds(self.filled, self.per_second) {
+            self.heard_at = picture;
+        }
+        packet.time >= self.filled
+    }
+
+    /// Adds to the sound of a part that is played then what it lacks.
+    pub(super) fn fill(&mut self, sound: &mut Vec<Sample>, begin: Duration, until: Duration) {
+        let mut end = self.end.unwrap_or_else(|| self.units(begin));
+        if let Some(bytes) = self.packet.clone() {
+            let mut whole = Vec::with_capacity(sound.len());
+            for packet in sound.drain(..) {
+                self.pad(&mut whole, &bytes, end, packet.time.saturating_sub(u64::from(PACKET) - 1));
+                end = packet.end();
+                whole.push(packet);
+            }
+            let since = *self.heard_at.get_or_insert(begin);
+            if until.saturating_sub(since) > PATIENCE {
+                let from = end.max(self.units(until.saturating_sub(MOST)));
+                end = self.pad(&mut whole, &bytes, from, self.units(until));
+                self.filled = end;
+            }
+            *sound = whole;
+        }
+        self.end = sound.last().map(Sample::end).or(Some(end));
+    }
+
+    /// Silence that begins before `until`; returns its end.
+    fn pad(&self, sound: &mut Vec<Sample>, bytes: &Bytes, from: u64, until: u64) -> u64 {
+        let mut time = from;
+        // A longer hole was a jump of the sound's time.
+        while time < until && until - from <= self.units(MOST) {
+            sound.push(Sample { time, duration: PACKET, offset: 0, flags: FLAGS, bytes: bytes.clone() });
+            time += u64::from(PACKET);
+        }
+        time
+    }
+
+    fn units(&self, time: Duration) -> u64 {
+        u64::try_from(time.as_nanos() * u128::from(self.per_second) / 1_000_000_000).unwrap_or(u64::MAX)
+    }
+}
