@@ -62,11 +62,15 @@ fn script(folder: &Path, body: &str) -> Workshop {
 
 /// Of a small camera at 25 frames per second, and how long it took.
 async fn probed(more: &'static str) -> (Media, Duration) {
+    looked(more, Aim::Frames).await
+}
+
+async fn looked(more: &'static str, aim: Aim) -> (Media, Duration) {
     let opts = CameraOpts { size: (320, 240), audio: false, more, ..Default::default() };
     let camera = Camera::start(opts).await;
     let (workshop, source) = (ffmpeg().await, camera.url().parse().expect("a source"));
     let began = now();
-    let media = probe(&workshop, &source, Aim::Frames, DEADLINE).await.expect("it is there");
+    let media = probe(&workshop, &source, aim, DEADLINE).await.expect("it is there");
     let took = now() - began;
     until(PATIENCE, "the session is closed", async || no_clients(&camera).await, || "").await;
     assert!(took < DEADLINE + SLACK, "{took:?}");
@@ -130,6 +134,21 @@ async fn gops_of_ten_seconds_are_left_at_the_deadline() {
     // Wherever in its GOP it began: half of what was watched at least.
     assert!(keyframes.watched >= Duration::from_secs(3) && keyframes.watched < DEADLINE, "{keyframes:?}");
     assert!(took >= DEADLINE, "{took:?}");
+}
+
+/// Whether there is sound, of a camera that would be watched until the deadline for its keyframes.
+#[tokio::test]
+async fn what_streams_there_are_is_told_before_a_gop_is_seen() {
+    for (more, codec) in [
+        ("--gop=250", None),
+        ("--gop=250 --audio=aac", Some(AudioCodec::Aac)),
+        ("--gop=250 --audio=pcmu", Some(AudioCodec::Pcmu)),
+    ] {
+        let (media, took) = looked(more, Aim::Streams).await;
+        assert_eq!(media.audio.map(|audio| audio.codec), codec, "{more}");
+        assert!(took < DEADLINE, "{more}: {took:?}");
+        assert!(media.video.keyframes.watched < Duration::from_secs(3), "{more}: {:?}", media.video);
+    }
 }
 
 #[tokio::test]

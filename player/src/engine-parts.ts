@@ -15,11 +15,13 @@ import { Store } from './store.ts';
 /** Also while all is well: steps of the wall clock, a run's end, and what else it says. */
 const READ_EVERY_MS = 10_000;
 const READ_FIRST_MS = 400;
-/** A stream that is silent for a minute is asked for less often. */
+/** A restart takes some seconds; a stream that is silent for longer is asked for less often, and after a minute seldom. */
+const READ_SOON_MS = 500;
 const READ_MOST_MS = 1000;
 const READ_SELDOM_MS = 5000;
 /** After that long without a part it goes on somewhere else. */
 const BREAK_MS = 1000;
+const SILENT_MS = 10_000;
 const LONG_SILENT_MS = 60_000;
 const REOPEN_MS = 500;
 /** To begin with: a part, and what jitter takes. */
@@ -273,14 +275,20 @@ export class PartsEngine implements Engine {
     this.isReading = false;
     if (this.isDestroyed || answer.is === 'over') return;
     const now = performance.now();
-    const most = now - this.newsAtMs > LONG_SILENT_MS ? READ_SELDOM_MS : READ_MOST_MS;
-    this.readAtMs = now + (this.wasWell ? READ_EVERY_MS : Math.min(most, this.reading.next()));
+    this.readAtMs =
+      now + (this.wasWell ? READ_EVERY_MS : Math.min(this.mostPauseMs(now), this.reading.next()));
     if (answer.is === 'there') {
       this.skewMs = clockSkewMs(answer.headers, Date.now());
       this.readText(new TextDecoder().decode(answer.bytes));
     } else this.lastError = `playlist: ${answer.is === 'fault' ? answer.words : `HTTP ${answer.status}`}`;
     this.isUnsure = false;
     this.tick();
+  }
+
+  private mostPauseMs(now: number): number {
+    const silentMs = now - this.newsAtMs;
+    if (silentMs > LONG_SILENT_MS) return READ_SELDOM_MS;
+    return silentMs > SILENT_MS ? READ_MOST_MS : READ_SOON_MS;
   }
 
   private readText(text: string): void {

@@ -285,7 +285,15 @@ impl Supervisor {
     /// Frozen pictures are noticed here first; that the run is over is told by its segments.
     async fn part(&mut self, part: Part, feed: &Feed) {
         if !self.runaway && self.part_pace.is_real(clock::now(), part.duration) {
+            self.recall(feed).await;
             feed.part_produced(part).await;
+        }
+    }
+
+    /// Before all else: the publisher would take an earlier run's playlist for another agent's.
+    async fn recall(&mut self, feed: &Feed) {
+        if !std::mem::replace(&mut self.told_runs, true) {
+            feed.recall(self.engine.note().text(), &self.engine.earlier_runs()).await;
         }
     }
 
@@ -302,9 +310,7 @@ impl Supervisor {
             bytes = segment.payload.bytes(), "segment produced");
         self.lifecycle.handle(now, Input::SegmentProduced(segment.duration));
         self.status.send_modify(|status| status.last_segment = Some(now));
-        if !std::mem::replace(&mut self.told_runs, true) {
-            feed.recall(self.engine.note().text(), &self.engine.earlier_runs()).await;
-        }
+        self.recall(feed).await;
         feed.produced(segment).await;
     }
 

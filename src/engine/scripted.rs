@@ -15,7 +15,7 @@ use super::{Engine, EngineError, EngineEvent, Exit, Halt, Run, StillError, Still
 use crate::clock;
 use crate::domain::ids::RunId;
 use crate::domain::lifecycle::Cause;
-use crate::domain::segment::{Payload, Rendition, Segment};
+use crate::domain::segment::{Part, Payload, Rendition, Segment};
 
 /// What one run does.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +51,8 @@ pub(crate) struct ScriptedEngine {
     /// The camera's, if players are to be told of it.
     pub(crate) name: Option<watch::Receiver<String>>,
     pub(crate) renditions: Rendition,
+    /// Of each segment, half a second before it.
+    pub(crate) has_parts: bool,
 }
 
 impl ScriptedEngine {
@@ -67,6 +69,7 @@ impl ScriptedEngine {
             stills: None,
             name: None,
             renditions: 1,
+            has_parts: false,
         }
     }
 
@@ -89,6 +92,7 @@ impl Engine for ScriptedEngine {
             next_at: None,
             ended: false,
             told: false,
+            part_told: false,
         }))
     }
 
@@ -114,9 +118,11 @@ struct ScriptedRun {
     next_at: Option<std::time::Instant>,
     ended: bool,
     told: bool,
+    part_told: bool,
 }
 
 const SEGMENT: Duration = Duration::from_secs(2);
+const PART_EARLIER: Duration = Duration::from_millis(500);
 
 #[async_trait]
 impl Run for ScriptedRun {
@@ -134,6 +140,11 @@ impl Run for ScriptedRun {
             Act::Dies(after, _) => after,
         };
         let at = *self.next_at.get_or_insert(clock::now() + wait);
+        if self.engine.has_parts && !self.part_told && wait == SEGMENT {
+            tokio::time::sleep_until((at - PART_EARLIER).into()).await;
+            self.part_told = true;
+            return EngineEvent::Part(self.part());
+        }
         tokio::time::sleep_until(at.into()).await;
         self.next_at = None;
         match self.act {
@@ -145,7 +156,7 @@ impl Run for ScriptedRun {
             }
             _ => {}
         }
-        self.index += 1;
+        (self.index, self.part_told) = (self.index + 1, false);
         EngineEvent::Segment(self.segment(self.index - 1))
     }
 
@@ -156,6 +167,12 @@ impl Run for ScriptedRun {
 }
 
 impl ScriptedRun {
+    /// All of its segment.
+    fn part(&self) -> Part {
+        let (run, bytes) = (self.run, Bytes::from_static(b"part"));
+        Part { run, number: self.index, segment: self.index, duration: SEGMENT, independent: true, bytes }
+    }
+
     fn segment(&self, index: u64) -> Segment {
         let path = self.engine.folder.join(format!("{}-{index}.ts", self.run));
         let renditions = self.engine.renditions;

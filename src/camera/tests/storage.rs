@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::domain::choice::decide;
+use crate::domain::ids::RunId;
+use crate::domain::parts::PartLimits;
 
 #[tokio::test(start_paused = true)]
 async fn an_hour_of_stream_stays_small_and_ends_well() {
@@ -142,6 +144,29 @@ async fn the_next_agent_goes_on_and_sweeps() {
     assert!(keys.contains_key(&foreign), "what the agent did not name stays");
     assert!(keys.len() <= listed.entries.len() + 6 + 1 + 2, "orphans are left: {:?}", keys.keys());
     assert!(second.progress().orphans_swept >= 1);
+}
+
+/// Its first part comes before its first segment, and is no stranger's.
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_was_killed_goes_on_at_once_with_its_first_part() {
+    let store = Arc::<MemoryStore>::default();
+    let scene = |earlier_runs: Vec<RunId>| {
+        Scene::planned([Act::Live], store.clone(), |engine, plan| {
+            (engine.has_parts, engine.earlier_runs) = (true, earlier_runs);
+            plan.parts = Some(PartLimits::usual(2 * S));
+        })
+    };
+    let mut first = scene(Vec::new());
+    pass(20 * S).await;
+    let old = first.playlist().unwrap();
+    let run = layout().run_of(&old.entries[0].key).unwrap();
+    first.abort.cancel();
+    first.ends().await;
+    let second = scene(vec![run]);
+    pass(2 * S).await;
+    assert_eq!((second.progress().parts_published, second.progress().segments_published), (1, 0));
+    pass(S).await;
+    assert!(second.progress().live_edge > old.entries.last().map(|entry| entry.msn), "nobody was waited for");
 }
 
 /// A store that answers with what lay there a moment ago: the machine knows better.

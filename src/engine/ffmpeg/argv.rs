@@ -21,6 +21,8 @@ const DROP_BELOW: &str = "0.1";
 /// Enough to find audio and SPS/PPS, little enough to start fast. Smaller values lose streams.
 const PROBE_BYTES: u32 = 1_000_000;
 const PROBE_TIME: Duration = Duration::from_secs(1);
+/// Where each moment counts. All of it goes by before the first frame comes out.
+const SHORT_PROBE_TIME: Duration = Duration::from_millis(500);
 /// Local playlist entries: how far the agent may fall behind before it misses a segment.
 const LOCAL_LIST_SIZE: u32 = 16;
 
@@ -77,13 +79,13 @@ pub fn command(
     folder: &Path,
 ) -> FfmpegCommand {
     let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+verbose"]);
-    let (input, script) = input(&spec.source, ffmpeg);
+    let in_parts = spec.settings.sub_second.is_some();
+    let (input, script) = input(&spec.source, if in_parts { SHORT_PROBE_TIME } else { PROBE_TIME }, ffmpeg);
     if let Source::Rtsp(_) = spec.source {
         // Timestamps that jump further are dropped, and said to be (see `stderr`): without it `fps` fills a jump
         // forwards with frozen pictures within a second, and at one backwards nothing comes any more.
         args.extend(strings(&["-dts_error_threshold", MOST_JUMP_S]));
     }
-    let in_parts = spec.settings.sub_second.is_some();
     if let VideoOut::Encode(_) = choice.video {
         args.extend(global_args(way));
         if in_parts && spec.source != Source::TestPattern {
@@ -174,9 +176,10 @@ fn ladder(first: &Encoding, spec: &StreamSpec, choice: &Choice, way: &Way, folde
 }
 
 /// Copies the picture to nowhere, with a line for each frame: what does the camera send?
-pub fn probe_command(source: &Source, ffmpeg: &Capabilities) -> FfmpegCommand {
+/// `is_short`: the streams alone matter, not their frames.
+pub fn probe_command(source: &Source, is_short: bool, ffmpeg: &Capabilities) -> FfmpegCommand {
     let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+info"]);
-    let (input, script) = input(source, ffmpeg);
+    let (input, script) = input(source, if is_short { SHORT_PROBE_TIME } else { PROBE_TIME }, ffmpeg);
     args.extend(input);
     // From the first frame on, not from the first keyframe: that may be long in coming.
     args.extend(strings(&["-map", "0:v:0", "-c:v", "copy", "-copyinkf:v"]));
@@ -184,10 +187,10 @@ pub fn probe_command(source: &Source, ffmpeg: &Capabilities) -> FfmpegCommand {
     FfmpegCommand { program: ffmpeg.path.clone(), args, script, nice: 0, outputs: 1 }
 }
 
-fn input(source: &Source, ffmpeg: &Capabilities) -> (Vec<String>, Option<Script>) {
+fn input(source: &Source, probe_time: Duration, ffmpeg: &Capabilities) -> (Vec<String>, Option<Script>) {
     match source {
         Source::Rtsp(url) => {
-            let script = |url: &str| script(url, ffmpeg);
+            let script = |url: &str| script(url, probe_time, ffmpeg);
             let script = Script { text: script(url.reveal()), redacted: script(&url.to_string()) };
             let args =
                 ["-f", "concat", "-safe", "0", "-protocol_whitelist", protocols(url), "-i", SCRIPT_INPUT];
@@ -211,7 +214,7 @@ fn protocols(url: &RtspUrl) -> &'static str {
     }
 }
 
-fn script(url: &str, ffmpeg: &Capabilities) -> String {
+fn script(url: &str, probe_time: Duration, ffmpeg: &Capabilities) -> String {
     // A control character or a quote would end the line; `Source` refuses both.
     let file = |url: &str| format!("ffconcat version 1.0\nfile '{url}'\n");
     match ffmpeg.rtsp_options {
@@ -221,7 +224,7 @@ fn script(url: &str, ffmpeg: &Capabilities) -> String {
                 ("rtsp_transport", "tcp".to_owned()),
                 ("timeout", IO_TIMEOUT.as_micros().to_string()),
                 ("probesize", PROBE_BYTES.to_string()),
-                ("analyzeduration", PROBE_TIME.as_micros().to_string()),
+                ("analyzeduration", probe_time.as_micros().to_string()),
             ];
             options
                 .iter()

@@ -70,7 +70,7 @@ pub async fn probe(
     aim: Aim,
     deadline: Duration,
 ) -> Result<Media, ProbeError> {
-    let mut session = Session::start(workshop, source).await?;
+    let mut session = Session::start(workshop, source, aim).await?;
     let mut report = Report::default();
     let watched = tokio::time::timeout(deadline, session.watch(aim, &mut report)).await;
     session.close().await;
@@ -94,8 +94,8 @@ struct Session {
 }
 
 impl Session {
-    async fn start(workshop: &Workshop, source: &Source) -> Result<Self, EngineError> {
-        let command = probe_command(source, &workshop.capabilities);
+    async fn start(workshop: &Workshop, source: &Source, aim: Aim) -> Result<Self, EngineError> {
+        let command = probe_command(source, aim == Aim::Streams, &workshop.capabilities);
         let share = workshop.spool_share.usual();
         let mut child = process::start(workshop, &share, &command, Stdio::piped(), None).await?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
