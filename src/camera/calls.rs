@@ -189,7 +189,7 @@ impl Calls {
             // What it says was said in `start_tasks`, in order.
             Action::Remember(_) => off_thread(Operation::Remember, move || self.note.write()).await,
             // No call: see `start_tasks`.
-            Action::Drop(_) => {
+            Action::Drop(_) | Action::Yield(_) => {
                 Outcome { operation: Operation::PutSegment, input: None, error: None, denied: false }
             }
         }

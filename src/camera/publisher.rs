@@ -1,7 +1,7 @@
 //! The publisher's driver: carries out a [`Publication`]'s actions on a store. The only caller of the store
 //! for the stream while a camera runs, and where its calls are tried again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -30,6 +30,8 @@ pub struct Publisher {
     tasks: JoinSet<Outcome>,
     /// Cancelled: the upload is dropped.
     uploads: HashMap<Ticket, CancellationToken>,
+    /// Of these the ones that made way: their failures are none.
+    yielding: HashSet<Ticket>,
     status: StatusSender,
     /// Of publishers before this one, which panicked.
     before: Progress,
@@ -69,6 +71,7 @@ impl Publisher {
             calls,
             tasks: JoinSet::new(),
             uploads: HashMap::new(),
+            yielding: HashSet::new(),
             before,
             status,
             troubles: Troubles::default(),
@@ -149,7 +152,10 @@ impl Publisher {
         while let Some(action) = self.publication.poll(now) {
             let dropped = CancellationToken::new();
             match &action {
-                Action::Drop(ticket) => {
+                Action::Drop(ticket) | Action::Yield(ticket) => {
+                    if matches!(action, Action::Yield(_)) {
+                        self.yielding.insert(*ticket);
+                    }
                     self.uploads.get(ticket).inspect(|upload| upload.cancel());
                     continue;
                 }
@@ -162,8 +168,16 @@ impl Publisher {
         }
     }
 
-    fn done(&mut self, outcome: Outcome) {
+    fn done(&mut self, mut outcome: Outcome) {
         let now = clock::now();
+        if let Some(Input::Stored(ticket) | Input::StoreFailed(ticket, _)) = &outcome.input
+            && self.yielding.remove(ticket)
+            && outcome.error.is_some()
+        {
+            self.uploads.remove(ticket);
+            outcome.input.take().into_iter().for_each(|input| self.publication.handle(now, input));
+            return;
+        }
         let trouble = &mut self.troubles[outcome.operation as usize];
         let operation = outcome.operation.name();
         let place = if self.calls.is_origin { "what this box serves itself" } else { "storage" };
@@ -261,7 +275,7 @@ impl Publisher {
                  parts see gaps; lower max_bitrate, or set compat_segments: false"
             );
         }
-        if self.left_out.is_over(now) {
+        if !progress.is_short_for_both && self.left_out.succeeded(now).is_some() {
             tracing::info!(left_out, "whole segments go beside the parts again");
         }
     }

@@ -5,6 +5,8 @@
 //! behind it in its segment go with it, as nobody can decode them without it: the next segment's first part is the live
 //! edge. What is lost here is in the whole segment all the same.
 
+mod standing;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -13,10 +15,11 @@ use bytes::Bytes;
 use super::dice::Dice;
 use super::gate::{Failure, Gate};
 use super::key::ObjectKey;
-use super::playlist::ListedPart;
-use super::precedence::Precedence;
+use super::precedence::{Precedence, Wholes};
 use super::segment::Part;
 use super::uploads::Ticket;
+
+pub use standing::Standing;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartLimits {
@@ -70,7 +73,7 @@ struct Held {
 enum State {
     /// Not before, if it has failed.
     Waiting(Bytes, Option<Instant>),
-    InFlight(Bytes, Ticket),
+    InFlight(Bytes, Ticket, Instant),
     Stored,
     Lost,
 }
@@ -88,8 +91,6 @@ const OUTAGE: u32 = 3;
 const MOST_PAUSE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MOST_OWN_PAUSE: Duration = Duration::from_millis(400);
-/// What decimals of a duration leave over.
-const TOLERANCE: Duration = Duration::from_millis(2);
 
 #[derive(Debug)]
 pub struct Parts {
@@ -136,8 +137,8 @@ impl Parts {
     }
 
     /// See [`Precedence::assess`].
-    pub fn assess(&mut self, now: Instant, oldest_segment: Option<Instant>) {
-        self.precedence.assess(now, oldest_segment);
+    pub fn assess(&mut self, now: Instant, wholes: Wholes) {
+        self.precedence.assess(now, wholes, self.is_behind());
     }
 
     /// See [`Gate::reopen`].
@@ -170,7 +171,7 @@ impl Parts {
         let ticket = Ticket(self.next_ticket + 1);
         let held = self.held_mut().find(|held| held.is_ready(now))?;
         let State::Waiting(bytes, _) = std::mem::replace(&mut held.state, State::Lost) else { return None };
-        held.state = State::InFlight(bytes.clone(), ticket);
+        held.state = State::InFlight(bytes.clone(), ticket, now);
         held.tries += 1;
         let (key, born) = (held.key.clone(), held.born);
         self.next_ticket = ticket.0;
@@ -184,13 +185,13 @@ impl Parts {
     pub fn stored(&mut self, now: Instant, ticket: Ticket) {
         (self.failures, self.stored) = (0, self.stored + 1);
         self.gate.succeeded();
-        let (mut bytes_stored, mut born) = (0, None);
+        let (mut bytes_stored, mut began) = (0, None);
         if let Some(held) = self.held_mut().find(|held| held.is_in_flight(ticket))
-            && let State::InFlight(bytes, _) = std::mem::replace(&mut held.state, State::Stored)
+            && let State::InFlight(bytes, _, at) = std::mem::replace(&mut held.state, State::Stored)
         {
-            (bytes_stored, born) = (bytes.len() as u64, Some(held.born));
+            (bytes_stored, began) = (bytes.len() as u64, Some(at));
         }
-        born.into_iter().for_each(|born| self.precedence.part_stored(now, born));
+        began.into_iter().for_each(|began| self.precedence.part_stored(now, began));
         self.bytes += bytes_stored;
     }
 
@@ -200,16 +201,21 @@ impl Parts {
         if failure != Failure::Never && (is_told || self.failures >= OUTAGE) {
             self.gate.failed(now, failure);
         }
-        let mut lost = None;
+        let (mut lost, mut began) = (None, None);
         if let Some(held) = self.held_mut().find(|held| held.is_in_flight(ticket))
-            && let State::InFlight(bytes, _) = std::mem::replace(&mut held.state, State::Lost)
+            && let State::InFlight(bytes, _, at) = std::mem::replace(&mut held.state, State::Lost)
         {
+            began = Some(at);
             if failure == Failure::Never {
                 lost = Some(held.key.clone());
             } else {
                 let pause = FIRST_PAUSE * (1 << (held.tries.clamp(1, 8) - 1));
                 held.state = State::Waiting(bytes, Some(now + pause.min(MOST_OWN_PAUSE)));
             }
+        }
+        let took = began.map(|began| now.saturating_duration_since(began));
+        if let Some(took) = took.filter(|took| *took >= self.limits.attempt) {
+            self.precedence.part_timed_out(now, took);
         }
         self.given_up += u64::from(lost.is_some());
         self.gone.extend(lost);
@@ -239,32 +245,9 @@ impl Parts {
         std::mem::take(&mut self.gone)
     }
 
-    /// The parts of a segment of this duration, if all are stored: players that know one of them need the next one, too.
-    pub fn listed(&self, segment: &ObjectKey, duration: Duration) -> Option<Vec<ListedPart>> {
-        let group = self.groups.iter().find(|group| group.segment == *segment)?;
-        let all: Duration = group.parts.iter().map(|held| held.duration).sum();
-        let is_whole = all.abs_diff(duration) <= TOLERANCE;
-        let are_stored = group.parts.iter().all(|held| matches!(held.state, State::Stored));
-        (is_whole && are_stored).then(|| {
-            let listed = |held: &Held| ListedPart {
-                key: held.key.clone(),
-                duration: held.duration,
-                independent: held.independent,
-            };
-            group.parts.iter().map(listed).collect()
-        })
-    }
-
-    /// The number behind the segment's last part.
-    pub fn next_number(&self, segment: &ObjectKey) -> Option<u64> {
-        let group = self.groups.iter().find(|group| group.segment == *segment)?;
-        group.parts.last().map(|held| held.number + 1)
-    }
-
     /// None of the segment's parts waits for an answer, or for its turn.
     pub fn are_settled(&self, segment: &ObjectKey) -> bool {
-        let group = self.groups.iter().find(|group| group.segment == *segment);
-        group.is_none_or(|group| !group.parts.iter().any(Held::is_pending))
+        self.group(segment).is_none_or(|group| !group.parts.iter().any(Held::is_pending))
     }
 
     /// The segment has another name from now on.
@@ -293,6 +276,7 @@ impl Parts {
     pub fn clear(&mut self) {
         self.groups.clear();
         self.gone.clear();
+        self.precedence = self.precedence.anew();
     }
 
     pub fn contains(&self, key: &ObjectKey) -> bool {
@@ -354,7 +338,7 @@ impl Held {
     }
 
     fn is_in_flight(&self, ticket: Ticket) -> bool {
-        matches!(self.state, State::InFlight(_, own) if own == ticket)
+        matches!(self.state, State::InFlight(_, own, _) if own == ticket)
     }
 
     fn is_pending(&self) -> bool {

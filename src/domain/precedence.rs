@@ -19,6 +19,8 @@ const NEW: f64 = 0.2;
 /// Until a segment is tried; twice as long after each that was in vain.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const MOST_PAUSE: Duration = Duration::from_secs(600);
+/// Without a part for so many segments there is room: the stream has ended, or pauses.
+const QUIET_SEGMENTS: u32 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -26,19 +28,20 @@ enum State {
     Beside,
     /// The next segment from then on is a trial.
     Alone { until: Instant },
-    /// One segment may go, or is under way.
-    Trial { is_under_way: bool },
+    /// One segment may go, or is under way. So many had been stored before.
+    Trial { is_under_way: bool, stored: u64 },
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Mean {
     of: u32,
     seconds: f64,
+    last: Option<Instant>,
 }
 
 impl Mean {
-    fn add(&mut self, took: Duration) {
-        self.of = self.of.saturating_add(1);
+    fn add(&mut self, now: Instant, took: Duration) {
+        (self.of, self.last) = (self.of.saturating_add(1), Some(now));
         // The first ones count alike.
         let new = NEW.max(1.0 / f64::from(self.of));
         self.seconds += new * (took.as_secs_f64() - self.seconds);
@@ -47,6 +50,15 @@ impl Mean {
     fn known(self) -> Option<f64> {
         (self.of >= LEAST).then_some(self.seconds)
     }
+}
+
+/// What is under way beside the parts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wholes {
+    /// When the oldest whole segment that is under way began.
+    pub oldest: Option<Instant>,
+    /// How many were stored until now.
+    pub stored: u64,
 }
 
 #[derive(Debug)]
@@ -58,14 +70,17 @@ pub struct Precedence {
     pause: Duration,
     /// When whole segments were let in again.
     let_in: Option<Instant>,
-    /// What a part takes from its making to its confirmation: with no segment beside it, and since one is.
+    /// What storing a part takes: with no segment beside it, and since one is.
     clear: Mean,
     beside: Mean,
+    /// The same of late, with attempts that ran out of their time.
+    usual: Mean,
     /// Since when segments have been under way without a break, and when they last were not.
     busy_since: Option<Instant>,
     quiet_since: Option<Instant>,
-    /// When what is under way will have taken long.
-    long_at: Option<Instant>,
+    /// When the last part was stored, or tried in vain.
+    last_part: Option<Instant>,
+    look_at: Option<Instant>,
 }
 
 impl Precedence {
@@ -78,24 +93,46 @@ impl Precedence {
             let_in: None,
             clear: Mean::default(),
             beside: Mean::default(),
+            usual: Mean::default(),
             busy_since: None,
             quiet_since: None,
-            long_at: None,
+            last_part: None,
+            look_at: None,
         }
     }
 
-    /// A part that was made then is stored.
-    pub fn part_stored(&mut self, now: Instant, born: Instant) {
-        let took = now.saturating_duration_since(born);
+    /// Nothing is known of the uplink.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self::new(self.part, self.segment)
+    }
+
+    /// A part is stored by an attempt that began then: what it waited before says nothing of the uplink.
+    pub fn part_stored(&mut self, now: Instant, began: Instant) {
+        let took = now.saturating_duration_since(began);
+        self.usual.add(now, took);
+        self.last_part = Some(now);
+        let spacing = self.part / 2;
+        // All at once: they were held up together, as in a pause of the network, and count as one.
+        let is_lump = |mean: &Mean| mean.last.is_some_and(|last| now < last + spacing);
         if self.busy_since.is_some() {
-            self.beside.add(took);
-        } else if self.quiet_since.is_none_or(|since| since <= born) {
-            self.clear.add(took);
+            if !is_lump(&self.beside) {
+                self.beside.add(now, took);
+            }
+        } else if self.quiet_since.is_none_or(|since| since <= began) && !is_lump(&self.clear) {
+            self.clear.add(now, took);
         }
     }
 
-    /// `oldest`: when the oldest whole segment that is under way began.
-    pub fn assess(&mut self, now: Instant, oldest: Option<Instant>) {
+    /// An attempt was cut off.
+    pub fn part_timed_out(&mut self, now: Instant, took: Duration) {
+        self.last_part = Some(now);
+        self.usual.add(now, took);
+    }
+
+    /// `is_behind`: more parts wait than can be under way.
+    pub fn assess(&mut self, now: Instant, wholes: Wholes, is_behind: bool) {
+        let Wholes { oldest, stored } = wholes;
         match (self.busy_since, oldest) {
             (None, Some(began)) => (self.busy_since, self.beside) = (Some(began), Mean::default()),
             (Some(_), None) => (self.busy_since, self.quiet_since) = (None, Some(now)),
@@ -103,51 +140,73 @@ impl Precedence {
         }
         let long = self.segment.mul_f64(LONG);
         let is_long = oldest.is_some_and(|began| now >= began + long);
-        // Behind it each part that is stored is a reason to look again.
-        self.long_at = oldest.filter(|_| !is_long).map(|began| began + long);
+        let is_in_the_way = is_long && self.are_parts_late();
         match self.state {
-            State::Beside if is_long && self.are_parts_late() => {
+            State::Beside if is_in_the_way => {
                 let is_soon = self.let_in.is_some_and(|at| now < at + MOST_PAUSE);
-                self.pause = if is_soon { self.longer() } else { FIRST_PAUSE };
-                self.state = State::Alone { until: now + self.pause };
+                let pause = if is_soon { self.longer() } else { FIRST_PAUSE };
+                self.stay_alone(now, pause);
             }
-            State::Trial { .. } if is_long => {
-                self.pause = self.longer();
-                self.state = State::Alone { until: now + self.pause };
+            State::Trial { is_under_way: true, .. } if is_in_the_way => self.stay_alone(now, self.longer()),
+            // There is no room for the parts themselves.
+            State::Trial { is_under_way: false, .. } if is_behind => self.stay_alone(now, self.longer()),
+            State::Trial { is_under_way: true, stored: before } if oldest.is_none() => {
+                if stored > before {
+                    (self.state, self.let_in) = (State::Beside, Some(now));
+                } else {
+                    // It failed for another reason.
+                    self.state = State::Trial { is_under_way: false, stored };
+                }
             }
-            State::Trial { is_under_way: true } if oldest.is_none() => {
-                (self.state, self.let_in) = (State::Beside, Some(now));
-            }
-            State::Trial { is_under_way } => {
-                self.state = State::Trial { is_under_way: is_under_way || oldest.is_some() };
+            State::Trial { is_under_way, stored } => {
+                self.state = State::Trial { is_under_way: is_under_way || oldest.is_some(), stored };
             }
             // What was begun before is to be over: it would be taken for the trial.
-            State::Alone { until } if now >= until && oldest.is_none() => {
-                self.state = State::Trial { is_under_way: false };
+            State::Alone { until } if now >= self.alone_until(until) && oldest.is_none() && !is_behind => {
+                self.state = State::Trial { is_under_way: false, stored };
             }
             State::Beside | State::Alone { .. } => {}
         }
+        // Later than that each part that is stored is a reason to look again.
+        self.look_at = match self.state {
+            State::Alone { until } => Some(self.alone_until(until)),
+            State::Beside | State::Trial { .. } => oldest.map(|began| began + long),
+        };
+        self.look_at = self.look_at.filter(|at| *at > now);
+    }
+
+    fn alone_until(&self, until: Instant) -> Instant {
+        self.last_part.map_or(until, |last| until.min(last + QUIET_SEGMENTS * self.segment))
+    }
+
+    fn stay_alone(&mut self, now: Instant, pause: Duration) {
+        self.pause = pause;
+        self.state = State::Alone { until: now + pause };
     }
 
     /// The next whole segment may go. See [`Self::assess`], which comes first.
     pub fn may_go_whole(&self) -> bool {
-        matches!(self.state, State::Beside | State::Trial { is_under_way: false })
+        matches!(self.state, State::Beside | State::Trial { is_under_way: false, .. })
     }
 
-    /// Parts have the uplink for themselves, but for trials.
+    /// What is under way is in the way.
     pub fn is_alone(&self) -> bool {
+        matches!(self.state, State::Alone { .. })
+    }
+
+    /// There was no room for both when it was last tried.
+    pub fn is_short(&self) -> bool {
         self.state != State::Beside
     }
 
-    /// How long a part takes of late.
+    /// How long an attempt takes of late.
     pub fn usual(&self) -> Option<Duration> {
-        let mean = if self.busy_since.is_some() { self.beside.known() } else { None };
-        mean.or(self.clear.known()).map(Duration::from_secs_f64)
+        self.usual.known().map(Duration::from_secs_f64)
     }
 
     /// When to assess again, if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
-        self.long_at
+        self.look_at
     }
 
     fn longer(&self) -> Duration {
@@ -156,8 +215,8 @@ impl Precedence {
 
     /// Only what is stored counts: where nothing is, all is away.
     fn are_parts_late(&self) -> bool {
-        let most =
-            self.clear.known().map_or(f64::from(LATE_PARTS) * self.part.as_secs_f64(), |clear| clear * LATE);
+        let unknown = f64::from(LATE_PARTS) * self.part.as_secs_f64();
+        let most = self.clear.known().map_or(unknown, |clear| clear * LATE);
         self.beside.known().is_some_and(|beside| beside > most)
     }
 }
@@ -179,30 +238,58 @@ mod tests {
         whole: Duration,
         under_way: Vec<Instant>,
         went: u32,
+        stored: u64,
+        /// The store refuses whole segments; there is no room for parts alone.
+        refuses: bool,
+        is_behind: bool,
     }
 
     impl Script {
         fn new(clear_ms: u32, beside_ms: u32, whole_ms: u32) -> Self {
             let [clear, beside, whole] = [clear_ms, beside_ms, whole_ms].map(|ms| ms * MS);
             let precedence = Precedence::new(200 * MS, SEGMENT);
-            Self { precedence, now: start(), clear, beside, whole, under_way: Vec::new(), went: 0 }
+            let (under_way, now) = (Vec::new(), start());
+            let (went, stored, refuses, is_behind) = (0, 0, false, false);
+            Self { precedence, now, clear, beside, whole, under_way, went, stored, refuses, is_behind }
+        }
+
+        /// So many parts took that long with nothing beside them.
+        fn before(&mut self, parts: u32) {
+            for _ in 0..parts {
+                self.now += 200 * MS;
+                self.precedence.part_stored(self.now, self.now - self.clear);
+            }
+        }
+
+        fn assess(&mut self) {
+            if self.precedence.is_alone() {
+                // They are dropped.
+                self.under_way.clear();
+            }
+            let wholes = Wholes { oldest: self.under_way.first().copied(), stored: self.stored };
+            self.precedence.assess(self.now, wholes, self.is_behind);
         }
 
         /// A segment and its parts, in steps of 100 ms.
         fn second(&mut self) {
-            self.precedence.assess(self.now, self.under_way.first().copied());
-            if self.precedence.may_go_whole() {
+            self.assess();
+            if self.precedence.may_go_whole() && !self.is_behind {
                 self.under_way.push(self.now);
                 self.went += 1;
+                self.assess();
             }
             for step in 0..10 {
                 self.now += 100 * MS;
                 let took = if self.under_way.is_empty() { self.clear } else { self.beside };
+                let before = self.under_way.len();
                 self.under_way.retain(|began| *began + self.whole > self.now);
+                if !self.refuses {
+                    self.stored += (before - self.under_way.len()) as u64;
+                }
                 if step % 2 == 1 && self.now >= start() + took {
                     self.precedence.part_stored(self.now, self.now - took);
                 }
-                self.precedence.assess(self.now, self.under_way.first().copied());
+                self.assess();
             }
         }
 
@@ -226,17 +313,33 @@ mod tests {
     fn a_store_that_is_late_with_all_alike_is_no_short_uplink() {
         let mut s = Script::new(1_200, 1_200, 1_200);
         // Before the first segment.
-        (0..4).for_each(|_| s.precedence.part_stored(s.now + 1_200 * MS, s.now));
+        s.before(4);
         assert_eq!(s.seconds(60), 60);
+        // Where there was no time for that, the first trial tells.
+        let mut s = Script::new(1_200, 1_200, 1_200);
+        assert!(s.seconds(60) >= 28 && !s.precedence.is_short());
+    }
+
+    #[test]
+    fn a_pause_of_the_network_is_none_either() {
+        let mut s = Script::new(60, 60, 1_500);
+        s.before(4);
+        s.precedence.assess(s.now, Wholes { oldest: Some(s.now), stored: 0 }, false);
+        let began = s.now;
+        s.now += 1_500 * MS;
+        for part in 0..6 {
+            s.precedence.part_stored(s.now + part * MS, began + part * 200 * MS);
+        }
+        s.precedence.assess(s.now, Wholes { oldest: Some(began), stored: 0 }, false);
+        assert!(!s.precedence.is_short());
     }
 
     #[test]
     fn segments_that_make_parts_late_are_left_out_and_tried_ever_more_rarely() {
         let mut s = Script::new(150, 500, 2_000);
-        s.precedence.part_stored(s.now + 150 * MS, s.now);
-        (0..3).for_each(|_| s.precedence.part_stored(s.now + 150 * MS, s.now));
+        s.before(4);
         assert_eq!(s.seconds(5), 1, "the first one shows it");
-        assert!(s.precedence.is_alone());
+        assert!(s.precedence.is_alone() && s.under_way.is_empty());
         assert_eq!(s.seconds(24), 0);
         assert_eq!(s.seconds(10), 1, "a trial");
         assert_eq!(s.seconds(50), 0, "the next one later");
@@ -246,16 +349,60 @@ mod tests {
     #[test]
     fn with_room_again_all_go_again() {
         let mut s = Script::new(150, 500, 2_000);
-        (0..4).for_each(|_| s.precedence.part_stored(s.now + 150 * MS, s.now));
+        s.before(4);
         s.seconds(20);
         assert!(s.precedence.is_alone());
         (s.beside, s.whole) = (160 * MS, 200 * MS);
         assert_eq!(s.seconds(10), 0, "nobody knows yet");
-        assert!(s.seconds(30) >= 25 && !s.precedence.is_alone());
+        assert!(s.seconds(40) >= 25 && !s.precedence.is_short());
         // It comes and goes: tried more rarely.
         (s.beside, s.whole) = (500 * MS, 2_000 * MS);
         assert_eq!(s.seconds(40), 1);
         assert_eq!(s.seconds(30), 1, "after a minute");
+    }
+
+    #[test]
+    fn a_trial_that_nobody_could_judge_is_none() {
+        let mut s = Script::new(150, 500, 2_000);
+        s.before(4);
+        s.seconds(10);
+        (s.whole, s.refuses) = (50 * MS, true);
+        assert!(s.seconds(60) > 5, "refused at once, and tried again");
+        assert!(s.precedence.is_short());
+        s.refuses = false;
+        s.seconds(3);
+        assert!(!s.precedence.is_short());
+    }
+
+    #[test]
+    fn where_parts_alone_are_too_much_no_trial_waits_for_ever() {
+        let mut s = Script::new(150, 500, 2_000);
+        s.before(4);
+        s.seconds(10);
+        s.is_behind = true;
+        assert_eq!(s.seconds(600), 0);
+        let often = (0..600).filter(|_| {
+            s.second();
+            s.precedence.is_alone()
+        });
+        assert!(often.count() > 590, "what waits is left out");
+        s.is_behind = false;
+        (s.beside, s.whole) = (160 * MS, 200 * MS);
+        s.seconds(620);
+        assert!(!s.precedence.is_short());
+    }
+
+    #[test]
+    fn where_no_part_comes_any_more_there_is_room() {
+        let mut s = Script::new(150, 500, 2_000);
+        s.before(4);
+        s.seconds(10);
+        assert!(s.precedence.is_alone());
+        let last = s.precedence.last_part.unwrap();
+        assert_eq!(s.precedence.deadline(), Some(last + 3 * SEGMENT));
+        s.now = last + 3 * SEGMENT;
+        s.assess();
+        assert!(s.precedence.may_go_whole() && s.precedence.deadline().is_none());
     }
 
     #[test]
@@ -266,12 +413,9 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_were_late_from_the_first_one_on_count_by_their_duration() {
-        let mut s = Script::new(700, 700, 2_000);
-        assert_eq!(s.seconds(1), 1);
-        assert!(!s.precedence.is_alone(), "two parts are no mean");
-        assert!(s.seconds(10) <= 1 && s.precedence.is_alone());
-        assert_eq!(s.precedence.usual(), Some(700 * MS));
-        assert!(s.precedence.deadline().is_none());
+    fn attempts_that_are_cut_off_get_more_time() {
+        let mut s = Script::new(150, 500, 2_000);
+        (0..3).for_each(|_| s.precedence.part_timed_out(s.now, 1_200 * MS));
+        assert_eq!(s.precedence.usual(), Some(1_200 * MS));
     }
 }

@@ -1,6 +1,7 @@
 //! Segments on their way to the store: several at once, handed on in order, oldest given up first.
 
 mod inits;
+mod wholes;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,11 +12,12 @@ use super::fmp4::Header;
 use super::gate::{Failure, Gate};
 use super::key::ObjectKey;
 use super::lanes::{Lanes, Mark};
-use super::segment::{Payload, Segment, SegmentType};
+use super::segment::{Payload, Segment};
 use super::uplink::{Shortage, Uplink};
 
 use inits::Inits;
 pub use inits::{StartInit, Unused};
+pub use wholes::{LeftOut, NextWhole};
 
 /// One upload attempt; its answer names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,11 +105,21 @@ pub enum Answer {
 }
 
 #[derive(Debug)]
+struct Abandoned {
+    key: ObjectKey,
+    since: Instant,
+    /// It made way for parts: that it fails says nothing of the store.
+    yields: bool,
+}
+
+#[derive(Debug)]
 pub struct Uploads {
     queue: VecDeque<Pending>,
     inits: Inits,
     /// Given up while under way.
-    abandoned: HashMap<Ticket, ObjectKey>,
+    abandoned: HashMap<Ticket, Abandoned>,
+    /// Those of them whose callers are still to be told.
+    yields: VecDeque<Ticket>,
     next_ticket: u64,
     gate: Gate,
     limits: UploadLimits,
@@ -115,6 +127,7 @@ pub struct Uploads {
     room: usize,
     lanes: Lanes,
     uplink: Uplink,
+    wholes_stored: u64,
 }
 
 impl Uploads {
@@ -123,6 +136,8 @@ impl Uploads {
             queue: VecDeque::new(),
             inits: Inits::default(),
             abandoned: HashMap::new(),
+            yields: VecDeque::new(),
+            wholes_stored: 0,
             next_ticket: 0,
             gate: Gate::new(limits.most_pause, dice),
             lanes: Lanes::new(limits.in_flight, limits.segment_duration),
@@ -179,8 +194,8 @@ impl Uploads {
         self.inits.clear();
         let mut given_up = Vec::new();
         for Pending { outgoing, state, tried } in std::mem::take(&mut self.queue) {
-            if let State::InFlight(ticket, _) = state {
-                self.abandoned.insert(ticket, outgoing.key.clone());
+            if let State::InFlight(ticket, mark) = state {
+                self.abandon(ticket, mark, outgoing.key.clone(), false);
             }
             let (may_exist, in_spool) = (tried || state == State::Stored, state != State::Stored);
             given_up.push(GivenUp { outgoing, may_exist, in_spool });
@@ -210,11 +225,15 @@ impl Uploads {
         let at = waiting.or((older > 0 && !is_last_under_way).then_some(0))?;
         let state = self.queue.get(at)?.state;
         let gone = self.give_up(at)?;
-        if let State::InFlight(ticket, _) = state {
-            self.abandoned.insert(ticket, gone.outgoing.key.clone());
+        if let State::InFlight(ticket, mark) = state {
+            self.abandon(ticket, mark, gone.outgoing.key.clone(), false);
             return Some(GivenUp { may_exist: false, ..gone });
         }
         Some(gone)
+    }
+
+    fn abandon(&mut self, ticket: Ticket, mark: Mark, key: ObjectKey, yields: bool) {
+        self.abandoned.insert(ticket, Abandoned { key, since: mark.since(), yields });
     }
 
     fn give_up(&mut self, at: usize) -> Option<GivenUp> {
@@ -241,32 +260,8 @@ impl Uploads {
         next.state = State::InFlight(ticket, mark);
         let Outgoing { key, segment: Segment { payload, duration, header, .. }, .. } = next.outgoing.clone();
         self.next_ticket = ticket.0;
-        if key.form().kind != SegmentType::Parted {
-            self.uplink.started(now, ticket, payload.bytes(), most);
-        }
+        self.uplink.started(now, ticket, payload.bytes(), most);
         Some(Start { ticket, key, payload, duration, header })
-    }
-
-    /// There will be no object of the next segment that starts: its name, its name from now on, and whether an earlier
-    /// attempt may have stored it. `None`: nothing waits, or not for room.
-    pub fn leave_out_next(&mut self) -> Option<(ObjectKey, ObjectKey, bool)> {
-        if self.gate.is_failing() {
-            return None;
-        }
-        let next = self.queue.iter_mut().find(|p| p.state == State::Waiting)?;
-        let to = next.outgoing.key.in_parts()?;
-        let from = std::mem::replace(&mut next.outgoing.key, to.clone());
-        Some((from, to, std::mem::take(&mut next.tried)))
-    }
-
-    /// When the oldest upload of a whole segment began that is under way.
-    pub fn oldest_whole(&self) -> Option<Instant> {
-        let whole = self.queue.iter().filter(|p| p.outgoing.key.form().kind != SegmentType::Parted);
-        let began = whole.filter_map(|p| match p.state {
-            State::InFlight(_, mark) => Some(mark.since()),
-            State::Waiting | State::Stored => None,
-        });
-        began.min()
     }
 
     /// The next upload that is to be dropped; its answer is a failure.
@@ -319,7 +314,7 @@ impl Uploads {
             return Answer::Again;
         }
         self.uplink.stored(now, ticket);
-        if let Some(key) = self.abandoned.remove(&ticket) {
+        if let Some(Abandoned { key, .. }) = self.abandoned.remove(&ticket) {
             return Answer::Condemned { key, stored: true };
         }
         let Some(pending) = self.queue.iter_mut().find(|p| p.state.is_in_flight(ticket)) else {
@@ -329,6 +324,7 @@ impl Uploads {
             self.lanes.stored(now, mark);
         }
         pending.state = State::Stored;
+        self.wholes_stored += 1;
         Answer::Stored(pending.outgoing.segment.payload.clone())
     }
 
@@ -338,11 +334,12 @@ impl Uploads {
             self.gate.failed(now, failure);
             return Answer::Again;
         }
-        if failure != Failure::Never {
+        let yields = self.abandoned.get(&ticket).is_some_and(|gone| gone.yields);
+        if failure != Failure::Never && !yields {
             self.gate.failed(now, failure);
         }
         self.uplink.failed(now, ticket);
-        if let Some(key) = self.abandoned.remove(&ticket) {
+        if let Some(Abandoned { key, .. }) = self.abandoned.remove(&ticket) {
             return Answer::Condemned { key, stored: false };
         }
         let at = self.queue.iter().position(|p| p.state.is_in_flight(ticket));
@@ -372,7 +369,7 @@ impl Uploads {
 
     pub fn contains(&self, key: &ObjectKey) -> bool {
         self.queue.iter().any(|p| p.outgoing.key == *key)
-            || self.abandoned.values().any(|k| k == key)
+            || self.abandoned.values().any(|gone| gone.key == *key)
             || self.inits.contains(key)
     }
 

@@ -111,6 +111,11 @@ impl Cutter {
         self.sound.push_back(packet);
     }
 
+    /// Sound comes, and its time is such that it can't be played with the picture.
+    pub fn is_sound_homeless(&self) -> bool {
+        self.silence.is_homeless()
+    }
+
     /// The picture's next frame.
     ///
     /// # Errors
@@ -392,7 +397,9 @@ mod tests {
     fn where_sound_stops_silence_takes_its_place_until_it_is_back() {
         for (late_ms, until_ms) in [(0, 12_000), (300, 12_000), (0, u64::MAX)] {
             let sounds = with_a_gap(5_000, until_ms, late_ms);
-            let even = sounds.windows(2).all(|pair| pair[1].0.abs_diff(pair[0].0).abs_diff(1024) <= 1024);
+            let even = sounds.windows(2).all(|pair| {
+                pair[1].0.checked_sub(pair[0].0).is_some_and(|apart| (1024..3 * 1024).contains(&apart))
+            });
             assert!(even && sounds.is_sorted(), "no hole: {sounds:?}");
             let silences: Vec<_> =
                 sounds.iter().filter(|(_, silence)| *silence).map(|(at, _)| at / 16).collect();
@@ -405,6 +412,37 @@ mod tests {
                 "it is back"
             );
         }
+    }
+
+    #[test]
+    fn a_picture_a_second_has_the_sound_that_comes_late() {
+        let tracks = Tracks::join(&init(1000), Some(&init(16_000))).unwrap();
+        let tracks = Tracks { silence: Some(Bytes::from_static(b"hush")), ..tracks };
+        let mut cutter = Cutter::new(&tracks, cut(200, 900), 1 << 20);
+        let (mut made, mut next) = (Vec::new(), 0);
+        for second in 0..30 {
+            while next * 64 + 400 <= second * 1000 {
+                cutter.hear(packet(next * 1024));
+                next += 1;
+            }
+            made.extend(cutter.see(Sample { time: second * 1000, ..frame(second, 1000, 1) }).unwrap());
+        }
+        let sounds = sounds(&made);
+        let silences = sounds.iter().filter(|(_, silence)| *silence).count();
+        assert!(sounds.len() > 400 && silences <= 16, "{silences} of {}, at the beginning", sounds.len());
+    }
+
+    #[test]
+    fn sound_that_has_no_place_is_told() {
+        let mut silence = Silence::new(Some(Bytes::from_static(b"hush")), 16_000);
+        silence.fill(&mut Vec::new(), Duration::ZERO, Duration::from_secs(2));
+        silence.fill(&mut Vec::new(), Duration::from_secs(2), Duration::from_secs(4));
+        let late = |second: u64| packet(second * 16_000);
+        assert!((0..40).all(|_| !silence.hears(&late(1), Some(Duration::from_secs(4)))));
+        assert!(!silence.is_homeless(), "it may catch up");
+        assert!((0..40).all(|_| !silence.hears(&late(1), Some(Duration::from_secs(4)))));
+        assert!(silence.is_homeless());
+        assert!(silence.hears(&late(5), Some(Duration::from_secs(5))) && !silence.is_homeless());
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Tracks {
         let extends = wrap(*b"mvex", &all_extends);
         let movie = wrap(*b"moov", &[header, tracks, extends].concat());
         let init = [picture.get(own.kind)?, &movie].concat();
-        let silence = sound.and_then(silence::packet);
+        let silence = sound.and_then(|sound| silence::packet(sound, sound_per_second));
         Some(Self { init, picture_per_second: own.per_second, sound_per_second, silence })
     }
 }

@@ -1,6 +1,7 @@
 //! Silence for a sound that has stopped. What players have of two tracks ends where the first of them does: without it
 //! their picture would stand still for as long as the camera says nothing.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,23 +9,26 @@ use bytes::Bytes;
 use super::{Sample, seconds};
 use crate::domain::codecs::lc_channels;
 
-/// So long a packet may be in coming, by the picture's time.
-const PATIENCE: Duration = Duration::from_millis(700);
-/// Sound that comes back is as late as this at most. Where it is later, its clock is another one: it is not heard again
-/// within the run.
-const MOST_LATE: Duration = Duration::from_secs(2);
+/// So long sound may be behind a part's beginning, and so long none may come, by the picture's time.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Sound whose place is silence already, for so long: its clock is another one.
+const MOST_HOMELESS: Duration = Duration::from_secs(5);
 /// More was a jump of the picture's time.
 const MOST: Duration = Duration::from_secs(10);
 /// Of AAC-LC, at whatever rate: what ffmpeg's encoder makes of silence.
 const MONO: &[u8] = &[0x01, 0x18, 0x20, 0x07];
 const STEREO: &[u8] = &[0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c];
 const PACKET: u32 = 1024;
+/// A smaller hole is jitter: the packet before it lasts longer.
+const LEAST_HOLE: u64 = 2 * PACKET as u64;
+/// What AAC can have; its track counts in samples.
+const RATES: RangeInclusive<u32> = 7_350..=96_000;
 /// Each packet can be played by itself.
 const FLAGS: u32 = 0x200_0000;
 
 /// A packet of silence for the sound of this init object; `None`: what it would be is not known.
-pub(super) fn packet(init: &[u8]) -> Option<Bytes> {
-    match lc_channels(init)? {
+pub(super) fn packet(init: &[u8], per_second: u32) -> Option<Bytes> {
+    match lc_channels(init).filter(|_| RATES.contains(&per_second))? {
         1 => Some(Bytes::from_static(MONO)),
         2 => Some(Bytes::from_static(STEREO)),
         _ => None,
@@ -38,22 +42,43 @@ pub(super) struct Silence {
     /// Of the last packet that went, in the sound's unit; and of the last one that was put in.
     end: Option<u64>,
     filled: u64,
-    /// How far the picture was when the last packet came.
+    /// How far the picture was when the last packet came that has a place.
     heard_at: Option<Duration>,
+    /// None came since silence was put in.
+    is_silent: bool,
+    /// Of packets in a row that have none.
+    homeless: Duration,
 }
 
 impl Silence {
     pub(super) fn new(packet: Option<Bytes>, per_second: u32) -> Self {
-        Self { packet, per_second, end: None, filled: 0, heard_at: None }
+        Self {
+            packet,
+            per_second,
+            end: None,
+            filled: 0,
+            heard_at: None,
+            is_silent: false,
+            homeless: Duration::ZERO,
+        }
     }
 
     /// Whether the packet has a place; `picture`: the end of its last frame.
     pub(super) fn hears(&mut self, packet: &Sample, picture: Option<Duration>) -> bool {
+        let has_place = packet.time >= self.filled;
+        let lasts = seconds(packet.duration.into(), self.per_second);
+        self.homeless = if has_place { Duration::ZERO } else { self.homeless.saturating_add(lasts) };
         let time = seconds(packet.time, self.per_second);
-        if time + MOST_LATE >= seconds(self.filled, self.per_second) {
-            self.heard_at = picture;
+        // What is to be played much later leaves this moment without sound.
+        if picture.is_none_or(|picture| time <= picture.saturating_add(PATIENCE)) {
+            (self.heard_at, self.is_silent) = (picture, false);
         }
-        packet.time >= self.filled
+        has_place
+    }
+
+    /// It comes, and never where it could be played.
+    pub(super) fn is_homeless(&self) -> bool {
+        self.homeless >= MOST_HOMELESS
     }
 
     /// Adds to the sound of a part that is played then what it lacks.
@@ -62,15 +87,19 @@ impl Silence {
         if let Some(bytes) = self.packet.clone() {
             let mut whole = Vec::with_capacity(sound.len());
             for packet in sound.drain(..) {
-                self.pad(&mut whole, &bytes, end, packet.time.saturating_sub(u64::from(PACKET) - 1));
+                if packet.time.saturating_sub(end) >= LEAST_HOLE {
+                    self.pad(&mut whole, &bytes, end, packet.time - u64::from(PACKET) + 1);
+                }
                 end = packet.end();
                 whole.push(packet);
             }
             let since = *self.heard_at.get_or_insert(begin);
-            if until.saturating_sub(since) > PATIENCE {
+            let covered = seconds(end, self.per_second);
+            // Pictures may come in lumps, and sound be on its way that belongs to them.
+            if self.is_silent || begin.saturating_sub(since.max(covered)) > PATIENCE {
                 let from = end.max(self.units(until.saturating_sub(MOST)));
                 end = self.pad(&mut whole, &bytes, from, self.units(until));
-                self.filled = end;
+                (self.filled, self.is_silent) = (end, true);
             }
             *sound = whole;
         }
@@ -83,7 +112,7 @@ impl Silence {
         // A longer hole was a jump of the sound's time.
         while time < until && until - from <= self.units(MOST) {
             sound.push(Sample { time, duration: PACKET, offset: 0, flags: FLAGS, bytes: bytes.clone() });
-            time += u64::from(PACKET);
+            time = time.saturating_add(PACKET.into());
         }
         time
     }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::Publication;
+use crate::domain::parts::Parts;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -42,8 +43,10 @@ impl Publication {
             // Nothing was published, or another agent publishes, and the end is not this one's to tell. What waits to
             // be published is to come first.
             let has_none = self.standby.len() == 0 && self.ending != Ending::Resumes;
-            if has_none || self.ownership.is_standing_back() {
+            if self.is_ending() && (has_none || self.ownership.is_standing_back()) {
                 self.ending = Ending::No;
+                // Of a segment that never came.
+                self.parts.iter_mut().for_each(Parts::clear);
             }
             return;
         };

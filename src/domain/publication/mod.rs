@@ -314,6 +314,9 @@ impl Publication {
         if let Some(note) = self.start_playlist(now) {
             return Some(Action::Remember(note));
         }
+        if let Some(ticket) = self.uploads.yield_next() {
+            return Some(Action::Yield(ticket));
+        }
         if let Some(ticket) = self.uploads.drop_next(now) {
             return Some(Action::Drop(ticket));
         }
@@ -326,7 +329,10 @@ impl Publication {
         {
             return Some(Action::PutInit(start));
         }
-        if let Some(start) = self.start_segment(now) {
+        if self.may_upload()
+            && !self.are_parts_behind()
+            && let Some(start) = self.uploads.start(now)
+        {
             return Some(Action::Put(start));
         }
         if let Some(keys) = self.start_deletion(now) {

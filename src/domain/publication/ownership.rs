@@ -35,7 +35,7 @@ const MOST_CONFLICTS: u32 = 3;
 
 #[derive(Debug)]
 enum State {
-    /// Nothing to publish yet, so nothing to own. Reading late means that a playlist PUT which a killed agent left in
+    /// Nothing to publish yet, not even a part, so nothing to own. Reading late means that a playlist PUT which a killed agent left in
     /// the network has landed by then.
     Idle,
     /// The first read is to come.

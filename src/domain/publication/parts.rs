@@ -6,10 +6,10 @@ use super::{LATE_LANDING, Plan, Publication};
 use crate::domain::dice::Dice;
 use crate::domain::gate::Failure;
 use crate::domain::key::ObjectKey;
-use crate::domain::parts::{Parts, StartPart};
+use crate::domain::parts::{Parts, Standing, StartPart};
 use crate::domain::playlist::{MediaPlaylist, PartList};
 use crate::domain::segment::{Part, SegmentType};
-use crate::domain::uploads::{Start, Ticket};
+use crate::domain::uploads::{LeftOut, NextWhole, Ticket};
 use crate::domain::window::Window;
 
 /// PART-HOLD-BACK: who knows parts from the playlist alone learns of them once a segment, and is best off with whole
@@ -30,7 +30,9 @@ pub(super) fn queue(plan: &Plan, dice: impl FnOnce() -> Dice) -> Option<Parts> {
 impl Publication {
     /// While another agent publishes, or may, the whole segments alone are kept.
     pub(super) fn part_produced(&mut self, now: Instant, part: Part) {
-        self.ownership.wake();
+        if self.parts.is_some() {
+            self.ownership.wake();
+        }
         // The answer is a moment away, and a part lives for some.
         let may_come = self.window.is_some() || self.ownership.is_asking();
         let Some(parts) = self.parts.as_mut().filter(|_| may_come) else { return };
@@ -69,33 +71,49 @@ impl Publication {
     }
 
     pub(super) fn assess_parts(&mut self, now: Instant) {
-        let oldest = self.uploads.oldest_whole();
-        self.parts.iter_mut().for_each(|parts| parts.assess(now, oldest));
+        let wholes = self.uploads.wholes();
+        self.parts.iter_mut().for_each(|parts| parts.assess(now, wholes));
+        self.leave_out(now);
     }
 
-    /// Segments would take from the uplink what parts need; those that take nothing of it may go.
+    /// Segments would take from the uplink what parts need.
     pub(super) fn are_parts_behind(&self) -> bool {
-        !self.is_parted() && self.parts.as_ref().is_some_and(|parts| parts.is_behind() && !leaves_out(parts))
+        let holds = |parts: &Parts| parts.is_behind() || !parts.precedence().may_go_whole();
+        !self.is_parted() && self.parts.as_ref().is_some_and(holds)
     }
 
-    pub(super) fn start_segment(&mut self, now: Instant) -> Option<Start> {
-        if !self.may_upload() || self.are_parts_behind() {
-            return None;
+    /// Where there is no room for whole segments beside the parts, each goes without, which is told in its name, once its
+    /// parts are stored. One that is not whole in these either is given up.
+    fn leave_out(&mut self, now: Instant) {
+        while let Some(parts) = self.parts.as_mut().filter(|parts| parts.precedence().is_alone())
+            && self.window.is_some()
+            && self.plan.form.kind == SegmentType::Fmp4
+            && let Some(NextWhole { key, duration, is_under_way, is_newest }) = self.uploads.next_whole()
+        {
+            match parts.standing(&key, duration) {
+                Standing::Pending => return,
+                // Much of it has cost the uplink already. And only for a newer one is any given up.
+                Standing::Lost if is_under_way || is_newest => return,
+                Standing::Lost => {
+                    let lost = self.uploads.give_up_whole(&key);
+                    lost.into_iter().for_each(|lost| self.give_up(now, lost));
+                }
+                Standing::Stored => {
+                    let Some(LeftOut { to, payload, may_exist }) = self.uploads.leave_out(&key) else {
+                        return;
+                    };
+                    parts.rename(&key, &to);
+                    if may_exist {
+                        self.retired.condemn(key, now + LATE_LANDING);
+                    }
+                    self.discards.push_back(payload);
+                    self.progress.segments_left_out += 1;
+                }
+            }
+            self.commit(now);
+            self.make_room(now);
+            self.retire_inits(now);
         }
-        self.leave_out_next(now);
-        self.uploads.start(now)
-    }
-
-    /// The next segment's turn has come, and there is no room for the whole beside its parts: it goes without, which is
-    /// told in its name.
-    fn leave_out_next(&mut self, now: Instant) {
-        let Some(parts) = self.parts.as_mut().filter(|parts| leaves_out(parts)) else { return };
-        let Some((from, to, may_exist)) = self.uploads.leave_out_next() else { return };
-        parts.rename(&from, &to);
-        if may_exist {
-            self.retired.condemn(from, now + LATE_LANDING);
-        }
-        self.progress.segments_left_out += 1;
     }
 
     /// There are parts alone.
@@ -151,8 +169,4 @@ impl Publication {
             self.retired.condemn(key, now + LATE_LANDING);
         }
     }
-}
-
-fn leaves_out(parts: &Parts) -> bool {
-    !parts.precedence().may_go_whole()
 }

@@ -98,6 +98,8 @@ pub enum Action {
     PutPart(StartPart),
     /// Drop this upload: it fails.
     Drop(Ticket),
+    /// The same, but nothing is wrong with it: others go first.
+    Yield(Ticket),
     /// Ask the store anything small, to see whether it answers: `Answered`.
     Ask,
     PutPlaylist(MediaPlaylist),

@@ -18,10 +18,11 @@ const IO_TIMEOUT: Duration = Duration::from_millis(2_500);
 const MOST_JUMP_S: &str = "5";
 /// In frames: what ends sooner behind the one before is not wanted. With a margin, as cameras' times are not even.
 const DROP_BELOW: &str = "0.1";
-/// Enough to find audio and SPS/PPS, little enough to start fast. Smaller values lose streams.
+/// Enough to find audio and SPS/PPS, little enough to start fast. Much smaller values lose streams.
 const PROBE_BYTES: u32 = 1_000_000;
 const PROBE_TIME: Duration = Duration::from_secs(1);
-/// Where each moment counts. All of it goes by before the first frame comes out.
+/// Where each moment counts: all of it goes by before the first frame comes out. A camera of whose streams nothing comes in it
+/// has described them before (SDP).
 const SHORT_PROBE_TIME: Duration = Duration::from_millis(500);
 /// Local playlist entries: how far the agent may fall behind before it misses a segment.
 const LOCAL_LIST_SIZE: u32 = 16;

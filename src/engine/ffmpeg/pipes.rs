@@ -54,6 +54,8 @@ pub(super) struct Piped {
     /// Nothing more can be made of this run.
     pub(super) damaged: Option<Damaged>,
     pub(super) is_over_limit: bool,
+    /// Its sound can't be played with its picture.
+    pub(super) is_sound_homeless: bool,
 }
 
 #[derive(Debug)]
@@ -149,9 +151,11 @@ impl Pipes {
     /// What the next bytes bring; never again behind the end of both pipes. Cancel-safe.
     pub(super) async fn next(&mut self) -> Piped {
         let taken = match &mut self.sound {
+            // Sound first: what has come of it belongs to the frames that have.
             Some(sound) => tokio::select! {
-                read = self.picture.read() => self.picture.take(read),
+                biased;
                 read = sound.read() => sound.take(read),
+                read = self.picture.read() => self.picture.take(read),
             },
             None => {
                 let read = self.picture.read().await;
@@ -168,6 +172,7 @@ impl Pipes {
             piped.damaged = Some(damaged);
         }
         piped.is_over_limit = self.cutter.as_ref().is_some_and(Cutter::is_over_limit);
+        piped.is_sound_homeless = self.cutter.as_ref().is_some_and(Cutter::is_sound_homeless);
         piped
     }
 

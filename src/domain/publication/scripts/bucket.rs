@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::parts::{PARTS, part_of};
 use super::{DEPTH, plan};
 use crate::domain::gate::Failure;
 use crate::domain::ids::Msn;
 use crate::domain::key::ObjectKey;
 use crate::domain::playlist::{MediaPlaylist, parse, render};
 use crate::domain::publication::{Action, Input, Remote};
+use crate::domain::segment::SegmentType;
 use crate::domain::window::{Entry, Window};
 
 /// How the store treats one call.
@@ -103,7 +105,7 @@ impl Bucket {
             Action::Delete(_) => Input::DeleteFailed(failure),
             Action::List if ok => Input::Listed(self.objects.iter().cloned().collect()),
             Action::List => Input::ListFailed(failure),
-            Action::Discard(_) | Action::Drop(_) | Action::Remember(_) => return None,
+            Action::Discard(_) | Action::Drop(_) | Action::Yield(_) | Action::Remember(_) => return None,
         })
     }
 
@@ -140,7 +142,10 @@ impl Bucket {
         }
         for (i, entry) in new.entries.iter().enumerate() {
             self.check(entry.msn.0 == new.media_sequence + i as u64, || "numbers have a hole".into());
-            let stored = entry.key.renditions().all(|key| self.objects.contains(&key));
+            // What is there in parts alone is there in all of them, when it is named first.
+            let in_parts = self.parts_of(&entry.key) == PARTS || self.seen.contains_key(&entry.key);
+            let stored = entry.key.renditions().all(|key| self.objects.contains(&key))
+                || (entry.key.form().kind == SegmentType::Parted && in_parts);
             self.check(stored, || format!("names {} which is not stored", entry.key));
             let has = |init: ObjectKey| init.renditions().all(|key| self.objects.contains(&key));
             let has_init = entry.key.init().is_none_or(has);
@@ -173,6 +178,11 @@ impl Bucket {
         }
         self.check(early.is_empty(), || format!("viewers had no time to see {early:?}"));
         self.visible = Some(new.clone());
+    }
+
+    fn parts_of(&self, segment: &ObjectKey) -> u64 {
+        let is_its = |key: &&ObjectKey| part_of(key, SegmentType::Parted).as_ref() == Some(segment);
+        self.objects.iter().filter(is_its).count() as u64
     }
 
     /// All of a segment's or none, in order, and each stored.

@@ -248,9 +248,44 @@ fn what_an_agent_left_out_the_next_one_goes_on_behind() {
     world.is_short = true;
     (0..10).for_each(|_| world.produce());
     assert!(world.machine.progress().segments_left_out > 0);
+    let old = world.bucket.visible.clone().unwrap();
     world.crash();
-    (0..5).for_each(|_| world.produce());
+    (0..2).for_each(|_| world.produce());
+    world.step(world.now + 5 * S);
+    let new = world.bucket.visible.clone().unwrap();
+    let run = |playlist: &MediaPlaylist| playlist.entries.first().map(|e| plan().layout.run_of(&e.key));
+    assert_eq!(run(&new), run(&old), "what viewers have stays: {new:?}");
     world.is_short = false;
     world.settle();
-    assert!(world.bucket.visible.as_ref().unwrap().media_sequence > 500);
+}
+
+#[test]
+fn a_whole_segment_that_is_in_the_way_is_dropped_and_stops_nothing() {
+    let mut world = begun();
+    (0..3).for_each(|_| world.produce());
+    (world.is_short, world.whole_ms) = (true, 20_000);
+    (0..60).for_each(|_| world.produce());
+    let progress = world.machine.progress();
+    assert!(progress.segments_left_out > 50, "{progress:?}");
+    assert_eq!((progress.parts_given_up, progress.segments_given_up), (0, 0));
+    world.is_short = false;
+    world.settle();
+}
+
+#[test]
+fn where_there_is_no_room_for_parts_alone_the_playlist_goes_on() {
+    let mut world = begun();
+    (0..3).for_each(|_| world.produce());
+    (world.is_short, world.part_ms) = (true, 1_900);
+    let mut still = 0;
+    for _ in 0..150 {
+        let before = world.playlists_at.len();
+        world.produce();
+        still = if world.playlists_at.len() > before { 0 } else { still + 1 };
+        assert!(still <= 5, "no playlist for {still} segments: {:?}", world.machine.progress());
+    }
+    let progress = world.machine.progress();
+    assert!(progress.segments_left_out + progress.segments_given_up > 50, "{progress:?}");
+    (world.is_short, world.part_ms) = (false, 0);
+    world.settle();
 }

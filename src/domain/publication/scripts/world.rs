@@ -42,6 +42,9 @@ pub(super) struct World {
     pub(super) takes_no_init: bool,
     /// The uplink carries parts, but not whole segments beside them.
     pub(super) is_short: bool,
+    /// What a whole segment takes there, and a part, if it has no room for parts alone.
+    pub(super) whole_ms: u64,
+    pub(super) part_ms: u64,
     /// This part of a run is never stored.
     pub(super) lose_part: Option<u64>,
     pub(super) plan: Plan,
@@ -73,6 +76,8 @@ impl World {
             takes_no_playlist: false,
             takes_no_init: false,
             is_short: false,
+            whole_ms: 4_000,
+            part_ms: 0,
             lose_part: None,
             plan: plan(),
             bytes: 1000,
@@ -197,7 +202,7 @@ impl World {
                 self.note = Some(note);
                 continue;
             }
-            if let Action::Drop(ticket) = action {
+            if let Action::Drop(ticket) | Action::Yield(ticket) = action {
                 self.drop_upload(ticket);
                 continue;
             }
@@ -231,8 +236,9 @@ impl World {
             |action: &Action| matches!(action, Action::Put(start) if start.key.in_parts().is_some());
         match action {
             _ if !self.is_short => 0,
-            Action::Put(_) if is_whole(action) => 4_000,
+            Action::Put(_) if is_whole(action) => self.whole_ms,
             Action::PutPart(_) if self.pending.iter().any(|(_, action, _)| is_whole(action)) => 900,
+            Action::PutPart(_) => self.part_ms,
             _ => 0,
         }
     }
@@ -312,6 +318,10 @@ impl World {
         };
         let objects: BTreeSet<_> =
             self.bucket.objects.iter().filter(|key| !is_listed_part(key)).cloned().collect();
+        let is_gap = |key: &ObjectKey| {
+            self.plan.form.kind == SegmentType::Fmp4 && key.form().kind == SegmentType::Parted
+        };
+        let listed: BTreeSet<_> = listed.iter().filter(|key| !is_gap(key)).cloned().collect();
         assert_eq!(objects, listed, "orphans, or listed but missing");
         assert_eq!((self.machine.progress().backlog, self.held), (0, 0), "segments, and bytes in the spool");
     }

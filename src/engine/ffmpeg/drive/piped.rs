@@ -27,14 +27,18 @@ pub(super) async fn next(pipes: &mut Option<Pipes>) -> Piped {
 impl Driver {
     /// Parts first: segments are in no hurry.
     pub(super) async fn piped(&mut self, piped: Piped) {
+        let is_sound_homeless = piped.is_sound_homeless;
         if self.hand_over(piped).await {
             self.look().await;
+        }
+        if is_sound_homeless {
+            self.judge_sound().await;
         }
     }
 
     /// `true`: there is something new in the spool.
     async fn hand_over(&mut self, piped: Piped) -> bool {
-        let Piped { parts, segments, damaged, is_over_limit } = piped;
+        let Piped { parts, segments, damaged, is_over_limit, .. } = piped;
         for part in parts {
             self.pipes.iter_mut().for_each(|pipes| pipes.came(&part, clock::wall()));
             self.tell(EngineEvent::Part(part)).await;
