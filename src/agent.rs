@@ -16,6 +16,7 @@
 //! drains. After [`DRAIN_GRACE`], or on a second signal, `abort` ends what is left.
 
 mod access;
+mod acquaintances;
 mod adhoc;
 mod assignment;
 mod camera;
@@ -65,6 +66,7 @@ use crate::sys::child::Spawner;
 
 use access::access;
 pub use access::random_key;
+use acquaintances::Acquaintances;
 use adhoc::Adhoc;
 pub use adhoc::Event;
 use assignment::OriginStore;
@@ -145,6 +147,7 @@ impl Agent {
             stopwatch: Stopwatch::default(),
             origin,
             turns: Turns::default(),
+            acquaintances: Acquaintances::default(),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         };

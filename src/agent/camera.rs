@@ -60,6 +60,7 @@ pub(super) struct Surroundings {
     pub(super) stopwatch: Stopwatch,
     pub(super) origin: Arc<OriginStore>,
     pub(super) turns: Turns,
+    pub(super) acquaintances: super::acquaintances::Acquaintances,
     pub(super) stop: CancellationToken,
     pub(super) abort: CancellationToken,
 }
@@ -126,13 +127,12 @@ impl Keeper {
             self.begin_anew(&assignment, known.is_some());
             // A stream that is wanted again begins without a look.
             let same = known.filter(|(last, _)| last.is_stream_of(&assignment));
-            let acquaintance = same.map(|(_, acquaintance)| acquaintance.clone()).unwrap_or_default();
+            let acquaintance = same.map(|(_, acquaintance)| acquaintance.clone());
+            let acquaintance = acquaintance.unwrap_or_else(|| self.acquainted(&assignment));
             match assignment.stay {
                 Stay::Left => self.clear_left(&assignment).await,
                 Stay::Passing => self.run_passing(&assignment, &acquaintance).await,
-                Stay::Configured => {
-                    self.run_configured(&assignment, &acquaintance).await;
-                }
+                Stay::Configured => self.run_configured(&assignment, &acquaintance).await,
             }
             last = Some((assignment, acquaintance));
             if self.around.stop.is_cancelled() || self.around.abort.is_cancelled() {

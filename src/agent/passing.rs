@@ -12,6 +12,14 @@ use crate::engine::ffmpeg::Acquaintance;
 use crate::engine::spool::origin;
 
 impl Keeper {
+    /// With a camera that this task has not run before.
+    pub(super) fn acquainted(&self, assignment: &Assignment) -> Acquaintance {
+        match assignment.stay {
+            Stay::Passing => self.around.acquaintances.of(clock::now(), &assignment.camera),
+            Stay::Left | Stay::Configured => Acquaintance::default(),
+        }
+    }
+
     /// Until it has ended and nothing of it is left, or something else is wanted.
     pub(super) async fn run_passing(&self, assignment: &Arc<Assignment>, acquaintance: &Acquaintance) {
         let (root, id) = (self.around.workshop.spool_root.clone(), assignment.camera.id.clone());

@@ -114,6 +114,10 @@ impl ObjectStore for MeteredStore {
         self.counted(Operation::List, self.store.list(prefix)).await
     }
 
+    fn has_slow_cdn(&self) -> bool {
+        self.store.has_slow_cdn()
+    }
+
     fn renewals(&self) -> Option<watch::Receiver<u64>> {
         self.store.renewals()
     }

@@ -2,6 +2,7 @@
 //! the box. Not written in time with the stream: each write costs money, and the playlist tells of that. When it is, says
 //! `domain::bulletin`.
 
+use std::ops::Not;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -57,6 +58,9 @@ struct Player {
     max_live_sync_playback_rate: f64,
     /// There are parts.
     low_latency: bool,
+    /// Another query each time gets past a CDN that keeps playlists for too long.
+    #[serde(skip_serializing_if = "Not::not")]
+    cache_busting: bool,
 }
 
 impl Player {
@@ -71,6 +75,7 @@ impl Player {
             live_max_latency_duration_count,
             max_live_sync_playback_rate,
             low_latency: profile == Profile::SubSecond,
+            cache_busting: false,
         }
     }
 }
@@ -129,8 +134,16 @@ impl Sheet {
             last_segment_at: Option<String>,
             written_at: String,
         }
+        let whole = |parts: PartsSheet| PartsSheet {
+            whole_segments: parts.whole_segments && !now.in_parts_alone,
+            ..parts
+        };
         let told = Told {
-            sheet: self,
+            sheet: &Self {
+                player: Player { cache_busting: now.has_slow_cdn, ..self.player.clone() },
+                parts: self.parts.clone().map(whole),
+                ..self.clone()
+            },
             name,
             phase: now.phase,
             verdict: now.verdict,
@@ -159,6 +172,9 @@ pub(super) struct Now {
     pub(super) reason: Option<String>,
     pub(super) written: SystemTime,
     pub(super) last_segment: Option<SystemTime>,
+    /// Whole segments are left out for now.
+    pub(super) in_parts_alone: bool,
+    pub(super) has_slow_cdn: bool,
 }
 
 /// What a supervisor publishes of its stream.
@@ -196,6 +212,8 @@ mod tests {
             reason: Some("the camera refused user or password (401)".into()),
             written: SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_250),
             last_segment: SystemTime::UNIX_EPOCH.checked_sub(Duration::from_secs(5)),
+            in_parts_alone: false,
+            has_slow_cdn: false,
         }
     }
 
@@ -233,6 +251,14 @@ mod tests {
             "whole_segments": true,
         });
         assert_eq!(told["parts"], expected);
+        let alone = Now { in_parts_alone: true, has_slow_cdn: true, ..now() };
+        let told: serde_json::Value = serde_json::from_slice(&sheet.render("", &alone)).unwrap();
+        assert_eq!(
+            told["parts"]["whole_segments"],
+            serde_json::json!(false),
+            "nothing else plays it for now"
+        );
+        assert_eq!(told["player"]["cache_busting"], serde_json::json!(true));
         let whole: serde_json::Value =
             serde_json::from_slice(&sheet.without_parts().render("", &now())).unwrap();
         assert_eq!((&whole["profile"], &whole["player"]["low_latency"]), (&"low".into(), &false.into()));

@@ -55,6 +55,11 @@ pub trait ObjectStore: Send + Sync + Debug {
         None
     }
 
+    /// Viewers read through a CDN that may keep a playlist for longer than its Cache-Control says.
+    fn has_slow_cdn(&self) -> bool {
+        false
+    }
+
     /// Bytes that one camera's segments may take here by now. `None`: it sets no limit.
     fn room(&self) -> Option<u64> {
         None

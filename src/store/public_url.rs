@@ -16,6 +16,11 @@ pub fn public_url(config: &StoreConfig, key: &ObjectKey) -> Option<Url> {
     join(given.clone().or(own)?, key.as_str().split('/'))
 }
 
+/// Its CDN may keep what was overwritten for a minute, under whatever name viewers read it.
+pub(super) fn is_hosted_supabase(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| host.ends_with(".supabase.co"))
+}
+
 fn s3_base(config: &S3Config) -> Option<Url> {
     if let Some(endpoint) = &config.endpoint {
         return join(bare(endpoint), [config.bucket.as_str()]);
@@ -85,6 +90,14 @@ mod tests {
 
     fn of(config: &StoreConfig, key: &str) -> String {
         public_url(config, &ObjectKey::new(key)).map(String::from).unwrap_or_default()
+    }
+
+    #[test]
+    fn hosted_supabase_is_known_by_its_hosts() {
+        let is = |url: &str| is_hosted_supabase(&url.parse().unwrap());
+        assert!(is("https://abc.supabase.co") && is("https://abc.storage.supabase.co/storage/v1/s3"));
+        assert!(!is("https://supabase.example.com") && !is("https://abc.supabase.co.example.com"));
+        assert!(!is("http://127.0.0.1:8000"));
     }
 
     #[test]

@@ -135,6 +135,10 @@ impl ObjectStore for RenewingStore {
         self.noted(Operation::List, store.list(prefix)).await
     }
 
+    fn has_slow_cdn(&self) -> bool {
+        self.current().has_slow_cdn()
+    }
+
     fn renewals(&self) -> Option<watch::Receiver<u64>> {
         Some(self.renewals.subscribe())
     }

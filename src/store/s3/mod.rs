@@ -23,6 +23,7 @@ use super::{ObjectStore, StoreError};
 use crate::config::model::S3Config;
 use crate::domain::class::ObjectClass;
 use crate::domain::key::ObjectKey;
+use crate::store::public_url::is_hosted_supabase;
 use errors::{from_sdk, is_batch_refusal};
 
 /// Single DELETEs under way at once, where a store takes no batches.
@@ -35,6 +36,7 @@ pub struct S3Store {
     limits: Limits,
     /// This store takes no DeleteObjects: learnt from its first refusal.
     no_batches: AtomicBool,
+    has_slow_cdn: bool,
 }
 
 impl S3Store {
@@ -56,7 +58,14 @@ impl S3Store {
 
     fn of(config: &S3Config, limits: Limits, sdk: aws_sdk_s3::Config) -> Self {
         let client = Client::from_conf(sdk);
-        Self { client, bucket: config.bucket.clone(), limits, no_batches: AtomicBool::new(false) }
+        let has_slow_cdn = config.endpoint.as_ref().is_some_and(is_hosted_supabase);
+        Self {
+            client,
+            bucket: config.bucket.clone(),
+            limits,
+            no_batches: AtomicBool::new(false),
+            has_slow_cdn,
+        }
     }
 
     async fn delete_batch(&self, keys: &[ObjectKey]) -> Result<(), StoreError> {
@@ -158,6 +167,10 @@ impl ObjectStore for S3Store {
                 }
             }
         }
+    }
+
+    fn has_slow_cdn(&self) -> bool {
+        self.has_slow_cdn
     }
 }
 

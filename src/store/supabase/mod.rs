@@ -19,6 +19,7 @@ use super::{ObjectStore, StoreError};
 use crate::config::model::SupabaseConfig;
 use crate::domain::class::ObjectClass;
 use crate::domain::key::ObjectKey;
+use crate::store::public_url::is_hosted_supabase;
 use wire::{Credentials, Listed, Reply};
 
 /// Not a browser's: secret keys are refused for those.
@@ -134,6 +135,10 @@ impl ObjectStore for SupabaseStore {
         // Folders have no id.
         let objects = rows.into_iter().filter(|(_, id)| id.is_some());
         Ok(objects.map(|(name, _)| ObjectKey::new(format!("{prefix}{name}"))).collect())
+    }
+
+    fn has_slow_cdn(&self) -> bool {
+        is_hosted_supabase(&self.base)
     }
 }
 
