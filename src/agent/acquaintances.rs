@@ -47,7 +47,7 @@ impl Acquaintances {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::Said;
+    use crate::config::Said;
     use crate::domain::test_time::start;
     use crate::engine::ffmpeg::Known;
 

@@ -179,13 +179,13 @@ impl Calls {
                 Ok(keys) => outcome(Operation::List, Input::Listed(keys), None),
                 Err(error) => outcome(Operation::List, Input::ListFailed(failure(&error)), Some(error)),
             },
-            // The other publisher's to remove.
-            Action::Discard(payload) if !self.is_last(&payload) => {
-                Outcome { operation: Operation::Discard, input: None, error: None, denied: false }
+            Action::Show(start) => {
+                let payload = start.payload.clone();
+                // What can't be read is shown nowhere: nothing waits for it.
+                let _ = self.put_segment(start, dropped).await;
+                self.throw_away(payload).await
             }
-            Action::Discard(payload) => {
-                off_thread(Operation::Discard, move || payload.paths().for_each(|path| discard(&path))).await
-            }
+            Action::Discard(payload) => self.throw_away(payload).await,
             // What it says was said in `start_tasks`, in order.
             Action::Remember(_) => off_thread(Operation::Remember, move || self.note.write()).await,
             // No call: see `start_tasks`.
@@ -203,6 +203,14 @@ impl Calls {
     async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let limit = self.attempt_time;
         tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(late(limit)))
+    }
+
+    async fn throw_away(&self, payload: Payload) -> Outcome {
+        if !self.is_last(&payload) {
+            // The other publisher's to remove.
+            return Outcome { operation: Operation::Discard, input: None, error: None, denied: false };
+        }
+        off_thread(Operation::Discard, move || payload.paths().for_each(|path| discard(&path))).await
     }
 
     /// How long it may take is the machine's to say.

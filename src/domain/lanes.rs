@@ -89,6 +89,13 @@ impl Lanes {
         }
     }
 
+    /// Uploads made way for something else: a trial among them has found nothing.
+    pub fn yielded(&mut self) {
+        if self.trial {
+            self.set(self.most);
+        }
+    }
+
     /// An upload was stored.
     pub fn stored(&mut self, now: Instant, mark: Mark) {
         if mark.epoch != self.epoch {

@@ -19,6 +19,9 @@ const NEW: f64 = 0.2;
 /// Until a segment is tried; twice as long after each that was in vain.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const MOST_PAUSE: Duration = Duration::from_secs(600);
+/// One under way, and one that has just been made.
+const USUALLY_UNSENT: usize = 2;
+const BURST: Duration = Duration::from_secs(15);
 /// Without a part for so many segments there is room: the stream has ended, or pauses.
 const QUIET_SEGMENTS: u32 = 3;
 
@@ -59,6 +62,8 @@ pub struct Wholes {
     pub oldest: Option<Instant>,
     /// How many were stored until now.
     pub stored: u64,
+    /// That are not stored yet.
+    pub unsent: usize,
 }
 
 #[derive(Debug)]
@@ -78,6 +83,8 @@ pub struct Precedence {
     /// Since when segments have been under way without a break, and when they last were not.
     busy_since: Option<Instant>,
     quiet_since: Option<Instant>,
+    /// More waited at once in that time than is made meanwhile.
+    is_burst: bool,
     /// When the last part was stored, or tried in vain.
     last_part: Option<Instant>,
     look_at: Option<Instant>,
@@ -96,6 +103,7 @@ impl Precedence {
             usual: Mean::default(),
             busy_since: None,
             quiet_since: None,
+            is_burst: false,
             last_part: None,
             look_at: None,
         }
@@ -132,7 +140,7 @@ impl Precedence {
 
     /// `is_behind`: more parts wait than can be under way.
     pub fn assess(&mut self, now: Instant, wholes: Wholes, is_behind: bool) {
-        let Wholes { oldest, stored } = wholes;
+        let Wholes { oldest, stored, unsent } = wholes;
         match (self.busy_since, oldest) {
             (None, Some(began)) => (self.busy_since, self.beside) = (Some(began), Mean::default()),
             (Some(_), None) => (self.busy_since, self.quiet_since) = (None, Some(now)),
@@ -141,8 +149,11 @@ impl Precedence {
         let long = self.segment.mul_f64(LONG);
         let is_long = oldest.is_some_and(|began| now >= began + long);
         let is_in_the_way = is_long && self.are_parts_late();
+        // What an outage kept back comes in a burst, for a while.
+        self.is_burst = self.busy_since.is_some() && (self.is_burst || unsent > USUALLY_UNSENT);
+        let is_burst = self.is_burst && self.busy_since.is_some_and(|since| now < since + BURST);
         match self.state {
-            State::Beside if is_in_the_way => {
+            State::Beside if is_in_the_way && !is_burst => {
                 let is_soon = self.let_in.is_some_and(|at| now < at + MOST_PAUSE);
                 let pause = if is_soon { self.longer() } else { FIRST_PAUSE };
                 self.stay_alone(now, pause);
@@ -242,6 +253,8 @@ mod tests {
         /// The store refuses whole segments; there is no room for parts alone.
         refuses: bool,
         is_behind: bool,
+        /// By an outage.
+        kept_back: usize,
     }
 
     impl Script {
@@ -250,7 +263,20 @@ mod tests {
             let precedence = Precedence::new(200 * MS, SEGMENT);
             let (under_way, now) = (Vec::new(), start());
             let (went, stored, refuses, is_behind) = (0, 0, false, false);
-            Self { precedence, now, clear, beside, whole, under_way, went, stored, refuses, is_behind }
+            let kept_back = 0;
+            Self {
+                precedence,
+                now,
+                clear,
+                beside,
+                whole,
+                under_way,
+                went,
+                stored,
+                refuses,
+                is_behind,
+                kept_back,
+            }
         }
 
         /// So many parts took that long with nothing beside them.
@@ -266,7 +292,8 @@ mod tests {
                 // They are dropped.
                 self.under_way.clear();
             }
-            let wholes = Wholes { oldest: self.under_way.first().copied(), stored: self.stored };
+            let unsent = self.under_way.len() + self.kept_back;
+            let wholes = Wholes { oldest: self.under_way.first().copied(), stored: self.stored, unsent };
             self.precedence.assess(self.now, wholes, self.is_behind);
         }
 
@@ -324,13 +351,13 @@ mod tests {
     fn a_pause_of_the_network_is_none_either() {
         let mut s = Script::new(60, 60, 1_500);
         s.before(4);
-        s.precedence.assess(s.now, Wholes { oldest: Some(s.now), stored: 0 }, false);
+        s.precedence.assess(s.now, Wholes { oldest: Some(s.now), ..Wholes::default() }, false);
         let began = s.now;
         s.now += 1_500 * MS;
         for part in 0..6 {
             s.precedence.part_stored(s.now + part * MS, began + part * 200 * MS);
         }
-        s.precedence.assess(s.now, Wholes { oldest: Some(began), stored: 0 }, false);
+        s.precedence.assess(s.now, Wholes { oldest: Some(began), ..Wholes::default() }, false);
         assert!(!s.precedence.is_short());
     }
 
@@ -359,6 +386,19 @@ mod tests {
         (s.beside, s.whole) = (500 * MS, 2_000 * MS);
         assert_eq!(s.seconds(40), 1);
         assert_eq!(s.seconds(30), 1, "after a minute");
+    }
+
+    #[test]
+    fn what_an_outage_kept_back_may_be_in_the_way_for_a_while() {
+        let mut s = Script::new(150, 500, 1_500);
+        s.before(4);
+        s.kept_back = 5;
+        assert_eq!(s.seconds(10), 10, "it comes in a burst");
+        (s.beside, s.whole, s.kept_back) = (160 * MS, 300 * MS, 0);
+        assert_eq!(s.seconds(30), 30);
+        (s.beside, s.whole, s.kept_back) = (500 * MS, 1_500 * MS, 5);
+        s.seconds(30);
+        assert!(s.precedence.is_short(), "it does not end");
     }
 
     #[test]

@@ -63,7 +63,9 @@ impl Retired {
             self.forgotten += 1;
             return false;
         }
-        self.due.insert(key, due);
+        // Another attempt to store it may land as late as was reckoned with before.
+        let at = self.due.entry(key).or_insert(due);
+        *at = due.max(*at);
         true
     }
 

@@ -120,6 +120,8 @@ pub struct Uploads {
     abandoned: HashMap<Ticket, Abandoned>,
     /// Those of them whose callers are still to be told.
     yields: VecDeque<Ticket>,
+    /// Left out, and yet to be shown.
+    shows: VecDeque<Start>,
     next_ticket: u64,
     gate: Gate,
     limits: UploadLimits,
@@ -137,6 +139,7 @@ impl Uploads {
             inits: Inits::default(),
             abandoned: HashMap::new(),
             yields: VecDeque::new(),
+            shows: VecDeque::new(),
             wholes_stored: 0,
             next_ticket: 0,
             gate: Gate::new(limits.most_pause, dice),

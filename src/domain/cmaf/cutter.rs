@@ -442,6 +442,11 @@ mod tests {
         assert!(!silence.is_homeless(), "it may catch up");
         assert!((0..40).all(|_| !silence.hears(&late(1), Some(Duration::from_secs(4)))));
         assert!(silence.is_homeless());
+        let mut paused = Silence::new(Some(Bytes::from_static(b"hush")), 16_000);
+        paused.fill(&mut Vec::new(), Duration::ZERO, Duration::from_secs(2));
+        paused.fill(&mut Vec::new(), Duration::from_secs(2), Duration::from_secs(9));
+        assert!(!paused.hears(&Sample { duration: 8 * 16_000, ..late(1) }, Some(Duration::from_secs(9))));
+        assert!(!paused.is_homeless(), "it came when the pause was over, and lasts no longer");
         assert!(silence.hears(&late(5), Some(Duration::from_secs(5))) && !silence.is_homeless());
     }
 

@@ -66,7 +66,8 @@ impl Silence {
     /// Whether the packet has a place; `picture`: the end of its last frame.
     pub(super) fn hears(&mut self, packet: &Sample, picture: Option<Duration>) -> bool {
         let has_place = packet.time >= self.filled;
-        let lasts = seconds(packet.duration.into(), self.per_second);
+        // That of the last one before a pause is the whole pause.
+        let lasts = seconds(packet.duration.min(PACKET).into(), self.per_second);
         self.homeless = if has_place { Duration::ZERO } else { self.homeless.saturating_add(lasts) };
         let time = seconds(packet.time, self.per_second);
         // What is to be played much later leaves this moment without sound.

@@ -317,6 +317,9 @@ impl Publication {
         if let Some(ticket) = self.uploads.yield_next() {
             return Some(Action::Yield(ticket));
         }
+        if let Some(start) = self.uploads.show_next() {
+            return Some(Action::Show(start));
+        }
         if let Some(ticket) = self.uploads.drop_next(now) {
             return Some(Action::Drop(ticket));
         }

@@ -88,25 +88,24 @@ impl Publication {
         while let Some(parts) = self.parts.as_mut().filter(|parts| parts.precedence().is_alone())
             && self.window.is_some()
             && self.plan.form.kind == SegmentType::Fmp4
-            && let Some(NextWhole { key, duration, is_under_way, is_newest }) = self.uploads.next_whole()
+            && let Some(NextWhole { key, duration, is_newest }) = self.uploads.next_whole()
         {
             match parts.standing(&key, duration) {
                 Standing::Pending => return,
-                // Much of it has cost the uplink already. And only for a newer one is any given up.
-                Standing::Lost if is_under_way || is_newest => return,
+                // Only for a newer one is any given up.
+                Standing::Lost if is_newest => return,
                 Standing::Lost => {
                     let lost = self.uploads.give_up_whole(&key);
                     lost.into_iter().for_each(|lost| self.give_up(now, lost));
                 }
                 Standing::Stored => {
-                    let Some(LeftOut { to, payload, may_exist }) = self.uploads.leave_out(&key) else {
+                    let Some(LeftOut { to, may_exist }) = self.uploads.leave_out(&key) else {
                         return;
                     };
                     parts.rename(&key, &to);
                     if may_exist {
                         self.retired.condemn(key, now + LATE_LANDING);
                     }
-                    self.discards.push_back(payload);
                     self.progress.segments_left_out += 1;
                 }
             }

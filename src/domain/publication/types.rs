@@ -109,6 +109,8 @@ pub enum Action {
     Delete(Vec<ObjectKey>),
     /// List the camera's folder.
     List,
+    /// It is published without an upload: show it where stored segments are, and discard its payload; no answer.
+    Show(Start),
     /// The payload is not needed any more; no answer.
     Discard(Payload),
 }

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use super::{GivenUp, Pending, State, Ticket, Uploads};
+use super::{GivenUp, Pending, Start, State, Ticket, Uploads};
 use crate::domain::key::ObjectKey;
 use crate::domain::precedence::Wholes;
-use crate::domain::segment::Payload;
+use crate::domain::segment::Segment;
+
+/// Of what is not uploaded: no answer comes.
+const NO_TICKET: Ticket = Ticket(0);
 
 /// A segment that could be left out.
 #[derive(Debug)]
 pub struct NextWhole {
     pub key: ObjectKey,
     pub duration: Duration,
-    pub is_under_way: bool,
     /// None waits behind it.
     pub is_newest: bool,
 }
@@ -22,7 +24,6 @@ pub struct NextWhole {
 pub struct LeftOut {
     /// Its name from now on.
     pub to: ObjectKey,
-    pub payload: Payload,
     /// An earlier attempt may have stored the whole.
     pub may_exist: bool,
 }
@@ -35,7 +36,6 @@ impl Uploads {
         Some(NextWhole {
             key: next.outgoing.key.clone(),
             duration: next.outgoing.segment.duration,
-            is_under_way: next.state != State::Waiting,
             is_newest: self.queue.back().is_some_and(|last| last.outgoing.key == next.outgoing.key),
         })
     }
@@ -46,12 +46,24 @@ impl Uploads {
         let to = key.in_parts()?;
         next.outgoing.key = to.clone();
         let may_exist = std::mem::take(&mut next.tried);
-        let payload = next.outgoing.segment.payload.clone();
-        if let State::InFlight(ticket, mark) = std::mem::replace(&mut next.state, State::Stored) {
+        let Segment { payload, duration, header, .. } = next.outgoing.segment.clone();
+        self.shows.push_back(Start { ticket: NO_TICKET, key: to.clone(), payload, duration, header });
+        let state = std::mem::replace(&mut next.state, State::Stored);
+        self.make_way(state, key);
+        Some(LeftOut { to, may_exist })
+    }
+
+    fn make_way(&mut self, state: State, key: &ObjectKey) {
+        if let State::InFlight(ticket, mark) = state {
             self.abandon(ticket, mark, key.clone(), true);
             self.yields.push_back(ticket);
+            self.lanes.yielded();
         }
-        Some(LeftOut { to, payload, may_exist })
+    }
+
+    /// The next one that was left out: it is to be shown where stored ones are, and its payload is not needed any more.
+    pub fn show_next(&mut self) -> Option<Start> {
+        self.shows.pop_front()
     }
 
     /// The next upload that makes way: it is to be dropped, and its answer is a failure.
@@ -62,7 +74,12 @@ impl Uploads {
     /// What is lost of this segment is in no part either.
     pub fn give_up_whole(&mut self, key: &ObjectKey) -> Option<GivenUp> {
         let at = self.queue.iter().position(|p| p.outgoing.key == *key)?;
-        self.give_up(at)
+        let state = self.queue.get(at)?.state;
+        let gone = self.give_up(at)?;
+        self.make_way(state, key);
+        // Of one that was under way its answer tells.
+        let may_exist = gone.may_exist && state == State::Waiting;
+        Some(GivenUp { may_exist, ..gone })
     }
 
     pub fn wholes(&self) -> Wholes {
@@ -71,6 +88,7 @@ impl Uploads {
             State::Waiting | State::Stored => None,
         });
         let abandoned = self.abandoned.values().filter(|gone| !gone.yields).map(|gone| gone.since);
-        Wholes { oldest: began.chain(abandoned).min(), stored: self.wholes_stored }
+        let unsent = self.queue.iter().filter(|p| p.state != State::Stored).count();
+        Wholes { oldest: began.chain(abandoned).min(), stored: self.wholes_stored, unsent }
     }
 }

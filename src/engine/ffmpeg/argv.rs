@@ -21,8 +21,8 @@ const DROP_BELOW: &str = "0.1";
 /// Enough to find audio and SPS/PPS, little enough to start fast. Much smaller values lose streams.
 const PROBE_BYTES: u32 = 1_000_000;
 const PROBE_TIME: Duration = Duration::from_secs(1);
-/// Where each moment counts: all of it goes by before the first frame comes out. A camera of whose streams nothing comes in it
-/// has described them before (SDP).
+/// Where each moment counts, as all of it goes by before the first frame comes out, and the frames themselves tell the rest: a
+/// copy needs to know the picture before.
 const SHORT_PROBE_TIME: Duration = Duration::from_millis(500);
 /// Local playlist entries: how far the agent may fall behind before it misses a segment.
 const LOCAL_LIST_SIZE: u32 = 16;
@@ -81,7 +81,8 @@ pub fn command(
 ) -> FfmpegCommand {
     let mut args = strings(&["-hide_banner", "-nostats", "-loglevel", "repeat+level+verbose"]);
     let in_parts = spec.settings.sub_second.is_some();
-    let (input, script) = input(&spec.source, if in_parts { SHORT_PROBE_TIME } else { PROBE_TIME }, ffmpeg);
+    let is_short = in_parts && matches!(choice.video, VideoOut::Encode(_));
+    let (input, script) = input(&spec.source, if is_short { SHORT_PROBE_TIME } else { PROBE_TIME }, ffmpeg);
     if let Source::Rtsp(_) = spec.source {
         // Timestamps that jump further are dropped, and said to be (see `stderr`): without it `fps` fills a jump
         // forwards with frozen pictures within a second, and at one backwards nothing comes any more.

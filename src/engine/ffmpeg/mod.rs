@@ -256,7 +256,9 @@ impl Engine for FfmpegEngine {
         let (mut process, outlets) = self.spawn(&command).await?;
         let share = self.share.clone();
         let bell = workshop.watch.bell(folder.path());
-        let fitness = Fitness::new(&self.choice, self.media.as_ref()).staying(self.spec.source.stays());
+        // A short look may have missed what a camera's frames alone tell.
+        let expected = self.media.as_ref().filter(|_| aim(&self.spec) == Aim::Frames);
+        let fitness = Fitness::new(&self.choice, expected).staying(self.spec.source.stays());
         let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
         let tail = Tail::new(run, folder.path(), form, fitness.is_of_copy());
         let tail = if outlets.is_some() { tail.in_parts() } else { tail };

@@ -105,7 +105,11 @@ impl Bucket {
             Action::Delete(_) => Input::DeleteFailed(failure),
             Action::List if ok => Input::Listed(self.objects.iter().cloned().collect()),
             Action::List => Input::ListFailed(failure),
-            Action::Discard(_) | Action::Drop(_) | Action::Yield(_) | Action::Remember(_) => return None,
+            Action::Show(_)
+            | Action::Discard(_)
+            | Action::Drop(_)
+            | Action::Yield(_)
+            | Action::Remember(_) => return None,
         })
     }
 

@@ -167,7 +167,11 @@ impl Link {
             Action::Delete(_) => Input::DeleteFailed(failure),
             Action::List if ok => Input::Listed(vec![]),
             Action::List => Input::ListFailed(failure),
-            Action::Discard(_) | Action::Drop(_) | Action::Yield(_) | Action::Remember(_) => return,
+            Action::Show(_)
+            | Action::Discard(_)
+            | Action::Drop(_)
+            | Action::Yield(_)
+            | Action::Remember(_) => return,
         };
         self.machine.handle(self.now, input);
     }

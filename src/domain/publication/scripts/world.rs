@@ -193,7 +193,12 @@ impl World {
                 assert!(deadline.is_none_or(|at| at > self.now), "spins: {:?}", self.machine);
                 return;
             };
-            if let Action::Discard(Payload::File { path, bytes, .. }) = &action {
+            let gone = match &action {
+                Action::Show(start) => Some(&start.payload),
+                Action::Discard(payload) => Some(payload),
+                _ => None,
+            };
+            if let Some(Payload::File { path, bytes, .. }) = gone {
                 self.held = self.held.saturating_sub(*bytes);
                 assert!(self.discarded.insert(path.clone()), "discarded twice");
                 continue;
