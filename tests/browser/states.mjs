@@ -15,6 +15,8 @@ import { expect, stats, until } from './steps.mjs';
 const LIVE_WITHIN_S = 40;
 const MEDIA = /\.(m3u8|ts|m4s|mp4)(\?|$)/;
 const SEGMENTS = /\.(ts|m4s)(\?|$)/;
+/** Of segments of 2 s: from 3 s on it says that it is behind, and from 4 s on it jumps. */
+const LOST_S = 3.1;
 
 function options() {
   const { values } = parseArgs({
@@ -162,14 +164,13 @@ async function behind({ page, shot }) {
     await gate;
     await route.continue().catch(() => undefined);
   };
-  const target = (await stats(page)).latencies.target;
   await page.evaluate(() => {
     window.seenStates.length = 0;
   });
   await page.route(SEGMENTS, hold);
   await until(page, 40, 'a picture that waits', ({ state }) => state === 'reconnecting');
-  // As much again as it should be behind, and what makes it say so.
-  await sleep(1000 * Math.max(2, target));
+  // Enough that it says so, and not so much that it jumps.
+  await until(page, 20, 'time lost', ({ latencies }) => latencies.fromEdge - latencies.target > LOST_S);
   open();
   await page.unroute(SEGMENTS, hold);
   await until(page, 20, 'behind', ({ state }) => state === 'behind');
