@@ -28,7 +28,7 @@ test: setup-test lint deny advisories ## everything: format, lints, licences, un
 
 lint: player ## format, clippy, documentation, the player's types
 	npm --prefix player run check
-	cd player && npx --no-install biome ci --colors=off --error-on-warnings ../tests/browser/latency
+	cd player && npx --no-install biome ci --colors=off --error-on-warnings ../tests/browser/latency ../tests/browser/grafana
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --no-deps --document-private-items
