@@ -2,14 +2,20 @@
 import type { CacheBusting } from './addresses.ts';
 import type { Engines } from './engine.ts';
 import { Face } from './face.ts';
+import { Muting } from './muting.ts';
 import { Player } from './player.ts';
 import { parseThresholds, type Report, type Thresholds } from './report.ts';
 import type { Stats } from './stats.ts';
+import { upgradeProperties } from './upgrade.ts';
 
 const LATENCY_EVERY_MS = 1000;
 const REPORT_EVERY_MS = 10_000;
 /** What makes another stream of it; the rest is taken up while it plays. */
 const OPENS_ANEW = ['src', 'status-src', 'cache-busting', 'parts'];
+const SETTABLE = ['src', 'statusSrc', 'muted', 'autoplay', 'controls', 'thresholds', 'onreport', 'findAgain'];
+
+type OnReport = ((report: Report) => void) | null;
+type FindAgain = ((src: string) => Promise<string | undefined>) | null;
 
 export interface LatencyDetail {
   latency: number | null;
@@ -38,11 +44,11 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       'thresholds',
     ];
 
-    /** Called with each report; the event `edge-report` tells the same. */
-    onreport: ((report: Report) => void) | null = null;
-    /** As whoever knows the cameras has the address now: asked when the picture has stood still for long. */
-    findAgain: ((src: string) => Promise<string | undefined>) | null = null;
+    // With setters: a field would overwrite what was set before the class was there.
+    private tellsReport: OnReport = null;
+    private findsAgain: FindAgain = null;
     private readonly face: Face;
+    private readonly muting: Muting;
     private player: Player | null = null;
     private limits: Thresholds = parseThresholds(null);
     private told: { state: string; latencyMs: number; reportMs: number; alerts: string } = UNTOLD;
@@ -55,12 +61,15 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
         goLive: () => this.goLive(),
         toggleStats: () => this.toggleStats(),
       });
+      this.muting = new Muting(this.face.video);
       this.face.showPanel(false, true);
       root.addEventListener('keydown', (event) => this.onKey(event as KeyboardEvent));
     }
 
     connectedCallback(): void {
+      upgradeProperties(this, SETTABLE);
       this.dressVideo();
+      this.muting.begin();
       this.reopen();
     }
 
@@ -79,7 +88,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       } else if (name === 'thresholds') this.limits = parseThresholds(after);
       else if (name === 'stats') this.showPanel();
       else if (name === 'quiet') this.face.quiet = after !== null;
-      else this.dressVideo(name);
+      else this.dressVideo();
     }
 
     get src(): string | null {
@@ -98,13 +107,12 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       this.put('status-src', value);
     }
 
-    /** As the viewer has it: the video's own controls change it, too. */
     get muted(): boolean {
-      return this.face.video.muted;
+      return this.muting.muted;
     }
 
     set muted(value: boolean) {
-      this.face.video.muted = value;
+      this.muting.muted = value;
     }
 
     get autoplay(): boolean {
@@ -129,6 +137,24 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
 
     set thresholds(value: Partial<Thresholds>) {
       this.limits = { ...this.limits, ...value };
+    }
+
+    /** Called with each report; the event `edge-report` tells the same. */
+    get onreport(): OnReport {
+      return this.tellsReport;
+    }
+
+    set onreport(value: OnReport) {
+      this.tellsReport = value;
+    }
+
+    /** As whoever knows the cameras has the address now: asked when the picture has stood still for long. */
+    get findAgain(): FindAgain {
+      return this.findsAgain;
+    }
+
+    set findAgain(value: FindAgain) {
+      this.findsAgain = value;
     }
 
     /** Seconds from the lens to the screen; from the live edge, if the stream does not tell the time. */
@@ -220,7 +246,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       }
     }
 
-    private dressVideo(changed?: string): void {
+    private dressVideo(): void {
       const { video } = this.face;
       video.autoplay = this.autoplay;
       video.controls = this.controls;
@@ -230,11 +256,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       const poster = this.getAttribute('poster');
       if (poster) video.poster = poster;
       else video.removeAttribute('poster');
-      if (changed === undefined || changed === 'muted') {
-        const isMuted = this.hasAttribute('muted');
-        video.defaultMuted = isMuted;
-        video.muted = isMuted;
-      }
+      this.muting.byDefault(this.hasAttribute('muted'));
       this.showPanel();
     }
 
@@ -286,7 +308,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       const action = {
         k: () => (video.paused ? void this.play().catch(() => undefined) : this.pause()),
         m: () => {
-          video.muted = !video.muted;
+          this.muted = !this.muted;
         },
         l: () => this.goLive(),
         s: () => this.toggleStats(),

@@ -3,8 +3,10 @@ import Hls, { ErrorDetails, ErrorTypes, Events, type HlsListeners, type LevelDet
 import { Bitrate } from './bitrate.ts';
 import { Cadence } from './cadence.ts';
 import { clockSkewMs } from './clock.ts';
+import { refusedOf } from './codecs.ts';
 import { type Engine, RETRY_FIRST_MS, RETRY_MAX_MS, type Source } from './engine.ts';
 import { hlsConfig } from './hls-config.ts';
+import { isTaken } from './media-source.ts';
 import { cadencedLoader, type LoaderBase } from './playlist-loader.ts';
 import { Backoff } from './recovery.ts';
 import type { Sheet } from './sheet.ts';
@@ -27,6 +29,9 @@ export class HlsJsEngine implements Engine {
   skewMs = 0;
   lastError: string | null = null;
   isUnfit = false;
+  cantDecode: string | null = null;
+  /** It reads the playlist also while there is enough, or the video stands. */
+  readonly isIdle = false;
   answeredAtMs = Number.NEGATIVE_INFINITY;
   newsAtMs = Number.NEGATIVE_INFINITY;
   requests = 0;
@@ -35,6 +40,8 @@ export class HlsJsEngine implements Engine {
   readonly partsLost = null;
   readonly breaks = 0;
   private newestNumber: number | undefined;
+  /** As its playlists have it. */
+  private codecs = '';
   private readonly bitrate = new Bitrate(MEASURED_SEGMENTS);
   private readonly hls: Hls;
   private readonly backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
@@ -98,6 +105,8 @@ export class HlsJsEngine implements Engine {
   }
 
   wake(): void {
+    this.isUnfit = false;
+    this.cantDecode = null;
     this.backoff.reset();
     this.restartLoading();
   }
@@ -110,6 +119,9 @@ export class HlsJsEngine implements Engine {
   private listen(): void {
     const { hls } = this;
     hls.on(Events.ERROR, (_event, error) => this.onError(error));
+    hls.on(Events.MANIFEST_LOADED, (_event, { levels }) => {
+      this.codecs = levels.map(({ attrs }) => attrs.CODECS ?? '').join(',');
+    });
     hls.on(Events.LEVEL_LOADED, (_event, { details, networkDetails }) => {
       this.readPlaylist(details);
       this.readClock(networkDetails);
@@ -118,7 +130,7 @@ export class HlsJsEngine implements Engine {
       this.bitrate.add(frag.stats.loaded, frag.duration);
     });
     hls.on(Events.FRAG_BUFFERED, () => {
-      this.lastError = null;
+      if (this.cantDecode === null) this.lastError = null;
       this.backoff.reset();
     });
   }
@@ -144,12 +156,24 @@ export class HlsJsEngine implements Engine {
     this.lastError = status ? `${error.details} (HTTP ${status})` : error.details;
     if (!error.fatal) return;
     if (UNFIT.includes(error.details)) this.isUnfit = true;
+    if (this.isUnfit && this.isRefused(error)) return;
     // It is lost: what comes after it need not be.
     if (error.details === ErrorDetails.FRAG_LOAD_ERROR && error.frag && status) {
       error.frag.gap = true;
       this.backoff.reset();
       this.restartLater(0);
     } else this.recover(error.type);
+  }
+
+  /** What this browser has no decoder for is not asked for again here: that is for whoever opened this. */
+  private isRefused({ mimeType, details }: HlsError): boolean {
+    const isOfAll = details === ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR;
+    if (!isOfAll && (mimeType === undefined || isTaken(mimeType))) return false;
+    this.cantDecode = refusedOf(isOfAll ? this.codecs : (mimeType ?? ''), isTaken);
+    this.lastError = `this browser can't play ${this.cantDecode || 'its codecs'}`;
+    clearTimeout(this.retryTimer);
+    this.hls.stopLoad();
+    return true;
   }
 
   private recover(type: ErrorTypes): void {

@@ -17,6 +17,8 @@ export class NativeEngine implements Engine {
   /** Safari keeps its own distance and does not tell it. */
   readonly isLed = false;
   readonly isUnfit = false;
+  // Its errors do not tell codecs from other faults.
+  readonly cantDecode = null;
   lastError: string | null = null;
   private readonly backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -49,6 +51,12 @@ export class NativeEngine implements Engine {
   get newestTimeMs(): number | null {
     const [start, edge] = [this.startMs(), this.edge];
     return start === null || edge === null ? null : start + edge * 1000;
+  }
+
+  /** What it asks for while the video stands is not known. */
+  get isIdle(): boolean {
+    const { paused, readyState } = this.video;
+    return paused && readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
   }
 
   get ended(): boolean {

@@ -1,52 +1,41 @@
 // sub_second: parts by their predicted names, straight into a MediaSource. Straight, because hls.js would have to be told
 // a playlist that does not exist, and decides by its own rules when a part is late: measured as quick, and less robust.
+import { type Beginning, fetchBeginning } from './beginning.ts';
 import { Bitrate } from './bitrate.ts';
 import { clockSkewMs } from './clock.ts';
+import { refusedOf } from './codecs.ts';
+import { Doubts } from './doubts.ts';
 import type { Engine, Source } from './engine.ts';
 import { MediaFeed } from './media-feed.ts';
-import { readInit } from './mp4.ts';
-import { newestParts } from './newest-parts.ts';
+import { isTaken } from './media-source.ts';
 import { type Part, PartQueue } from './part-queue.ts';
 import { type Parts, type PartsPlaylist, readPartsPlaylist } from './parts-playlist.ts';
-import { Backoff } from './recovery.ts';
-import { fromKeyframe, keepNewest, Run, readPart } from './run.ts';
+import { ReadTimes } from './read-times.ts';
+import { fromKeyframe, type Run, readPart } from './run.ts';
+import { Runs } from './runs.ts';
 import { Store } from './store.ts';
 
-/** Also while all is well: steps of the wall clock, a run's end, and what else it says. */
-const READ_EVERY_MS = 10_000;
-const READ_FIRST_MS = 400;
-/** A restart takes some seconds; a stream that is silent for longer is asked for less often, and after a minute seldom. */
-const READ_SOON_MS = 500;
-const READ_MOST_MS = 1000;
-const READ_SELDOM_MS = 5000;
 /** After that long without a part it goes on somewhere else. */
 const BREAK_MS = 1000;
-const SILENT_MS = 10_000;
-const LONG_SILENT_MS = 60_000;
 const REOPEN_MS = 500;
 /** To begin with: a part, and what jitter takes. */
 const FIRST_S = 0.15;
 /** Nobody watches what is so far ahead: the video stands. */
 const MOST_AHEAD_S = 12;
 const LOOK_MS = 250;
-/** In vain so often, and it is left to the next engine. */
-const MOST_STRIKES = 5;
-const MOST_FAULTS = 3;
-const FAULTS_WITHIN_MS = 60_000;
-/** Segments without parts: they do not get through. */
-const MOST_WITHOUT_PARTS = 8;
-const MOST_PLAIN = 2;
 /** Behind what the playlist names: the line is too slow, and it goes on at the edge. */
 const MOST_BEHIND_S = 3;
 /** Of the newest parts, for the bit rate. */
 const MEASURED_PARTS = 25;
-const MOST_RUNS = 4;
 
 export class PartsEngine implements Engine {
   readonly isLed = true;
   skewMs = 0;
   lastError: string | null = null;
   isUnfit = false;
+  cantDecode: string | null = null;
+  /** More ahead than anybody watches: nothing is asked for until the video moves. */
+  isIdle = false;
   answeredAtMs = Number.NEGATIVE_INFINITY;
   newsAtMs = Number.NEGATIVE_INFINITY;
   breaks = 0;
@@ -56,24 +45,18 @@ export class PartsEngine implements Engine {
   /** `null` until it is known where to go on. */
   private queue: PartQueue | null = null;
   private run: Run | null = null;
-  private readonly runs = new Map<string, Run>();
+  private readonly runs = new Runs();
   private playlist: PartsPlaylist | null = null;
   /** Of queues that are no more. */
   private past = { lost: 0, inVain: 0 };
   private isReading = false;
   private isJoining = false;
   private isResting = false;
-  private isFull = false;
   /** Parts come again after a while: whether there are newer ones the playlist says first. */
   private isUnsure = false;
   private wasWell = false;
-  private readAtMs = 0;
-  private strikes = 0;
-  /** Playlists in a row of an ordinary stream, each with other segments. */
-  private plain: string[] = [];
-  private faults: number[] = [];
-  private withoutParts: number | null = null;
-  private readonly reading = new Backoff(READ_FIRST_MS, READ_SELDOM_MS);
+  private readonly doubts = new Doubts();
+  private readonly reading = new ReadTimes();
   private readonly bitrate = new Bitrate(MEASURED_PARTS);
   private timer: ReturnType<typeof setTimeout> | undefined;
   private reopenTimer: ReturnType<typeof setTimeout> | undefined;
@@ -148,7 +131,7 @@ export class PartsEngine implements Engine {
   wake(): void {
     this.isResting = false;
     this.reading.reset();
-    this.readAtMs = 0;
+    this.reading.soon();
     this.tick();
   }
 
@@ -198,9 +181,9 @@ export class PartsEngine implements Engine {
   /** Parts that nobody watches are not fetched; when the video moves again it goes on at the edge. */
   private isAbreast(): boolean {
     const isFull = this.feed.aheadS > MOST_AHEAD_S;
-    if (isFull && !this.isFull) this.dropQueue();
-    if (!isFull && this.isFull) this.readAtMs = 0;
-    this.isFull = isFull;
+    if (isFull && !this.isIdle) this.dropQueue();
+    if (!isFull && this.isIdle) this.reading.soon();
+    this.isIdle = isFull;
     return !isFull;
   }
 
@@ -231,7 +214,7 @@ export class PartsEngine implements Engine {
     } else {
       const part = readPart(answer.bytes, number, run.init);
       if (part) {
-        if (now - this.newsAtMs > BREAK_MS + 1000 * run.parts.partS) this.isBackAgain(now);
+        if (now - this.newsAtMs > BREAK_MS + 1000 * run.parts.partS) this.isBackAgain();
         queue.came(part, answer.sentMs, now);
         this.hasCome(part, run, now);
       } else {
@@ -242,17 +225,16 @@ export class PartsEngine implements Engine {
     this.tick();
   }
 
-  private isBackAgain(now: number): void {
+  private isBackAgain(): void {
     this.breaks += 1;
     this.isUnsure = true;
-    this.readAtMs = now;
+    this.reading.soon();
   }
 
   private hasCome(part: Part, run: Run, now: number): void {
     this.newsAtMs = this.answeredAtMs = now;
     this.lastError = null;
-    this.strikes = 0;
-    this.withoutParts = null;
+    this.doubts.partCame();
     this.reading.reset();
     run.saw(part);
     this.bitrate.add(part.bytes.byteLength, part.endS - part.startS);
@@ -261,12 +243,12 @@ export class PartsEngine implements Engine {
   /** What does not come as it should, the playlist may explain. */
   private watch(now: number): void {
     const isWell = this.queue !== null && !this.queue.isSilent(now) && !this.queue.isStuck(now);
-    if (this.wasWell && !isWell) this.readAtMs = now;
+    if (this.wasWell && !isWell) this.reading.soon();
     this.wasWell = isWell;
   }
 
   private mustRead(now: number): boolean {
-    return !this.isReading && !this.isJoining && now >= this.readAtMs && !this.isOver;
+    return !this.isReading && !this.isJoining && this.reading.isDue(now) && !this.isOver;
   }
 
   private async read(): Promise<void> {
@@ -275,8 +257,7 @@ export class PartsEngine implements Engine {
     this.isReading = false;
     if (this.isDestroyed || answer.is === 'over') return;
     const now = performance.now();
-    this.readAtMs =
-      now + (this.wasWell ? READ_EVERY_MS : Math.min(this.mostPauseMs(now), this.reading.next()));
+    this.reading.tried(now, this.wasWell, this.newsAtMs);
     if (answer.is === 'there') {
       this.skewMs = clockSkewMs(answer.headers, Date.now());
       this.readText(new TextDecoder().decode(answer.bytes));
@@ -285,19 +266,13 @@ export class PartsEngine implements Engine {
     this.tick();
   }
 
-  private mostPauseMs(now: number): number {
-    const silentMs = now - this.newsAtMs;
-    if (silentMs > LONG_SILENT_MS) return READ_SELDOM_MS;
-    return silentMs > SILENT_MS ? READ_MOST_MS : READ_SOON_MS;
-  }
-
   private readText(text: string): void {
     const playlist = readPartsPlaylist(text, this.source.url);
     if (!playlist) {
       this.readPlain(text);
       return;
     }
-    this.plain = [];
+    this.doubts.sawPlaylist();
     const before = this.playlist?.nextSegment ?? playlist.nextSegment;
     // An old one, out of a cache.
     if (playlist.nextSegment < before) return;
@@ -305,7 +280,7 @@ export class PartsEngine implements Engine {
     if (playlist.nextSegment > before) this.newsAtMs = this.answeredAtMs;
     this.playlist = playlist;
     if (playlist.parts) this.follow(playlist.parts);
-    else this.countWithoutParts(playlist.nextSegment);
+    else this.sawNoParts(playlist.nextSegment);
   }
 
   /** A stream in parts has none between two runs, and when it has ended. */
@@ -314,16 +289,15 @@ export class PartsEngine implements Engine {
     this.answeredAtMs = performance.now();
     if (this.playlist && /^#EXT-X-ENDLIST/m.test(text)) {
       this.playlist = { ...this.playlist, parts: null, isEnded: true };
-    } else if (!this.plain.includes(text)) {
-      this.plain.push(text);
-      this.isUnfit = this.plain.length > MOST_PLAIN;
-    }
+    } else if (this.doubts.sawPlain(text)) this.isUnfit = true;
   }
 
-  private countWithoutParts(nextSegment: number): void {
-    this.withoutParts ??= nextSegment;
-    if (nextSegment - this.withoutParts < MOST_WITHOUT_PARTS) return;
-    this.lastError = 'the stream has no parts';
+  private sawNoParts(nextSegment: number): void {
+    if (this.doubts.sawNoParts(nextSegment)) this.giveUp('the stream has no parts');
+  }
+
+  private giveUp(words: string): void {
+    this.lastError = words;
     this.isUnfit = true;
   }
 
@@ -341,48 +315,23 @@ export class PartsEngine implements Engine {
   /** Goes on from the newest parts. */
   private async join(parts: Parts): Promise<void> {
     this.isJoining = true;
-    const get = async (number: number) => {
-      const answer = await this.store.get(parts.url(number));
-      return answer.is === 'there' ? { number, bytes: answer.bytes, sentMs: answer.sentMs } : null;
-    };
-    const [run, found] = await Promise.all([this.runOf(parts), newestParts(parts, get)]);
+    const found = await fetchBeginning(parts, this.runs, this.store);
     this.isJoining = false;
     if (this.isDestroyed || this.isResting || this.isUnfit) return;
-    const read = run ? found.map(({ number, bytes }) => readPart(bytes, number, run.init)) : [];
-    const last = read.at(-1);
-    if (run && last) run.clock.wasThere(last.endS, found.at(-1)?.sentMs ?? 0);
-    const readable = read.filter((part) => part !== null);
-    if (!run || !this.begin(run, parts, readable)) this.strike(parts);
+    if (found === 'unknown codecs') this.giveUp('its codecs are not known here');
+    else if (!found || !this.begin(found, parts)) this.strike(parts);
     this.tick();
   }
 
-  private async runOf(parts: Parts): Promise<Run | null> {
-    const known = this.runs.get(parts.run);
-    if (known) return known;
-    const answer = await this.store.get(parts.initUrl);
-    if (answer.is !== 'there') return null;
-    const { bytes } = answer;
-    const init = readInit(bytes);
-    if (!init) {
-      this.lastError = 'its codecs are not known here';
-      this.isUnfit = true;
-      return null;
-    }
-    const run = new Run(parts, init, bytes);
-    this.runs.set(parts.run, run);
-    keepNewest(this.runs, MOST_RUNS);
-    return run;
-  }
-
   /** `false`: there is nothing that could be begun with. */
-  private begin(run: Run, parts: Parts, found: readonly Part[]): boolean {
+  private begin({ run, parts: found }: Beginning, parts: Parts): boolean {
     const chosen = fromKeyframe(found, parts.partS + FIRST_S);
     const [first, last] = [chosen[0], chosen.at(-1)];
     if (!first || !last) return false;
     const now = performance.now();
     if (run !== this.run && !this.feed.begin(parts.run, run.init, run.initBytes)) {
-      this.lastError = `this browser can't play ${run.init.type}`;
-      this.isUnfit = true;
+      this.cantDecode = refusedOf(run.init.type, isTaken);
+      this.giveUp(`this browser can't play ${run.init.type}`);
       return true;
     }
     if (run === this.run && this.queue) this.past.lost += Math.max(0, first.number - this.queue.next);
@@ -402,17 +351,17 @@ export class PartsEngine implements Engine {
     this.queue = new PartQueue(place, run.clock, now);
     this.breaks += 1;
     this.wasWell = true;
-    this.readAtMs = now + READ_EVERY_MS;
+    this.reading.known(now);
     return true;
   }
 
   /** Parts that a playlist names are there; the one that it hints at will be. */
   private strike({ listed }: Parts): void {
-    if (listed.length > 0) this.strikes += 1;
-    else if (this.playlist) this.countWithoutParts(this.playlist.nextSegment);
-    if (this.strikes < MOST_STRIKES) return;
-    this.lastError ??= "its parts can't be fetched";
-    this.isUnfit = true;
+    if (listed.length === 0) {
+      if (this.playlist) this.sawNoParts(this.playlist.nextSegment);
+      return;
+    }
+    if (this.doubts.strike()) this.giveUp(this.lastError ?? "its parts can't be fetched");
   }
 
   private dropQueue(): void {
@@ -427,13 +376,11 @@ export class PartsEngine implements Engine {
   /** The browser gave up on what it was fed: it gets a new pipeline, a few times. */
   private onFault(words: string): void {
     if (this.isDestroyed || this.isUnfit) return;
-    const now = performance.now();
     // A pipeline that ends takes that along.
     const isPlaying = !this.video.paused;
     this.lastError = words;
     this.feed.destroy();
-    this.faults = [...this.faults, now].filter((at) => now - at < FAULTS_WITHIN_MS);
-    this.isUnfit = this.faults.length >= MOST_FAULTS;
+    this.isUnfit = this.doubts.fault(performance.now());
     clearTimeout(this.reopenTimer);
     this.reopenTimer = setTimeout(() => {
       this.dropQueue();
@@ -441,11 +388,10 @@ export class PartsEngine implements Engine {
       this.feed = this.openFeed();
       if (isPlaying) this.video.play().catch(() => {});
       if (!this.isResting) this.wake();
-    }, REOPEN_MS * this.faults.length);
+    }, REOPEN_MS * this.doubts.recentFaults);
   }
 
   private wallOf(mediaS: number): number | null {
-    const place = this.feed.placeOf(mediaS);
-    return (place && this.runs.get(place.run)?.wallOf(place.seconds)) ?? null;
+    return this.runs.wallOf(this.feed.placeOf(mediaS));
   }
 }

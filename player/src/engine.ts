@@ -1,6 +1,7 @@
 // What brings a stream into a <video>, and which engines there are.
 import type { Capabilities, Protocol } from './protocol.ts';
 import type { Sheet } from './sheet.ts';
+import type { Counts } from './totals.ts';
 
 /** One camera's stream. */
 export interface Source {
@@ -12,7 +13,7 @@ export interface Source {
   workerPath: string | null;
 }
 
-export interface Engine {
+export interface Engine extends Counts {
   /** Media time of the playlist's end. */
   readonly edge: number | null;
   /** The media time to go to where what is buffered does not help. */
@@ -28,16 +29,14 @@ export interface Engine {
   readonly lastError: string | null;
   /** It can't play this stream, and never will. */
   readonly isUnfit: boolean;
+  /** If so because of its codecs: the ones that this browser refuses. */
+  readonly cantDecode: string | null;
+  /** It has enough and asks for nothing: that nothing is new is its own doing. */
+  readonly isIdle: boolean;
   readonly ended: boolean;
   /** When the playlist last answered, and when it last named a new segment (`performance.now()`). */
   readonly answeredAtMs: number;
   readonly newsAtMs: number;
-  readonly requests: number;
-  readonly failedRequests: number;
-  /** For what was not there yet: that is how parts are found, and no failure. */
-  readonly requestsInVain: number;
-  /** `null`: it knows no parts. */
-  readonly partsLost: number | null;
   readonly bitrateKbps: number | null;
   /** Counts the times that it went on somewhere else: what was learnt of arrivals does not hold across. */
   readonly breaks: number;

@@ -67,8 +67,8 @@ export class Face {
 
   showStats(stats: Stats): void {
     this.setState(stats.state, stats.label);
-    const covered = ['waiting', 'reconnecting', 'offline'].includes(stats.state);
-    if (covered) this.cover(stats.state, stats.label, stats.reason ?? '');
+    const covered = ['waiting', 'reconnecting', 'offline', 'unplayable'].includes(stats.state);
+    if (covered) this.cover(stats.state, stats.label, hintOf(stats));
     else this.veil.hidden = true;
     this.goLive.hidden = !['behind', 'paused', 'ended'].includes(stats.state);
     if (!this.panel.hidden) this.fill(stats);
@@ -134,6 +134,12 @@ export class Face {
     if (!found) throw new Error(`no ${selector}`);
     return found;
   }
+}
+
+function hintOf({ state, reason }: Stats): string {
+  return state === 'unplayable'
+    ? 'Another browser may play it. It is tried again now and then.'
+    : (reason ?? '');
 }
 
 export function panelRows(stats: Stats, delay: number | null): [string, string][] {

@@ -269,7 +269,10 @@ export class LiveEdge {
   }
 }
 
-/** Farther behind, tempo alone would take too long. */
+/**
+ * Farther behind, tempo alone would take too long. The sheet's `live_max_latency_duration_count` is not for here: it is
+ * for players that keep several segments back, and 16 s (`balanced`) are seven minutes at the rate of its sound.
+ */
 export function farBehind({ segmentS }: Pace): number {
   return Math.max(3, 2 * segmentS);
 }

@@ -1,5 +1,6 @@
 // A <video>'s MediaSource, fed with parts in order. What follows another run, or a part that was lost, is put right behind
 // what there is: nothing has to be jumped over, and the picture goes on at once.
+import { isTaken, mediaSource } from './media-source.ts';
 import type { Init } from './mp4.ts';
 import type { Part } from './part-queue.ts';
 
@@ -16,8 +17,6 @@ interface Stretch {
   offsetS: number;
 }
 
-type Constructor = typeof MediaSource;
-
 /** Parts of a run follow each other more exactly than that. */
 const SEAM_S = 0.05;
 /** A page may be open for months. */
@@ -26,11 +25,6 @@ const TRIM_AT_S = 16;
 const MOST_STRETCHES = 50;
 /** So many that wait: the browser takes no more. */
 const MOST_STEPS = 200;
-
-/** Safari on iPhones has the managed one alone. */
-export function mediaSource(): Constructor | undefined {
-  return globalThis.MediaSource ?? (globalThis as { ManagedMediaSource?: Constructor }).ManagedMediaSource;
-}
 
 export class MediaFeed {
   private readonly media: MediaSource;
@@ -65,7 +59,7 @@ export class MediaFeed {
 
   /** `false`: the browser can't play this. */
   begin(run: string, init: Init, bytes: ArrayBuffer): boolean {
-    if (!mediaSource()?.isTypeSupported(init.type)) return false;
+    if (!isTaken(init.type)) return false;
     if (this.type !== init.type) this.steps.push({ kind: 'type', type: init.type });
     this.type = init.type;
     this.run = run;
@@ -152,6 +146,7 @@ export class MediaFeed {
       try {
         this.take(step);
         this.steps.shift();
+        if (step.kind === 'append') this.hasMadeRoom = false;
       } catch (error) {
         if (this.makeRoom(error)) continue;
         this.fault(error instanceof Error ? error.message : String(error));
@@ -175,10 +170,7 @@ export class MediaFeed {
       return;
     }
     this.buffer = this.media.addSourceBuffer(type);
-    this.buffer.addEventListener('updateend', () => {
-      this.hasMadeRoom = false;
-      this.next();
-    });
+    this.buffer.addEventListener('updateend', () => this.next());
     this.buffer.addEventListener('error', () => this.fault('the browser could not read a part'));
   }
 

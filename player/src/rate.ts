@@ -7,8 +7,6 @@ export class Rate {
 
   /** Per second, of late; `null`: not known yet. */
   look(nowMs: number, total: number): number | null {
-    // It counts anew.
-    if (total < (this.seen.at(-1)?.total ?? 0)) this.seen = [];
     this.seen.push({ atMs: nowMs, total });
     while (this.seen[1] && nowMs - this.seen[1].atMs >= WINDOW_MS) this.seen.shift();
     const first = this.seen[0];

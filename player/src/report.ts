@@ -1,11 +1,11 @@
 // How well it plays, in the few numbers that operators watch, and which of them are worth an alert. Pure.
 
 export interface Thresholds {
-  /** Seconds until the first picture. */
+  /** Seconds that the viewer waited for the first picture. */
   start: number;
   /** Part of the last five minutes that the viewer waited for data, after the first picture. */
   buffering: number;
-  /** Part of the requests that failed. */
+  /** Part of the last five minutes' requests that failed. */
   errors: number;
 }
 
@@ -20,6 +20,7 @@ export interface Report {
   /** `null`: there was none yet. */
   firstPicture: number | null;
   watched: number;
+  /** Since the stream was chosen, as requests and those that failed; the ratios are of the last five minutes. */
   stalls: number;
   stallRatio: number;
   requests: number;
@@ -49,59 +50,70 @@ const START_TOLD_MS = 60_000;
 /** Two looks are half a second apart; more was a machine that slept. */
 const MOST_STEP_MS = 2000;
 
+/** What the player sees at one look; the counts are those since the stream was chosen. */
+export interface Look {
+  moving: boolean;
+  /** Nobody expects a picture (paused, hidden, nothing to play). */
+  excused: boolean;
+  latency: number | null;
+  requests: number;
+  failedRequests: number;
+}
+
+interface Told {
+  src: string | null;
+  state: string;
+  stalls: number;
+}
+
 /** A few seconds of watching. */
 interface Slice {
   fromMs: number;
   watchedMs: number;
   stalledMs: number;
+  requests: number;
+  failedRequests: number;
 }
 
 /** Collects for one stream since it was chosen. */
 export class Quality {
-  private firstPictureS: number | null = null;
+  /** That the viewer waited for the first picture. */
+  private waitedMs = 0;
+  private firstPictureAtMs: number | null = null;
+  private wasExcused = false;
   private watchedMs = 0;
   private recent: Slice[] = [];
   private lastMs: number;
+  private counted = { requests: 0, failedRequests: 0 };
   private latencies: number[] = [];
 
-  constructor(private readonly openedMs: number) {
+  constructor(openedMs: number) {
     this.lastMs = openedMs;
   }
 
-  /** `excused`: nobody expects a picture (paused, hidden, nothing to play). */
-  look(nowMs: number, seen: { moving: boolean; excused: boolean; latency: number | null }): void {
-    const passed = Math.min(nowMs - this.lastMs, MOST_STEP_MS);
+  look(nowMs: number, seen: Look): void {
+    const passedMs = nowMs - this.lastMs;
     this.lastMs = nowMs;
-    if (this.firstPictureS === null) {
-      if (seen.moving) this.firstPictureS = (nowMs - this.openedMs) / 1000;
-      return;
-    }
-    if (seen.excused) return;
-    this.watchedMs += passed;
     const slice = this.sliceOf(nowMs);
-    slice.watchedMs += passed;
-    if (!seen.moving) slice.stalledMs += passed;
-    else if (seen.latency !== null) this.keep(seen.latency);
+    this.count(seen, slice);
+    if (this.firstPictureAtMs === null) this.await(nowMs, passedMs, seen);
+    else if (!seen.excused) this.watch(Math.min(passedMs, MOST_STEP_MS), seen, slice);
+    this.wasExcused = seen.excused;
   }
 
-  report(
-    nowMs: number,
-    limits: Thresholds,
-    counts: { src: string | null; state: string; stalls: number; requests: number; failedRequests: number },
-  ): Report {
-    const sum = (key: 'watchedMs' | 'stalledMs') => this.recent.reduce((all, slice) => all + slice[key], 0);
-    const [watched, stalled] = [sum('watchedMs'), sum('stalledMs')];
-    const stallRatio = watched ? stalled / watched : 0;
-    const errorRatio = counts.requests ? counts.failedRequests / counts.requests : 0;
+  report(nowMs: number, limits: Thresholds, told: Told): Report {
+    const { watchedMs, stalledMs, requests, failedRequests } = this.sums();
+    const stallRatio = watchedMs ? stalledMs / watchedMs : 0;
+    const errorRatio = requests ? failedRequests / requests : 0;
     const alerts: Alert[] = [];
-    const startS = this.firstPictureS ?? (nowMs - this.openedMs) / 1000;
-    const isNew = nowMs - this.openedMs < 1000 * startS + START_TOLD_MS;
-    if (startS > limits.start && isNew) alerts.push('start');
-    if (watched >= FEWEST_SECONDS * 1000 && stallRatio > limits.buffering) alerts.push('buffering');
-    if (counts.requests >= FEWEST_REQUESTS && errorRatio > limits.errors) alerts.push('errors');
+    const isNew = this.firstPictureAtMs === null || nowMs - this.firstPictureAtMs < START_TOLD_MS;
+    if (this.waitedMs > 1000 * limits.start && isNew) alerts.push('start');
+    if (watchedMs >= FEWEST_SECONDS * 1000 && stallRatio > limits.buffering) alerts.push('buffering');
+    if (requests >= FEWEST_REQUESTS && errorRatio > limits.errors) alerts.push('errors');
     return {
-      ...counts,
-      firstPicture: this.firstPictureS,
+      ...told,
+      ...this.counted,
+      firstPicture: this.firstPictureAtMs === null ? null : this.waitedMs / 1000,
       watched: this.watchedMs / 1000,
       stallRatio,
       errorRatio,
@@ -110,13 +122,42 @@ export class Quality {
     };
   }
 
+  private count({ requests, failedRequests }: Look, slice: Slice): void {
+    slice.requests += requests - this.counted.requests;
+    slice.failedRequests += failedRequests - this.counted.failedRequests;
+    this.counted = { requests, failedRequests };
+  }
+
+  /** A hidden page looks seldom: of the time between two looks nobody waited if that was so at one of them. */
+  private await(nowMs: number, passedMs: number, { moving, excused }: Look): void {
+    if (!excused && !this.wasExcused) this.waitedMs += passedMs;
+    if (moving) this.firstPictureAtMs = nowMs;
+  }
+
+  private watch(passedMs: number, { moving, latency }: Look, slice: Slice): void {
+    this.watchedMs += passedMs;
+    slice.watchedMs += passedMs;
+    if (!moving) slice.stalledMs += passedMs;
+    else if (latency !== null) this.keep(latency);
+  }
+
   private sliceOf(nowMs: number): Slice {
     this.recent = this.recent.filter(({ fromMs }) => nowMs - fromMs < RECENT_MS);
     const last = this.recent.at(-1);
     if (last && nowMs - last.fromMs < SLICE_MS) return last;
-    const slice = { fromMs: nowMs, watchedMs: 0, stalledMs: 0 };
+    const slice = { fromMs: nowMs, watchedMs: 0, stalledMs: 0, requests: 0, failedRequests: 0 };
     this.recent.push(slice);
     return slice;
+  }
+
+  private sums(): Omit<Slice, 'fromMs'> {
+    const sum = (key: keyof Slice) => this.recent.reduce((all, slice) => all + slice[key], 0);
+    return {
+      watchedMs: sum('watchedMs'),
+      stalledMs: sum('stalledMs'),
+      requests: sum('requests'),
+      failedRequests: sum('failedRequests'),
+    };
   }
 
   private keep(latency: number): void {

@@ -1,5 +1,6 @@
 // What the agent says of a stream for its players, in `status.json` beside the playlist. Pure but for `fetchSheet`.
 import { type Pace, USUAL_PACE } from './live-edge.ts';
+import { isMissing } from './store.ts';
 
 export interface Sheet {
   /** Segments behind the edge to begin at. */
@@ -64,9 +65,15 @@ function time(value: unknown): number | null {
   return Number.isNaN(ms) ? null : ms;
 }
 
-/** `null`: nobody says, or nobody answers. */
-export async function fetchSheet(url: string | null, signal?: AbortSignal): Promise<Sheet | null> {
-  if (!url) return null;
+export type SheetAnswer =
+  | { is: 'there'; sheet: Sheet }
+  /** Nobody says, or nothing that can be used. */
+  | { is: 'none' }
+  /** Nobody answers, or not as one who knows. */
+  | { is: 'failed' };
+
+export async function fetchSheet(url: string | null, signal?: AbortSignal): Promise<SheetAnswer> {
+  if (!url) return { is: 'none' };
   // AbortSignal.any is too young for some browsers.
   const abort = new AbortController();
   const stop = () => abort.abort();
@@ -74,11 +81,21 @@ export async function fetchSheet(url: string | null, signal?: AbortSignal): Prom
   signal?.addEventListener('abort', stop);
   try {
     const response = await fetch(url, { cache: 'no-store', signal: abort.signal });
-    return response.ok ? parseSheet(await response.json()) : null;
+    if (!response.ok) return { is: isMissing(response.status) ? 'none' : 'failed' };
+    return read(await response.text());
   } catch {
-    return null;
+    return { is: 'failed' };
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', stop);
+  }
+}
+
+function read(words: string): SheetAnswer {
+  try {
+    const sheet = parseSheet(JSON.parse(words));
+    return sheet ? { is: 'there', sheet } : { is: 'none' };
+  } catch {
+    return { is: 'none' };
   }
 }

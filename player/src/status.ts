@@ -1,6 +1,16 @@
 // What the viewer is told. Pure.
+import { namesOf } from './codecs.ts';
+import type { Engine } from './engine.ts';
 
-export type StatusKind = 'waiting' | 'live' | 'behind' | 'reconnecting' | 'offline' | 'paused' | 'ended';
+export type StatusKind =
+  | 'waiting'
+  | 'live'
+  | 'behind'
+  | 'reconnecting'
+  | 'offline'
+  | 'unplayable'
+  | 'paused'
+  | 'ended';
 
 export interface Status {
   kind: StatusKind;
@@ -14,11 +24,13 @@ export interface Observation {
   /** The viewer pressed pause. */
   paused: boolean;
   ended: boolean;
+  /** What this browser can't decode of it. */
+  cantPlay: string | null;
   /** Seconds since the picture last moved. */
   idleFor: number;
   /** Seconds behind the point where playback should be; `null` if unknown. */
   behind: number | null;
-  /** Seconds since the playlist last named something new, or was first asked for. */
+  /** Seconds that it was asked for something new, and had nothing. */
   silentFor: number;
   segmentS: number;
   /** Wall clock of the newest picture there is; `null`: never seen one. */
@@ -36,6 +48,8 @@ const OLD_S = 60;
 
 export function statusOf(seen: Observation): Status {
   if (seen.ended) return { kind: 'ended', label: 'ended' };
+  // Its silence is the player's own: it asks for nothing that can't be shown.
+  if (seen.cantPlay !== null) return { kind: 'unplayable', label: unplayable(seen.cantPlay) };
   const since = offlineSince(seen);
   if (since !== null) return { kind: 'offline', label: `offline since ${clockTime(since, seen.nowMs)}` };
   if (!seen.everPlayed) return { kind: 'waiting', label: 'waiting for the stream' };
@@ -45,6 +59,11 @@ export function statusOf(seen: Observation): Status {
     return { kind: 'behind', label: `behind by ${duration(seen.behind)}` };
   }
   return { kind: 'live', label: 'live' };
+}
+
+function unplayable(codecs: string): string {
+  const names = namesOf(codecs);
+  return `this browser can't play this video${names ? ` (${names})` : ''}`;
 }
 
 /**
@@ -80,6 +99,23 @@ export interface Latencies {
   target: number | null;
   /** From the camera's wall clock (program date time) to the picture. */
   fromLens: number | null;
+}
+
+export function latenciesOf(
+  engine: Engine | null,
+  { nowMs, wallMs, currentTime }: { nowMs: number; wallMs: number; currentTime: number },
+  segmentS: number,
+  floorS: number,
+): Latencies {
+  const edge = engine?.edge ?? null;
+  if (!engine || edge === null) return { fromEdge: null, target: null, fromLens: null };
+  const age = Number.isFinite(engine.newsAtMs) ? (nowMs - engine.newsAtMs) / 1000 : 0;
+  // The edge moves on between two segments; when none comes any more, it stays.
+  const fromEdge = Math.max(0, edge + Math.min(age, 2 * segmentS) - currentTime);
+  const target = engine.isLed ? 1.5 * segmentS + floorS : null;
+  const pictureTime = engine.pictureTimeMs;
+  const fromLens = pictureTime === null ? null : (wallMs + engine.skewMs - pictureTime) / 1000;
+  return { fromEdge, target, fromLens };
 }
 
 /** The edge is usually some seconds behind the lens (a segment and its upload); more than this is an old stream. */

@@ -64,7 +64,7 @@ export class Store {
 }
 
 /** Not of one that asks for less (429), or that is slow (408). */
-function isMissing(status: number): boolean {
+export function isMissing(status: number): boolean {
   return status >= 400 && status < 500 && status !== 429 && status !== 408;
 }
 

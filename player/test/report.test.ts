@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseThresholds, Quality, USUAL_THRESHOLDS } from '../src/report.ts';
 
-const COUNTS = { src: 'https://h/stream.m3u8', state: 'live', stalls: 0, requests: 100, failedRequests: 0 };
+const COUNTS = { src: 'https://h/stream.m3u8', state: 'live', stalls: 0 };
+const NONE = { requests: 0, failedRequests: 0 };
 const LIMITS = USUAL_THRESHOLDS;
 
 /** Looks twice a second; `moving` at second `s`. */
 function watched(seconds: number, moving: (s: number) => boolean, excused = () => false as boolean): Quality {
   const quality = new Quality(1000);
   for (let s = 0.5; s <= seconds; s += 0.5) {
-    quality.look(1000 + s * 1000, { moving: moving(s), excused: excused(), latency: s / 10 });
+    quality.look(1000 + s * 1000, { moving: moving(s), excused: excused(), latency: s / 10, ...NONE });
   }
   return quality;
 }
@@ -56,7 +57,7 @@ test('what was long ago is no alert', () => {
 
 test('a machine that slept has not watched', () => {
   const quality = watched(60, () => true);
-  quality.look(9 * 3_600_000, { moving: false, excused: false, latency: null });
+  quality.look(9 * 3_600_000, { moving: false, excused: false, latency: null, ...NONE });
   assert.ok(quality.report(9 * 3_600_000, LIMITS, COUNTS).watched < 63);
 });
 
@@ -73,13 +74,77 @@ test('a pause is no stall', () => {
   assert.equal(quality.report(41_000, LIMITS, COUNTS).stallRatio, 0);
 });
 
+/** Requests of a second each, `failing` of which fail; the counts go on over all engines. */
+function asked(seconds: number, failing: (s: number) => boolean, perSecond = 2): Quality {
+  const quality = new Quality(0);
+  let [requests, failedRequests] = [0, 0];
+  for (let s = 1; s <= seconds; s += 1) {
+    requests += perSecond;
+    if (failing(s)) failedRequests += perSecond;
+    quality.look(s * 1000, { moving: true, excused: false, latency: null, requests, failedRequests });
+  }
+  return quality;
+}
+
 test('errors need some requests to mean something', () => {
-  const quality = watched(5, () => true);
-  const alerts = (requests: number, failedRequests: number) =>
-    quality.report(6000, LIMITS, { ...COUNTS, requests, failedRequests }).alerts;
-  assert.deepEqual(alerts(10, 5), []);
-  assert.deepEqual(alerts(100, 5), []);
-  assert.deepEqual(alerts(100, 6), ['errors']);
+  const alerts = (failing: (s: number) => boolean, seconds: number) =>
+    asked(seconds, failing).report(1000 * seconds, LIMITS, COUNTS).alerts;
+  assert.deepEqual(
+    alerts((s) => s > 4, 9),
+    [],
+  );
+  assert.deepEqual(
+    alerts((s) => s % 20 === 0, 100),
+    [],
+  );
+  assert.deepEqual(
+    alerts((s) => s % 10 === 0, 100),
+    ['errors'],
+  );
+});
+
+test('requests are judged over the last five minutes, and counted since the stream was chosen', () => {
+  const report = (seconds: number, failing: (s: number) => boolean) =>
+    asked(seconds, failing).report(1000 * seconds, LIMITS, COUNTS);
+  // A bad minute after a good day is told, and one of an hour ago is not.
+  const late = report(86_400, (s) => s > 86_340);
+  assert.ok(Math.abs(late.errorRatio - 0.2) < 0.01, `${late.errorRatio}`);
+  assert.deepEqual(late.alerts, ['errors']);
+  const early = report(7200, (s) => s > 60 && s <= 3600);
+  assert.deepEqual([early.errorRatio, early.alerts], [0, []]);
+  assert.deepEqual([early.requests, early.failedRequests], [14_400, 7080]);
+  // Also while nobody watches, or there is no picture yet.
+  const quality = new Quality(0);
+  for (let s = 1; s <= 30; s += 1) {
+    quality.look(s * 1000, { moving: false, excused: true, latency: null, requests: s, failedRequests: s });
+  }
+  assert.deepEqual(quality.report(30_000, LIMITS, COUNTS).alerts, ['errors']);
+});
+
+test('nobody waits for the first picture of a page that is hidden, or paused', () => {
+  const quality = new Quality(0);
+  const look = (atMs: number, excused: boolean, moving = false) =>
+    quality.look(atMs, { moving, excused, latency: null, ...NONE });
+  look(0, true);
+  // The browser looks seldom there.
+  for (const at of [60_000, 120_000, 180_000]) look(at, true);
+  assert.deepEqual(quality.report(180_000, LIMITS, COUNTS).alerts, []);
+  // It is shown some time after a look.
+  look(230_000, false);
+  look(230_500, false);
+  look(231_000, false, true);
+  const report = quality.report(231_000, LIMITS, COUNTS);
+  assert.deepEqual([report.firstPicture, report.alerts], [1, []]);
+});
+
+test('a late first picture is told for a minute after it came, whatever was before', () => {
+  const quality = new Quality(0);
+  for (let at = 0; at <= 600_000; at += 500) {
+    quality.look(at, { moving: at >= 590_000, excused: at < 580_000, latency: null, ...NONE });
+  }
+  const report = quality.report(600_000, LIMITS, COUNTS);
+  assert.deepEqual([report.firstPicture, report.alerts], [10, ['start']]);
+  assert.deepEqual(quality.report(651_000, LIMITS, COUNTS).alerts, []);
 });
 
 test('thresholds are text in an attribute', () => {

@@ -89,23 +89,24 @@ test('a balanced stream is played as one that nobody tells of', () => {
   assert.equal(told.syncSegments, config.liveSyncDurationCount);
 });
 
-test('without an answer nothing changes', async (t) => {
+test('that there is none is told from one that could not be had', async (t) => {
   const url = 'https://h/l/c/status.json';
   const answers = [
     () => Promise.resolve(Response.json(sheet)),
     () => Promise.resolve(new Response('<html>', { status: 200 })),
-    () => Promise.resolve(Response.json(sheet, { status: 404 })),
+    ...[404, 400, 403].map((status) => () => Promise.resolve(Response.json(sheet, { status }))),
+    ...[500, 503, 429].map((status) => () => Promise.resolve(Response.json(sheet, { status }))),
     () => Promise.reject(new TypeError('network')),
   ];
+  const count = answers.length;
   const asked: string[] = [];
   t.mock.method(globalThis, 'fetch', (address: string) => {
     asked.push(address);
     return answers[asked.length - 1]?.();
   });
-  assert.deepEqual(await fetchSheet(url), parsed);
-  assert.equal(await fetchSheet(url), null);
-  assert.equal(await fetchSheet(url), null);
-  assert.equal(await fetchSheet(url), null);
-  assert.equal(await fetchSheet(null), null);
-  assert.deepEqual(asked, Array(4).fill('https://h/l/c/status.json'));
+  assert.deepEqual(await fetchSheet(url), { is: 'there', sheet: parsed });
+  for (let at = 0; at < 4; at += 1) assert.deepEqual(await fetchSheet(url), { is: 'none' });
+  for (let at = 0; at < 4; at += 1) assert.deepEqual(await fetchSheet(url), { is: 'failed' });
+  assert.deepEqual(await fetchSheet(null), { is: 'none' });
+  assert.deepEqual(asked, Array(count).fill(url));
 });

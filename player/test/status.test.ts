@@ -16,6 +16,7 @@ const playing: Observation = {
   everPlayed: true,
   paused: false,
   ended: false,
+  cantPlay: null,
   idleFor: 0,
   behind: 0,
   silentFor: 1,
@@ -60,6 +61,18 @@ test('a camera that is silent for long is offline since its newest picture', () 
     statusOf({ ...silent, segmentS: 6, silentFor: 25, newestMs: NOW - 25_000 }).kind,
     'reconnecting',
   );
+});
+
+test('what this browser has no decoder for is told in plain words, by the name of the codec', () => {
+  const refused = { ...playing, everPlayed: false, idleFor: Number.POSITIVE_INFINITY };
+  const told = (cantPlay: string) => statusOf({ ...refused, cantPlay });
+  assert.deepEqual(told('hvc1.1.6.L93.B0'), {
+    kind: 'unplayable',
+    label: "this browser can't play this video (H.265)",
+  });
+  assert.equal(told('').label, "this browser can't play this video");
+  // Nothing is asked for any more: that is no silence of the camera's.
+  assert.equal(statusOf({ ...refused, cantPlay: 'av01', silentFor: 60 }).kind, 'unplayable');
 });
 
 test('a wrong clock alone takes no camera offline', () => {

@@ -1,0 +1,73 @@
+// Leads a <video> along the live edge, as live-edge.ts has it.
+import type { Engine } from './engine.ts';
+import { LiveEdge, PARTS_FLOOR, type Pace, USUAL_PACE } from './live-edge.ts';
+import type { Sheet } from './sheet.ts';
+import { ranges } from './stats.ts';
+
+export class Lead {
+  private live = new LiveEdge();
+  private breaks = 0;
+  /** Seeks to the live edge and over holes. */
+  jumps = 0;
+
+  constructor(private readonly video: HTMLVideoElement) {}
+
+  /** What is to lie ahead when it is least. */
+  get floorS(): number {
+    return this.live.floorS;
+  }
+
+  /** Of another pipeline nothing is known yet. */
+  begin(pace: Pace): void {
+    this.live = new LiveEdge(pace);
+    this.live.returned();
+  }
+
+  paceIs(pace: Pace): void {
+    this.live.paceIs(pace);
+  }
+
+  stalled(nowMs: number): void {
+    this.live.stalled(nowMs);
+  }
+
+  steer(engine: Engine, nowMs: number): void {
+    const { live, video } = this;
+    if (engine.breaks !== this.breaks) live.returned();
+    this.breaks = engine.breaks;
+    const move = live.look({
+      nowMs,
+      currentTime: video.currentTime,
+      buffered: ranges(video.buffered),
+      playing: !video.paused && !video.seeking && video.readyState >= HTMLMediaElement.HAVE_METADATA,
+      waiting: video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA,
+      audible: isAudible(video),
+    });
+    if (move.seek) {
+      video.currentTime = move.seek.to;
+      this.jumps += 1;
+    }
+    if (video.playbackRate !== move.rate) video.playbackRate = move.rate;
+  }
+
+  toLive(engine: Engine | null, { segmentS }: Pace): void {
+    const { video } = this;
+    const position = engine?.livePosition ?? null;
+    const end = ranges(video.buffered).at(-1)?.[1];
+    const isStale = end === undefined || (engine?.edge ?? end) - end > 1.5 * segmentS;
+    if (position !== null && (isStale || !engine?.isLed)) video.currentTime = position;
+    this.live.returned();
+  }
+}
+
+/** The playlist knows better than the sheet how long segments are. */
+export function paceOf(sheet: Sheet | null, engine: Engine | null): Pace {
+  const pace = sheet?.pace ?? USUAL_PACE;
+  const segmentS = engine?.segmentS ?? pace.segmentS;
+  if (!engine || engine.partsLost === null) return { ...pace, segmentS };
+  return { ...pace, segmentS, reserveS: 0, floor: PARTS_FLOOR };
+}
+
+export function isAudible(video: HTMLVideoElement): boolean {
+  return !video.muted && video.volume > 0;
+}

@@ -1,0 +1,36 @@
+// When the agent's word on the stream is asked for. Pure: time is an argument.
+import { Backoff } from './recovery.ts';
+
+/** While there is no picture it may tell why, so it is asked for again. */
+const WHILE_STILL_MS = 15_000;
+/** One that could not be had. */
+const FIRST_PAUSE_MS = 5000;
+const MOST_PAUSE_MS = 60_000;
+const MOST_PAUSES = 6;
+
+export class SheetTimes {
+  private readonly pauses = new Backoff(FIRST_PAUSE_MS, MOST_PAUSE_MS);
+  private askedMs = Number.NEGATIVE_INFINITY;
+  private againMs = Number.NEGATIVE_INFINITY;
+  private failures = 0;
+
+  isDue(nowMs: number, isMoving: boolean): boolean {
+    return nowMs >= this.againMs || (!isMoving && nowMs - this.askedMs >= WHILE_STILL_MS);
+  }
+
+  asked(nowMs: number): void {
+    this.askedMs = nowMs;
+    this.againMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** It is here, or there is none. */
+  answered(): void {
+    this.failures = MOST_PAUSES;
+  }
+
+  /** Nobody answered, or not as one who knows. */
+  failed(nowMs: number): void {
+    this.failures += 1;
+    if (this.failures <= MOST_PAUSES) this.againMs = nowMs + this.pauses.next();
+  }
+}

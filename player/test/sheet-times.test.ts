@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SheetTimes } from '../src/sheet-times.ts';
+
+/** Looks each second; gives the seconds at which it was asked for. */
+function askings(times: SheetTimes, toS: number, isMoving: boolean, answer: 'had' | 'failed'): number[] {
+  const asked: number[] = [];
+  for (let s = 0; s <= toS; s += 1) {
+    if (!times.isDue(s * 1000, isMoving)) continue;
+    asked.push(s);
+    times.asked(s * 1000);
+    if (answer === 'had') times.answered();
+    else times.failed(s * 1000);
+  }
+  return asked;
+}
+
+test('it is asked for once, and again while the picture stands', () => {
+  assert.deepEqual(askings(new SheetTimes(), 3600, true, 'had'), [0]);
+  assert.deepEqual(askings(new SheetTimes(), 50, false, 'had'), [0, 15, 30, 45]);
+});
+
+test('one that could not be had is asked for again, a few times and ever more rarely', () => {
+  assert.deepEqual(askings(new SheetTimes(), 3600, true, 'failed'), [0, 5, 15, 35, 75, 135, 195]);
+});
+
+test('one at a time, and of one that is here nothing but news is wanted', () => {
+  const times = new SheetTimes();
+  times.asked(0);
+  assert.equal(times.isDue(60_000, true), false);
+  times.answered();
+  times.asked(60_000);
+  times.failed(60_000);
+  assert.equal(times.isDue(3_600_000, true), false);
+});
