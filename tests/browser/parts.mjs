@@ -16,6 +16,8 @@ const PART = /\/part_[^/]*_(\d+)\.m4s/;
 /** What it is to take, and what a busy machine takes. */
 const OVER_A_LOST_PART_MS = 1500 + 500;
 const RESTS_AFTER_S = 60;
+const PAUSED_S = 55;
+const MEDIA = /\.(m3u8|m4s|mp4)(\?|$)/;
 
 function options() {
   const { values } = parseArgs({
@@ -196,6 +198,52 @@ async function hidden({ page }) {
   console.log(`hidden: live after ${((performance.now() - from) / 1000).toFixed(1)} s`);
 }
 
+/** Who paused is not told that the camera is away, as nobody asks it; and goes on at the edge. */
+async function paused({ page }) {
+  await isLive(page);
+  const pause = () => page.evaluate(() => document.querySelector('edge-player').pause());
+  await pause();
+  await until(page, 5, 'pause', ({ state }) => state === 'paused');
+  // Longer than a silent stream takes to be told offline, behind what is fetched ahead.
+  for (const from = performance.now(); performance.now() - from < PAUSED_S * 1000; ) {
+    const { state, label } = await stats(page);
+    expect(state === 'paused', `it is the viewer who paused: ${label}`);
+    await sleep(500);
+  }
+  await page.evaluate(() => document.querySelector('edge-player').play());
+  await goesOn(page, await stats(page), 10);
+}
+
+/** Nothing answers for so long that it is said; then it plays on. */
+async function silent({ page, shot }) {
+  await isLive(page);
+  const cut = (route) => route.abort('connectionfailed');
+  await page.route(MEDIA, cut);
+  await until(page, 20, 'reconnecting', ({ state }) => state === 'reconnecting');
+  await until(page, 60, 'offline', ({ state }) => state === 'offline');
+  const { label } = await stats(page);
+  expect(/^offline since \d\d:\d\d$/.test(label), `it says since when: ${label}`);
+  await shot('parts-offline');
+  await page.unroute(MEDIA, cut);
+  await goesOn(page, await stats(page), 20);
+}
+
+/** Parts that do not get through are left for whole segments, and taken again when they do. */
+async function left({ page }) {
+  await isLive(page);
+  const cut = (route) =>
+    route.fulfill({ status: 404, headers: { 'access-control-allow-origin': '*' }, body: '' });
+  await page.route(PART, cut);
+  await until(page, 60, 'whole segments', ({ state, protocol }) => state === 'live' && protocol === 'hls.js');
+  const seen = await stats(page);
+  await page.unroute(PART, cut);
+  await until(page, 100, 'parts again', ({ protocol }) => protocol === 'sub_second');
+  const from = performance.now();
+  const now = await goesOn(page, seen, 15);
+  console.log(`left: live by parts ${((performance.now() - from) / 1000).toFixed(1)} s after the change`);
+  expect(now.reopened === seen.reopened, 'not as its picture stood still');
+}
+
 /** Whoever runs this reads the line and takes it away. */
 function taken(what, seconds) {
   return async ({ page }) => {
@@ -217,6 +265,9 @@ const STEPS = {
   agent: taken('agent', 60),
   storage: taken('storage', 90),
   hidden,
+  paused,
+  silent,
+  left,
 };
 
 async function run(wanted, profile) {

@@ -341,6 +341,65 @@ async function elsewhere({ page }) {
   }
 }
 
+/** What a page sets before the class is there counts, and what is muted stays so wherever it is put. */
+async function early({ page }) {
+  const { playlistUrl } = await isLive(page);
+  const script = new URL('assets/edge-player.js', page.url()).href;
+  const body = `<!doctype html><div id="a"><edge-player></edge-player></div><div id="b"></div><script>
+    const early = document.querySelector('edge-player');
+    Object.assign(early, { src: ${JSON.stringify(playlistUrl)}, muted: true, autoplay: true });
+    early.onreport = (report) => { window.reported = report; };
+  </script><script type="module" src="${script}"></script>`;
+  const server = createServer((_request, answer) => {
+    answer.setHeader('content-type', 'text/html').end(body);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const other = await page.context().newPage();
+  try {
+    await other.goto(`http://127.0.0.1:${server.address().port}/`);
+    const isLiveThere = (timeout) =>
+      other.waitForFunction(() => document.querySelector('edge-player').state === 'live', null, { timeout });
+    await isLiveThere(LIVE_WITHIN_S * 1000);
+    await other.waitForFunction(() => window.reported?.requests > 0, null, { timeout: 30_000 });
+    const muted = await other.evaluate(() => {
+      const player = document.querySelector('edge-player');
+      const before = player.muted;
+      // As the viewer does it; then the page puts it elsewhere.
+      player.muted = false;
+      document.querySelector('#b').append(player);
+      return { before, after: player.muted };
+    });
+    expect(muted.before === true && muted.after === false, JSON.stringify(muted));
+    await isLiveThere(20_000);
+    // As React does it.
+    await other.evaluate((src) => {
+      const one = document.createElement('edge-player');
+      Object.assign(one, { id: 'made', muted: true, autoplay: true, src });
+      document.body.append(one);
+    }, playlistUrl);
+    await other.waitForFunction(() => document.querySelector('#made').state === 'live', null, {
+      timeout: LIVE_WITHIN_S * 1000,
+    });
+    expect(await other.evaluate(() => document.querySelector('#made').muted), 'it is muted');
+  } finally {
+    await other.close();
+    server.close();
+  }
+}
+
+/** Not by itself: of a stream that this browser has no decoder for. */
+async function unplayable({ page, shot }) {
+  await until(page, 60, 'a word of it', ({ state }) => state === 'unplayable');
+  const { label } = await stats(page);
+  expect(label === "this browser can't play this video (H.265)", label);
+  const said = await player(page).locator('[role=status]').textContent();
+  expect(said === label, `the live region says so: ${said}`);
+  await sleep(15_000);
+  const { state } = await stats(page);
+  expect(state === 'unplayable', `it stays so while it is tried again: ${state}`);
+  await shot('unplayable');
+}
+
 /** Not by itself: whoever runs this reads the line and takes the camera away. */
 async function gone({ page, shot }) {
   await isLive(page);
@@ -352,8 +411,21 @@ async function gone({ page, shot }) {
   await shot('gone');
 }
 
-const STEPS = { live, keyboard, reader, phone, away, moved, mounted, lost, elsewhere, behind, offline };
-const ON_DEMAND = { gone };
+const STEPS = {
+  live,
+  keyboard,
+  reader,
+  phone,
+  away,
+  moved,
+  mounted,
+  lost,
+  elsewhere,
+  early,
+  behind,
+  offline,
+};
+const ON_DEMAND = { gone, unplayable };
 
 async function run(wanted, profile) {
   const context = await launch(profile, { width: 1280, height: 800 });

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::browser::{free_address, play};
+use crate::player::watch;
 use crate::support::agent::Place;
 use crate::support::camera::{Camera, CameraOpts};
 use crate::support::frames::{self, Expected};
@@ -74,8 +75,9 @@ async fn an_h265_camera_is_passed_through() {
     let opts = CameraOpts { size: (640, 360), more: "--codec=h265", ..CameraOpts::default() };
     let camera = Camera::start(opts).await;
     let mut place = Place::new("passthrough");
-    let settings = "defaults:\n  settings: {video: passthrough}\n";
-    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], settings);
+    let listen = free_address();
+    let settings = format!("http: {{listen: \"{listen}\"}}\ndefaults:\n  settings: {{video: passthrough}}\n");
+    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &settings);
     let playlist = playlist_of(&minio, CAMERA);
     let mut viewer = Viewer::watch(&playlist, &place.path().join("seen"));
     let mut agent = place.start(&[]);
@@ -88,6 +90,9 @@ async fn an_h265_camera_is_passed_through() {
     // As a player does, from the playlist on; its words are decoding errors.
     let decoded = said("ffmpeg", &["-i", &playlist, "-t", "3", "-f", "null", "-"]).await;
     assert_eq!(decoded, "");
+    // Debian's Chromium has no decoder for it.
+    let page = format!("http://{listen}/?src={playlist}");
+    watch("states.mjs", &["--page", &page, "--only", "unplayable"], |_| ()).await;
     agent.assert_running();
     agent.stop(STOP_WITHIN).await;
     viewer.stop().await.assert_legal();
