@@ -19,9 +19,10 @@ use edge_agent::domain::class::ObjectClass;
 use edge_agent::domain::key::ObjectKey;
 use edge_agent::store::fs::FileStore;
 use edge_agent::store::memory::MemoryStore;
+use edge_agent::store::{Limits, ObjectStore as _};
 
 use backends::{BUCKET, s3, s3_config, small, supabase, supabase_config};
-use suite::Subject;
+use suite::{PAGE, Subject};
 use support::minio::Minio;
 use support::s3s_server::{self, S3sServer};
 use support::supabase_server::{self, SupabaseServer};
@@ -54,6 +55,28 @@ async fn minio_keeps_the_contract() {
     let config = s3_config(&server.endpoint, &server.access_key, &server.secret_key);
     let store = s3(&config, small()).await;
     suite::run(&Subject { store: &store, read_by: Some(&StoreConfig::S3(config)) }).await;
+}
+
+/// What others keep in folders below is no matter of ours, and may be much.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_is_of_the_folder_itself_and_has_an_end() {
+    let server = Minio::start().await;
+    server.create_public_bucket(BUCKET).await;
+    let config = s3_config(&server.endpoint, &server.access_key, &server.secret_key);
+    let store = s3(&config, Limits { listed: 2 * PAGE, ..small() }).await;
+    let put = async |name: String| {
+        store.put(&ObjectKey::new(name), "x".into(), ObjectClass::Segment).await.unwrap();
+    };
+    put("l/cam/b.ts".into()).await;
+    for i in 0..3 * PAGE {
+        put(format!("l/cam/archive/{i}.ts")).await;
+    }
+    assert_eq!(store.list("l/cam/").await.unwrap(), [ObjectKey::new("l/cam/b.ts")]);
+    for i in 0..4 * PAGE {
+        put(format!("l/cam/c{i}.ts")).await;
+    }
+    let listed = store.list("l/cam/").await.unwrap().len();
+    assert!((2 * PAGE..4 * PAGE).contains(&listed), "{listed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

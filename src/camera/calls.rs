@@ -30,6 +30,8 @@ use crate::engine::spool::root::discard;
 use crate::store::{ObjectStore, StoreError};
 
 const LANDING_TIME: Duration = Duration::from_secs(1);
+/// A listing has many pages, and begins anew with each attempt.
+const LISTING_TIME: Duration = Duration::from_secs(60);
 
 /// What a task came back with.
 #[derive(Debug)]
@@ -175,7 +177,7 @@ impl Calls {
                 let input = answer.as_ref().err().map_or(Input::Deleted, failed);
                 outcome(Operation::Delete, input, answer.err())
             }
-            Action::List => match self.within(self.store.list(self.layout.folder())).await {
+            Action::List => match within(LISTING_TIME, self.store.list(self.layout.folder())).await {
                 Ok(keys) => outcome(Operation::List, Input::Listed(keys), None),
                 Err(error) => outcome(Operation::List, Input::ListFailed(failure(&error)), Some(error)),
             },
@@ -201,8 +203,7 @@ impl Calls {
     }
 
     async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        let limit = self.attempt_time;
-        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(late(limit)))
+        within(self.attempt_time, call).await
     }
 
     async fn throw_away(&self, payload: Payload) -> Outcome {
@@ -350,6 +351,13 @@ fn unreadable(error: std::io::Error) -> StoreError {
         // No descriptor, no memory: that passes.
         _ => StoreError::Unavailable { reason },
     }
+}
+
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(late(limit)))
 }
 
 fn late(after: Duration) -> StoreError {

@@ -12,6 +12,8 @@ use super::key::ObjectKey;
 
 /// One deletion call takes no more objects than any store allows, those of all renditions counted.
 const MOST_PER_CALL: usize = 1000;
+/// After calls that failed, as for want of time: a store without batches deletes so many at once.
+const LEAST_PER_CALL: usize = 8;
 /// If a store refuses every deletion, this many keys are remembered; a sweep finds the others.
 const MOST_KEYS: usize = 10_000;
 
@@ -22,6 +24,8 @@ pub struct Retired {
     /// To be deleted at this time.
     due: HashMap<ObjectKey, Instant>,
     deleting: Vec<ObjectKey>,
+    /// In one call, for now.
+    most: usize,
     gate: Gate,
     /// How long a due key may wait for company.
     coalesce: Duration,
@@ -34,6 +38,7 @@ impl Retired {
             leaving: VecDeque::new(),
             due: HashMap::new(),
             deleting: Vec::new(),
+            most: MOST_PER_CALL,
             gate: Gate::new(Duration::from_secs(30), dice),
             coalesce,
             forgotten: 0,
@@ -78,7 +83,7 @@ impl Retired {
         let mut objects = 0;
         let fits = |key: &&ObjectKey| {
             objects += key.renditions().count();
-            objects <= MOST_PER_CALL
+            objects <= self.most.max(key.renditions().count())
         };
         let mut keys: Vec<_> = ripe.take_while(fits).cloned().collect();
         keys.sort();
@@ -93,6 +98,7 @@ impl Retired {
 
     pub fn deleted(&mut self) {
         self.gate.succeeded();
+        self.most = (2 * self.most).min(MOST_PER_CALL);
         for key in self.deleting.drain(..) {
             self.due.remove(&key);
         }
@@ -101,6 +107,7 @@ impl Retired {
     pub fn delete_failed(&mut self, now: Instant, failure: Failure) {
         // They stay due: deleting what is gone already is a success.
         self.deleting.clear();
+        self.most = (self.most / 2).max(LEAST_PER_CALL);
         self.gate.failed(now, failure);
     }
 
@@ -194,6 +201,37 @@ mod tests {
         }
         assert_eq!((retired.due.len(), retired.forgotten()), (MOST_KEYS, 5));
         assert_eq!(retired.start(t0 + S).map(|keys| keys.len()), Some(MOST_PER_CALL));
+    }
+
+    /// Some stores take one key at a time, and a call has its limit.
+    #[test]
+    fn a_store_that_is_too_slow_for_many_gets_fewer_at_once() {
+        let (mut retired, mut now) = (Retired::new(S, Dice::new(1)), start());
+        for i in 0..2_000 {
+            retired.condemn(key(&i.to_string()), now);
+        }
+        let (mut calls, mut done) = (0, 0);
+        while let Some(at) = retired.deadline() {
+            now = at;
+            let keys = retired.start(now).unwrap().len();
+            calls += 1;
+            if keys > 300 {
+                retired.delete_failed(now, Failure::Retry { after: None });
+            } else {
+                done += keys;
+                retired.deleted();
+            }
+        }
+        assert_eq!(done, 2_000);
+        assert!(calls < 30, "{calls}");
+        for i in 0..2_000 {
+            retired.condemn(key(&i.to_string()), now);
+        }
+        for _ in 0..20 {
+            now = retired.deadline().unwrap();
+            assert!(!retired.start(now).unwrap().is_empty(), "never none at all");
+            retired.delete_failed(now, Failure::Retry { after: None });
+        }
     }
 
     #[test]

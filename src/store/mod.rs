@@ -45,8 +45,8 @@ pub trait ObjectStore: Send + Sync + Debug {
     /// Removes the objects; one that is absent counts as removed. Any number of keys.
     async fn delete(&self, keys: &[ObjectKey]) -> Result<(), StoreError>;
 
-    /// All objects whose key starts with `prefix`, which ends in `/`. Objects in folders below it may be
-    /// left out (the agent has none).
+    /// The objects whose key starts with `prefix`, which ends in `/`: all, or of very many some. Objects in folders
+    /// below it may be left out (the agent has none).
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectKey>, StoreError>;
 
     /// Counts how often this store got new credentials: after that, what was refused is worth another try at once.

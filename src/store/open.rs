@@ -24,6 +24,8 @@ pub struct Limits {
     pub attempt: Duration,
     /// Objects per page of a listing.
     pub page: usize,
+    /// Objects of a listing, of all pages.
+    pub listed: usize,
     /// Keys per batch of deletes.
     pub batch: usize,
 }
@@ -35,6 +37,8 @@ impl Default for Limits {
             attempt: Duration::from_secs(310),
             // What S3 and Supabase take at most.
             page: 1000,
+            // A listing that has more is made again when these are gone.
+            listed: 100_000,
             batch: 1000,
         }
     }

@@ -102,6 +102,8 @@ impl S3Store {
     async fn page(&self, prefix: &str, token: Option<String>) -> Result<Page, StoreError> {
         let page = i32::try_from(self.limits.page).unwrap_or(i32::MAX);
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).max_keys(page);
+        // What others keep in folders below is no matter of ours, and may be much.
+        let request = request.delimiter("/");
         let sent = request.set_continuation_token(token).send();
         let answer = sent.await.map_err(|error| nothing_to_find(from_sdk(error)))?;
         let keys = answer.contents().iter().filter_map(|object| object.key()).map(ObjectKey::new).collect();
@@ -159,6 +161,7 @@ impl ObjectStore for S3Store {
             let page = self.page(prefix, token).await?;
             keys.extend(page.keys);
             match page.next {
+                _ if keys.len() >= self.limits.listed => return Ok(keys),
                 None => return Ok(keys),
                 Some(next) if seen.insert(next.clone()) => token = Some(next),
                 Some(_) => {

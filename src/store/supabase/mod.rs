@@ -128,7 +128,7 @@ impl ObjectStore for SupabaseStore {
             let known = rows.len();
             rows.extend(page.into_iter().map(|row| (row.name, row.id)));
             // A page may be shorter than asked for, so only one with nothing new is the last.
-            if rows.len() == known {
+            if rows.len() == known || rows.len() >= self.limits.listed {
                 break;
             }
         }
