@@ -38,6 +38,7 @@ pub struct Publisher {
     troubles: Troubles,
     given_up: Trouble,
     left_out: Trouble,
+    without_parts: Trouble,
     /// A line told how much the uplink is short.
     shortage_told: bool,
     rivalry: Rivalry,
@@ -77,6 +78,7 @@ impl Publisher {
             troubles: Troubles::default(),
             given_up: Trouble::default(),
             left_out: Trouble::default(),
+            without_parts: Trouble::default(),
             shortage_told: false,
             rivalry: Rivalry::new(&before),
             renewals,
@@ -277,6 +279,20 @@ impl Publisher {
         }
         if !progress.is_short_for_both && self.left_out.succeeded(now).is_some() {
             tracing::info!(left_out, "whole segments go beside the parts again");
+        }
+        let given_up = progress.parts_given_up;
+        let began = progress.is_without_parts && !self.status.borrow().progress.is_without_parts;
+        if began && let Some(report) = self.without_parts.failed(now) {
+            let since_s = report.lasting.as_secs();
+            tracing::warn!(
+                given_up,
+                since_s,
+                "the storage takes too long for parts: whole segments go without them for a while, and viewers are some \
+                 seconds later; set a longer part_duration or a lower max_bitrate, or another profile"
+            );
+        }
+        if !progress.is_without_parts && self.without_parts.is_over(now) {
+            tracing::info!(given_up, "parts are stored again");
         }
     }
 }

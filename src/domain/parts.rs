@@ -8,6 +8,7 @@
 mod standing;
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -33,8 +34,9 @@ pub struct PartLimits {
     pub attempt: Duration,
 }
 
-/// What a second holds: a store that takes so long still keeps up.
-const AT_ONCE: usize = 6;
+/// A store that takes so long for each still keeps up.
+const KEEPS_UP: Duration = Duration::from_millis(1_200);
+const AT_ONCE: RangeInclusive<usize> = 6..=24;
 /// Behind that players have gone on with the whole segment.
 const LIFE: Duration = Duration::from_secs(3);
 /// Far more than a store needs that is well, and time for a second one.
@@ -44,7 +46,9 @@ const ATTEMPT_OF_USUAL: u32 = 3;
 
 impl PartLimits {
     pub fn usual(duration: Duration) -> Self {
-        Self { duration, in_flight: AT_ONCE, life: LIFE, attempt: ATTEMPT }
+        let in_flight = KEEPS_UP.as_millis().div_ceil(duration.as_millis().max(1)) as usize;
+        let in_flight = in_flight.clamp(*AT_ONCE.start(), *AT_ONCE.end());
+        Self { duration, in_flight, life: LIFE, attempt: ATTEMPT }
     }
 }
 
@@ -139,6 +143,9 @@ impl Parts {
     /// See [`Precedence::assess`].
     pub fn assess(&mut self, now: Instant, wholes: Wholes) {
         self.precedence.assess(now, wholes, self.is_behind());
+        if self.precedence.is_without_parts() {
+            self.give_up_waiting(|_| true);
+        }
     }
 
     /// See [`Gate::reopen`].
@@ -159,6 +166,8 @@ impl Parts {
             let oldest = self.groups.pop_front();
             self.gone.extend(oldest.into_iter().flat_map(|group| group.parts).filter_map(Held::may_exist));
         }
+        let is_without = self.precedence.is_without_parts();
+        self.give_up_waiting(|_| is_without);
         self.expire(now);
     }
 
@@ -225,11 +234,16 @@ impl Parts {
     /// Gives up what waits for too long, and what nobody could decode without it.
     pub fn expire(&mut self, now: Instant) {
         let life = self.limits.life;
+        self.give_up_waiting(|held| held.born + life <= now);
+    }
+
+    /// Where one goes, those behind it in its segment go, too.
+    fn give_up_waiting(&mut self, is_over: impl Fn(&Held) -> bool) {
         for group in &mut self.groups {
             let mut is_broken = false;
             for held in &mut group.parts {
                 let State::Waiting(..) = held.state else { continue };
-                is_broken |= held.born + life <= now;
+                is_broken |= is_over(held);
                 if is_broken {
                     held.state = State::Lost;
                     self.given_up += 1;

@@ -3,6 +3,9 @@
 //! A stream that is published in parts and in whole segments is sent twice. An uplink that carries it once but not twice
 //! makes the parts late, and who looks at them looks at the live edge. So while whole segments are what makes them late,
 //! they are left out. Now and then one is tried: it says whether there is room again.
+//!
+//! Where not even the parts get through in time, as each takes very long, they help nobody: then whole segments go without
+//! them for a while.
 
 use std::time::{Duration, Instant};
 
@@ -24,6 +27,8 @@ const USUALLY_UNSENT: usize = 2;
 const BURST: Duration = Duration::from_secs(15);
 /// Without a part for so many segments there is room: the stream has ended, or pauses.
 const QUIET_SEGMENTS: u32 = 3;
+/// Where no whole segment gets its turn for so many, as parts alone are more than there is room for.
+const STARVED_SEGMENTS: u32 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -33,6 +38,8 @@ enum State {
     Alone { until: Instant },
     /// One segment may go, or is under way. So many had been stored before.
     Trial { is_under_way: bool, stored: u64 },
+    /// No part goes until then.
+    Without { until: Instant },
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,6 +94,9 @@ pub struct Precedence {
     is_burst: bool,
     /// When the last part was stored, or tried in vain.
     last_part: Option<Instant>,
+    /// Whole segments wait, and none is under way; since the first part was stored meanwhile, and how many were.
+    is_waiting: bool,
+    starved: Option<(Instant, u32)>,
     look_at: Option<Instant>,
 }
 
@@ -105,6 +115,8 @@ impl Precedence {
             quiet_since: None,
             is_burst: false,
             last_part: None,
+            is_waiting: false,
+            starved: None,
             look_at: None,
         }
     }
@@ -120,6 +132,9 @@ impl Precedence {
         let took = now.saturating_duration_since(began);
         self.usual.add(now, took);
         self.last_part = Some(now);
+        if self.is_waiting {
+            self.starved.get_or_insert((now, 0)).1 += 1;
+        }
         let spacing = self.part / 2;
         // All at once: they were held up together, as in a pause of the network, and count as one.
         let is_lump = |mean: &Mean| mean.last.is_some_and(|last| now < last + spacing);
@@ -152,12 +167,16 @@ impl Precedence {
         // What an outage kept back comes in a burst, for a while.
         self.is_burst = self.busy_since.is_some() && (self.is_burst || unsent > USUALLY_UNSENT);
         let is_burst = self.is_burst && self.busy_since.is_some_and(|since| now < since + BURST);
+        self.is_waiting = unsent > 0 && oldest.is_none();
+        self.starved = self.starved.filter(|_| self.is_waiting);
         match self.state {
-            State::Beside if is_in_the_way && !is_burst => {
-                let is_soon = self.let_in.is_some_and(|at| now < at + MOST_PAUSE);
-                let pause = if is_soon { self.longer() } else { FIRST_PAUSE };
-                self.stay_alone(now, pause);
+            State::Without { until } if now < until => {}
+            State::Without { .. } => (self.state, self.let_in) = (State::Beside, Some(now)),
+            _ if is_behind && self.is_starved(now) => {
+                self.pause = self.pause_after(now);
+                (self.state, self.starved) = (State::Without { until: now + self.pause }, None);
             }
+            State::Beside if is_in_the_way && !is_burst => self.stay_alone(now, self.pause_after(now)),
             State::Trial { is_under_way: true, .. } if is_in_the_way => self.stay_alone(now, self.longer()),
             // There is no room for the parts themselves.
             State::Trial { is_under_way: false, .. } if is_behind => self.stay_alone(now, self.longer()),
@@ -181,6 +200,7 @@ impl Precedence {
         // Later than that each part that is stored is a reason to look again.
         self.look_at = match self.state {
             State::Alone { until } => Some(self.alone_until(until)),
+            State::Without { until } => Some(until),
             State::Beside | State::Trial { .. } => oldest.map(|began| began + long),
         };
         self.look_at = self.look_at.filter(|at| *at > now);
@@ -197,7 +217,13 @@ impl Precedence {
 
     /// The next whole segment may go. See [`Self::assess`], which comes first.
     pub fn may_go_whole(&self) -> bool {
-        matches!(self.state, State::Beside | State::Trial { is_under_way: false, .. })
+        let is_trial = matches!(self.state, State::Trial { is_under_way: false, .. });
+        is_trial || matches!(self.state, State::Beside | State::Without { .. })
+    }
+
+    /// Parts are not to be stored for now.
+    pub fn is_without_parts(&self) -> bool {
+        matches!(self.state, State::Without { .. })
     }
 
     /// What is under way is in the way.
@@ -207,7 +233,7 @@ impl Precedence {
 
     /// There was no room for both when it was last tried.
     pub fn is_short(&self) -> bool {
-        self.state != State::Beside
+        matches!(self.state, State::Alone { .. } | State::Trial { .. })
     }
 
     /// How long an attempt takes of late.
@@ -218,6 +244,18 @@ impl Precedence {
     /// When to assess again, if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
         self.look_at
+    }
+
+    /// Only while parts are stored: where nothing is, all is away.
+    fn is_starved(&self, now: Instant) -> bool {
+        let long = STARVED_SEGMENTS * self.segment;
+        self.starved.is_some_and(|(since, stored)| now >= since + long && stored >= LEAST)
+    }
+
+    /// Both went beside each other until now.
+    fn pause_after(&self, now: Instant) -> Duration {
+        let is_soon = self.let_in.is_some_and(|at| now < at + MOST_PAUSE);
+        if is_soon { self.longer() } else { FIRST_PAUSE }
     }
 
     fn longer(&self) -> Duration {
@@ -450,6 +488,38 @@ mod tests {
         let mut s = Script::new(150, 60_000, 60_000);
         assert_eq!(s.seconds(5), 5);
         assert_eq!(s.precedence.usual(), None);
+    }
+
+    #[test]
+    fn parts_that_do_not_get_through_make_way() {
+        let mut s = Script::new(150, 150, 300);
+        (s.is_behind, s.kept_back) = (true, 1);
+        s.seconds(3);
+        assert!(!s.precedence.is_without_parts(), "it may pass");
+        s.seconds(2);
+        assert!(s.precedence.is_without_parts() && s.precedence.may_go_whole() && !s.precedence.is_short());
+        s.is_behind = false;
+        assert!(s.seconds(20) >= 19 && s.precedence.is_without_parts());
+        assert!(s.seconds(20) >= 19 && !s.precedence.is_without_parts(), "they are tried again");
+        s.is_behind = true;
+        s.seconds(6);
+        assert!(s.precedence.is_without_parts());
+        s.is_behind = false;
+        s.seconds(50);
+        assert!(s.precedence.is_without_parts(), "after twice as long");
+    }
+
+    /// As in an outage, and in the moment after it.
+    #[test]
+    fn where_no_part_is_stored_they_make_no_way() {
+        let mut s = Script::new(60_000, 60_000, 300);
+        (s.is_behind, s.kept_back) = (true, 5);
+        s.seconds(10);
+        for _ in 0..10 {
+            s.precedence.part_stored(s.now, s.now - 150 * MS);
+        }
+        s.assess();
+        assert!(!s.precedence.is_without_parts());
     }
 
     #[test]

@@ -173,6 +173,10 @@ impl Floor {
             (Some(_), Remote::Found(playlist)) if self.joined(playlist).is_some() => Duration::ZERO,
             (Some(floor), Remote::Found(playlist)) if next_msn(playlist).0 < floor.confirmed => PATIENCE,
             (Some(floor), Remote::Found(playlist)) if next_msn(playlist).0 < floor.next => PATIENCE_IF_LOST,
+            // It ends where it should, and began later: what was taken out of it, as by its end, is not seen yet.
+            (Some(floor), Remote::Found(playlist)) if playlist.media_sequence < floor.first => {
+                if floor.confirmed == floor.next { PATIENCE } else { PATIENCE_IF_LOST }
+            }
             (Some(_), Remote::Absent { .. }) => PATIENCE_IF_LOST,
             _ => Duration::ZERO,
         };
@@ -194,7 +198,10 @@ impl Floor {
             discontinuity_sequence: breaks.max(floor.breaks),
         };
         match remote {
-            Remote::Found(playlist) if next_msn(&playlist).0 >= floor.next => Remote::Found(playlist),
+            Remote::Found(playlist) if next_msn(&playlist).0 >= floor.next => {
+                let is_late = playlist.media_sequence < floor.first;
+                Remote::Found(if is_late { behind(&playlist, floor.first) } else { playlist })
+            }
             Remote::Found(playlist) => {
                 self.joined(&playlist).map_or_else(|| lifted(floor.next, breaks(&playlist)), Remote::Found)
             }
@@ -337,6 +344,26 @@ mod tests {
         floor.sent(&behind(&playlist(6), 102));
         let lifted = floor.lift(Remote::Found(playlist(4)));
         assert_eq!(lifted, Remote::Found(behind(&playlist(6), 102)));
+    }
+
+    /// The end of a stream takes all entries out, and adds none.
+    #[test]
+    fn what_was_taken_out_at_the_end_does_not_come_back() {
+        let mut ended = Floor::default();
+        ended.sent(&playlist(6));
+        ended.confirmed();
+        let emptied = behind(&playlist(6), 106);
+        ended.sent(&emptied);
+        ended.confirmed();
+        let mut floor = floor(&ended.note(&layout()).unwrap());
+        let late = Remote::Found(playlist(6));
+        assert!(floor.doubts(start(), &late));
+        assert!(floor.doubts(start() + PATIENCE / 2, &late) && !floor.doubts(start() + PATIENCE, &late));
+        assert_eq!(floor.lift(late), Remote::Found(emptied.clone()));
+        assert!(!floor.doubts(start(), &Remote::Found(emptied.clone())));
+        // Another agent went on from there, and ended too.
+        let later = MediaPlaylist { media_sequence: 120, ..emptied };
+        assert_eq!(floor.lift(Remote::Found(later.clone())), Remote::Found(later));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::domain::gate::Failure;
 use crate::domain::key::ObjectKey;
 use crate::domain::parts::{Parts, Standing, StartPart};
 use crate::domain::playlist::{MediaPlaylist, PartList};
+use crate::domain::precedence::Wholes;
 use crate::domain::segment::{Part, SegmentType};
 use crate::domain::uploads::{LeftOut, NextWhole, Ticket};
 use crate::domain::window::Window;
@@ -71,7 +72,8 @@ impl Publication {
     }
 
     pub(super) fn assess_parts(&mut self, now: Instant) {
-        let wholes = self.uploads.wholes();
+        // Where there are none, nothing has to be weighed.
+        let wholes = if self.is_parted() { Wholes::default() } else { self.uploads.wholes() };
         self.parts.iter_mut().for_each(|parts| parts.assess(now, wholes));
         self.leave_out(now);
     }

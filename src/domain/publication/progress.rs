@@ -34,6 +34,7 @@ impl Publication {
             parts_given_up: self.parts.as_ref().map_or(0, Parts::given_up),
             is_short_for_both: !self.is_parted()
                 && self.parts.as_ref().is_some_and(|parts| parts.precedence().is_short()),
+            is_without_parts: self.parts.as_ref().is_some_and(|parts| parts.precedence().is_without_parts()),
             bytes_published: self.progress.bytes_published
                 + self.parts.as_ref().map_or(0, Parts::bytes_stored),
             ..self.progress

@@ -129,6 +129,8 @@ pub struct Progress {
     pub segments_left_out: u64,
     /// That is so now.
     pub is_short_for_both: bool,
+    /// Parts do not get through in time, and segments go without them for now.
+    pub is_without_parts: bool,
     /// Objects of earlier runs that nothing named and the sweep took.
     pub orphans_swept: u64,
     /// Objects that will stay until the next start because the store refuses to delete.
@@ -162,6 +164,12 @@ impl Progress {
             conflicts: earlier.conflicts + self.conflicts,
             ..self
         }
+    }
+
+    /// What it came to, when nothing is published any more.
+    #[must_use]
+    pub fn at_rest(&self) -> Self {
+        Self { live_edge: None, ..Self::default().after(self) }
     }
 
     /// Nobody publishes what still waits: it is given up.

@@ -11,8 +11,9 @@ use crate::domain::ids::RunId;
 
 const NAME: &str = "runs";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-const MOST_RUNS: usize = 8;
-const MOST_BYTES: usize = 1024;
+/// Also those that came to nothing count: a camera that is away makes one a minute, for a night.
+const MOST_RUNS: usize = 1024;
+const MOST_BYTES: usize = 32 * 1024;
 
 /// Its first line is the boot, each other one a run.
 pub(super) fn recall(folder: &Path) -> Vec<RunId> {
@@ -54,10 +55,11 @@ mod tests {
     fn the_last_runs_of_this_boot_are_known() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(recall(folder.path()), []);
-        for i in 0..20 {
+        let most = MOST_RUNS as u64;
+        for i in 0..most + 12 {
             remember(folder.path(), RunId::new(i, 1)).unwrap();
         }
-        let expected: Vec<_> = (12..20).map(|i| RunId::new(i, 1)).collect();
+        let expected: Vec<_> = (12..most + 12).map(|i| RunId::new(i, 1)).collect();
         assert_eq!(recall(folder.path()), expected);
     }
 
