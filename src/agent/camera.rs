@@ -92,6 +92,7 @@ pub(super) fn spawn(
         figures: figures.clone(),
         origin_status: Arc::new(origin_status),
         cleared: AtomicBool::new(false),
+        has_run: AtomicBool::new(false),
         chatter: Chatter::default(),
         has_turn: AtomicBool::new(false),
     };
@@ -102,7 +103,7 @@ pub(super) fn spawn(
 
 pub(super) struct Keeper {
     pub(super) wanted: Arc<watch::Sender<Wanted>>,
-    name: Arc<watch::Sender<String>>,
+    pub(super) name: Arc<watch::Sender<String>>,
     demand: Arc<watch::Sender<Demand>>,
     asked: Arc<watch::Sender<u64>>,
     edge: EdgeSender,
@@ -112,6 +113,8 @@ pub(super) struct Keeper {
     pub(super) origin_status: StatusSender,
     /// Nothing more is to be done about what was left here.
     pub(super) cleared: AtomicBool,
+    /// What is left here is this agent's own.
+    pub(super) has_run: AtomicBool,
     chatter: Chatter,
     /// The next run may begin at once.
     has_turn: AtomicBool,
@@ -124,7 +127,7 @@ impl Keeper {
             self.forget_origin().await;
             let Some(assignment) = self.next() else { return };
             let known = last.as_ref().filter(|(last, _)| last.camera.source == assignment.camera.source);
-            self.begin_anew(&assignment, known.is_some());
+            self.rest(&assignment, known.is_some());
             // A stream that is wanted again begins without a look.
             let same = known.filter(|(last, _)| last.is_stream_of(&assignment));
             let acquaintance = same.map(|(_, acquaintance)| acquaintance.clone());
@@ -139,14 +142,6 @@ impl Keeper {
                 return;
             }
         }
-    }
-
-    /// Nothing is known but that the same camera refused, if it did.
-    pub(super) fn begin_anew(&self, assignment: &Assignment, is_same_camera: bool) {
-        let barred = self.status.borrow().barred.filter(|_| is_same_camera);
-        let first = || CameraStatus::at_first(&assignment.camera, clock::now());
-        self.status.send_replace(first().barred_by(barred));
-        self.origin_status.send_replace(first());
     }
 
     /// Where this box serves the stream no more.

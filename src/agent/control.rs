@@ -86,6 +86,7 @@ impl Stream {
     fn carry_out(&self, order: Order) -> Result<Settled, Refusal> {
         match order {
             Order::Want => self.slot.renew(clock::now()),
+            Order::Fetched => self.slot.fetched(clock::now()),
             Order::Stop if self.camera.settings.start == Start::Always => return Err(Refusal::AlwaysRuns),
             Order::Stop => self.slot.end(),
         }
@@ -181,7 +182,7 @@ mod tests {
         waits.spawn(settled(status, demand.clone(), 5 * S, None));
         tokio::time::sleep(8 * S).await;
         assert!(waits.try_join_next().is_none());
-        demand.send_modify(Demand::drop_all);
+        demand.send_modify(|demand| demand.stop(clock::now()));
         assert_eq!(waits.join_next().await.unwrap().unwrap(), Outcome::Stopped);
         tokio::time::sleep(8 * S).await;
         assert!(!demand.borrow().is_wanted(clock::now()));

@@ -87,7 +87,12 @@ impl Stream {
         let (Self { slot, camera, urls, .. }, now) = (self, clock::now());
         let mut told = streams::stream_status(&slot.status.borrow(), &camera.name, urls.clone(), now);
         told.is_adhoc = self.asked.is_some();
-        told.local_segments_given_up = slot.origin.borrow().progress.segments_given_up;
+        {
+            let origin = slot.origin.borrow();
+            told.local_segments_given_up = origin.progress.segments_given_up;
+            let age = origin.playlist_stored.map(|at| now.saturating_duration_since(at));
+            told.last_local_age_s = age.map(streams::seconds);
+        }
         slot.figures.complete(told, prices, now)
     }
 }

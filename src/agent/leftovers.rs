@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::camera::publisher::Publisher;
+use crate::camera::ending::{Remains, end};
+use crate::camera::sheet::Posting;
 use crate::camera::status::StatusSender;
 use crate::domain::ids::CameraId;
-use crate::domain::publication::{Input, Plan};
+use crate::domain::publication::Plan;
 use crate::engine::spool::note::Note;
 use crate::engine::spool::root::{CameraSpool, SpoolError, private_folder};
 use crate::store::ObjectStore;
@@ -55,7 +55,7 @@ pub(super) fn found(root: &Path) -> Vec<CameraId> {
 
 /// Ends the stream and removes what it left in the store, if it still is this machine's. `false`: not all of it.
 pub(super) async fn clear(
-    plan: Plan,
+    (plan, posting): (Plan, Posting),
     store: Arc<dyn ObjectStore>,
     root: &Path,
     (status, seed): (StatusSender, u64),
@@ -66,15 +66,8 @@ pub(super) async fn clear(
     let Ok(Ok(claimed)) = claimed else { return false };
     let note = Note::default();
     note.lies_in(claimed.folder());
-    let publisher = Publisher::new(plan, store, note.clone(), status, seed);
-    let (orders, inbox) = mpsc::channel(3);
-    let recalled = note.text().map(Input::Recalled);
-    let known = [Input::OwnRuns(claimed.earlier_runs().to_vec()), Input::Resume];
-    for order in recalled.into_iter().chain(known) {
-        let _ = orders.send(order).await;
-    }
-    drop(orders);
-    publisher.publish(inbox, CancellationToken::new(), abort.clone()).await;
+    let remains = Remains { plan, store, note, runs: claimed.earlier_runs().to_vec(), posting };
+    end(remains, status, seed, abort.clone()).await;
     !abort.is_cancelled()
 }
 

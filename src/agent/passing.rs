@@ -7,11 +7,34 @@ use std::sync::atomic::Ordering;
 use super::assignment::{Assignment, Place, Stay};
 use super::camera::{Keeper, Left, WIND_UP_GRACE, choice_of, seed};
 use super::leftovers;
+use crate::camera::sheet::{Posting, Sheet};
+use crate::camera::status::CameraStatus;
 use crate::clock;
+use crate::config::model::Start;
 use crate::engine::ffmpeg::Acquaintance;
 use crate::engine::spool::origin;
 
 impl Keeper {
+    /// Nothing runs.
+    pub(super) fn rest(&self, assignment: &Assignment, is_same_camera: bool) {
+        let (camera, now) = (&assignment.camera, clock::now());
+        let rest = |status: &CameraStatus| match is_same_camera {
+            true => status.at_rest(camera, now),
+            false => CameraStatus::at_first(camera, now),
+        };
+        for status in [&self.status, &self.origin_status] {
+            status.send_modify(|status| *status = rest(status));
+        }
+    }
+
+    /// A stream begins: nothing is known but that its camera refused, if it did.
+    fn begin_anew(&self, assignment: &Assignment) {
+        let barred = self.status.borrow().barred;
+        let first = || CameraStatus::at_first(&assignment.camera, clock::now());
+        self.status.send_replace(first().barred_by(barred));
+        self.origin_status.send_replace(first());
+    }
+
     /// With a camera that this task has not run before.
     pub(super) fn acquainted(&self, assignment: &Assignment) -> Acquaintance {
         match assignment.stay {
@@ -33,6 +56,7 @@ impl Keeper {
         if !is_wanted {
             return;
         }
+        self.begin_anew(assignment);
         let Some(room) = self.share(assignment).await else { return };
         self.mark(assignment).await;
         if self.run(assignment, &room, acquaintance).await == Left::Nothing {
@@ -44,26 +68,35 @@ impl Keeper {
     pub(super) async fn run_configured(&self, assignment: &Arc<Assignment>, acquaintance: &Acquaintance) {
         let (root, id) = (&self.around.workshop.spool_root, &assignment.camera.id);
         let is_always = self.wanted.borrow().is_always();
-        // An agent before this one may have run it.
+        // An agent before this one may have run it, or its end was cut off.
         if !is_always && !self.cleared.load(Ordering::Relaxed) && leftovers::is_marked(root, id) {
             self.clear_left(assignment).await;
-            self.begin_anew(assignment, true);
+            self.rest(assignment, true);
         }
         if !self.is_wanted(assignment).await {
             return;
         }
+        self.begin_anew(assignment);
         let Some(share) = self.share(assignment).await else { return };
-        // From here on what is left is this agent's own.
-        self.cleared.store(true, Ordering::Relaxed);
+        self.cleared.store(false, Ordering::Relaxed);
+        self.has_run.store(true, Ordering::Relaxed);
         // As it is now: it may have waited long.
         if self.wanted.borrow().is_always() {
             self.unmark(assignment).await;
         } else {
             self.mark(assignment).await;
         }
-        if self.run(assignment, &share, acquaintance).await == Left::Nothing {
-            self.unmark(assignment).await;
+        match self.run(assignment, &share, acquaintance).await {
+            Left::Nothing => self.unmark(assignment).await,
+            // Its end was cut off, or it ran always until now: it is ended unless somebody wants it.
+            Left::Something if self.is_on_demand() => self.mark(assignment).await,
+            Left::Something => {}
         }
+    }
+
+    fn is_on_demand(&self) -> bool {
+        let is = |assignment: &Arc<Assignment>| assignment.camera.settings.start == Start::OnDemand;
+        self.wanted.borrow().assignment.as_ref().is_some_and(is)
     }
 
     async fn mark(&self, assignment: &Assignment) {
@@ -82,13 +115,20 @@ impl Keeper {
         // What this box served itself went with the start of the agent; and what is only removed needs no room.
         let (plan, store, _) = assignment.places(&self.around, &choice, 0, &self.origin_status);
         let store = assignment.place.metered(store, self.figures.meter.clone());
+        let sheet = Sheet::new(&camera.id, &camera.settings, &choice);
+        let posting = Posting { sheet, is_known: false, name: self.name.subscribe() };
+        let is_own = self.has_run.load(Ordering::Relaxed);
         let clear = async {
-            tokio::time::sleep(leftovers::GRACE).await;
+            if !is_own {
+                tokio::time::sleep(leftovers::GRACE).await;
+            }
             if matches!(assignment.place, Place::Here) {
                 return true;
             }
-            tracing::info!("a stream of an earlier agent ends, and what it left in the storage is removed");
-            leftovers::clear(plan, store, &root, (self.status.clone(), seed()), abort.clone()).await
+            let whose = if is_own { "this stream" } else { "a stream of an earlier agent" };
+            tracing::info!("{whose} ends, and what it left in the storage is removed");
+            let status = (self.status.clone(), seed());
+            leftovers::clear((plan, posting), store, &root, status, abort.clone()).await
         };
         let is_cleared = tokio::select! {
             biased;
@@ -112,7 +152,7 @@ impl Keeper {
             let _ = tokio::task::spawn_blocking(forget).await;
         } else {
             tracing::warn!(
-                "not all that an earlier agent's stream left could be removed: the next start tries again"
+                "not all that an earlier stream left in the storage could be removed: the next start tries again"
             );
         }
     }

@@ -1,13 +1,14 @@
 //! The agent's end of a camera's task: what should run there, as a level that may change at any time.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::assignment::{Assignment, Stay};
 use super::figures::Figures;
 use crate::camera::status::CameraStatus;
+use crate::clock;
 use crate::config::model::{Camera, Settings, Start};
 use crate::domain::demand::Demand;
 use crate::domain::edge::Edge;
@@ -110,14 +111,26 @@ impl Slot {
 
     /// It is still wanted.
     pub(super) fn renew(&self, now: Instant) {
+        self.hear(now, |demand, idle_timeout| {
+            demand.renew(now, idle_timeout);
+            true
+        });
+    }
+
+    /// Somebody fetches it, which says the same unless it was stopped just now.
+    pub(super) fn fetched(&self, now: Instant) {
+        self.hear(now, |demand, idle_timeout| demand.fetched(now, idle_timeout));
+    }
+
+    fn hear(&self, now: Instant, wants: impl FnOnce(&mut Demand, Duration) -> bool) {
         self.wanted.send_if_modified(|wanted| {
             let idle_timeout =
                 wanted.assignment.as_ref().map(|assignment| assignment.camera.settings.idle_timeout);
             if let Some(idle_timeout) = idle_timeout.filter(|_| !wanted.retired) {
                 let anew = !wanted.is_always() && !self.demand.borrow().is_wanted(now);
-                self.demand.send_modify(|demand| demand.renew(now, idle_timeout));
+                let is_heard = self.demand.send_if_modified(|demand| wants(demand, idle_timeout));
                 // As the configuration says: what another caller wanted has ended with that stream.
-                return anew && wanted.overrides.take().is_some();
+                return anew && is_heard && wanted.overrides.take().is_some();
             }
             false
         });
@@ -125,7 +138,7 @@ impl Slot {
 
     /// For good: nobody will want it here any more. It ends as a stream does.
     pub(super) fn end(&self) {
-        self.demand.send_modify(Demand::drop_all);
+        self.demand.send_modify(|demand| demand.stop(clock::now()));
     }
 
     pub(super) fn is_wanted(&self, now: Instant) -> bool {
@@ -144,14 +157,11 @@ impl Slot {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::time::Duration;
-
     use tokio::task::JoinSet;
 
     use super::super::assignment::Place;
     use super::*;
     use crate::camera::metered::Stopwatch;
-    use crate::clock;
     use crate::config::model::LIVE_STREAM;
     use crate::domain::source::Source;
 
@@ -222,6 +232,8 @@ pub(super) mod tests {
         slot.end();
         assert_eq!(slot.start(now + 14 * S, None).unwrap().target_fps, 15);
         slot.end();
+        slot.fetched(now + 15 * S);
+        assert!(!slot.is_wanted(now + 15 * S), "players fetch on for a moment");
         slot.start(now + 15 * S, Some(with_rate(9)));
         slot.renew(now + 30 * S);
         assert_eq!(runs(&slot), 15, "who fetches what has ended gets the configuration's");

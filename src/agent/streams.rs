@@ -77,6 +77,7 @@ pub(super) fn stream_status(status: &CameraStatus, name: &str, urls: Urls, now: 
         last_cause: status.last_trouble.map(Cause::word),
         storage_error: status.storage_error.clone(),
         local_segments_given_up: 0,
+        last_local_age_s: None,
         playlist_url: urls.playlist,
         local_url: urls.local,
         viewers: 0,
@@ -107,7 +108,7 @@ fn last_error(status: &CameraStatus) -> Option<String> {
 }
 
 /// To the millisecond.
-fn seconds(time: Duration) -> f64 {
+pub(super) fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 

@@ -6,6 +6,7 @@
 
 mod calls;
 mod change;
+pub mod ending;
 mod looks;
 pub mod metered;
 pub mod outlets;

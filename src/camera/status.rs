@@ -124,6 +124,23 @@ impl CameraStatus {
         Self { barred, last_trouble: barred.map(|_| Cause::Auth).or(self.last_trouble), ..self }
     }
 
+    /// When nothing runs any more: what its runs came to, and why the last one ended, is known until the next start.
+    #[must_use]
+    pub fn at_rest(&self, camera: &Camera, now: Instant) -> Self {
+        Self {
+            progress: self.progress.at_rest(),
+            segments_missed: self.segments_missed,
+            restarts: self.restarts,
+            restarts_by_cause: self.restarts_by_cause.clone(),
+            health_checks: self.health_checks,
+            last_trouble: self.last_trouble,
+            last_exit: self.last_exit.clone(),
+            barred: self.barred,
+            snapshots_failed: self.snapshots_failed,
+            ..Self::at_first(camera, now)
+        }
+    }
+
     /// The stream is wanted, and other ones have all of the spool.
     pub fn waits_for_room(&mut self, now: Instant, again: Duration) {
         self.phase = Phase::BackingOff { until: now + again };

@@ -24,6 +24,8 @@ use super::{back_office, start};
 pub enum Order {
     /// It is wanted, for as long as its `idle_timeout` from now.
     Want,
+    /// Somebody fetches it: the same, unless it was stopped just now.
+    Fetched,
     /// It is not, whoever else wanted it.
     Stop,
 }
@@ -115,7 +117,7 @@ impl Control {
 
     /// Somebody fetches it. What is not there is refused elsewhere.
     pub(super) fn want(&self, id: &str) {
-        let _ = self.order(id, Order::Want).map(drop);
+        let _ = self.order(id, Order::Fetched).map(drop);
     }
 
     pub(super) fn order(&self, id: &str, order: Order) -> Result<Settled, Refusal> {

@@ -22,14 +22,13 @@ use super::nearby::Nearby;
 use super::site::{FilesAt, Folder};
 use crate::clock;
 use crate::domain::class::ObjectClass;
+use crate::domain::key::MULTIVARIANT_NAME;
 use crate::domain::viewers::Viewers;
 
 /// Of one stream; nobody counts more.
 const MOST_VIEWERS: usize = 1024;
 /// Viewers that wait for the next part at once, of all streams: each has a connection meanwhile.
 const MOST_WAITS: usize = 256;
-/// It names playlists: its viewers ask for one of those, too.
-const MULTIVARIANT: &str = "multivariant.m3u8";
 
 /// Who watches which stream. Clones are the same; it outlives a reload.
 #[derive(Debug, Clone, Default)]
@@ -128,7 +127,8 @@ pub(super) async fn locate(State(places): State<Places>, mut request: Request, n
     if let Some(id) = stream {
         places.0.control.want(id);
     }
-    let is_watching = class == Some(ObjectClass::Playlist) && object != MULTIVARIANT;
+    // It names playlists: its viewers ask for one of those, too.
+    let is_watching = class == Some(ObjectClass::Playlist) && object != MULTIVARIANT_NAME;
     let watching = stream.filter(|_| is_watching && request.method() == Method::GET);
     let watching = watching.map(|id| (id.clone(), places.0.audience.viewer(&request)));
     if let Some(folder) = stream.and_then(|id| places.0.folders.get(id)) {

@@ -128,10 +128,29 @@ async fn what_a_killed_agent_left_ends_unless_somebody_wants_it() {
     until(CLEARED_WITHIN, "the bucket without segments", cleared, || agent.log()).await;
     let text = fetch(&office.client, &playlist).await;
     assert!(text.contains("#EXT-X-ENDLIST") && !text.contains("#EXTINF"), "it names nothing: {text}");
+    // Dashboards that can't reach the box would else take it for a box that is cut off.
+    let sheet = playlist.replace("stream.m3u8", "status.json");
+    let sheet: Value = serde_json::from_str(&fetch(&office.client, &sheet).await).unwrap();
+    assert_eq!((&sheet["phase"], &sheet["verdict"]), (&json!("ended"), &json!("idle")), "{sheet}");
     let calm = async || (office.status().await["phase"] == json!("idle")).then_some(());
     until(UP_WITHIN, "an idle stream", calm, || "").await;
     assert_eq!(place.ffmpegs().len(), 0);
-    assert_eq!(office.post("start?wait=40s", wanted).await.0, StatusCode::OK, "and it may come again");
+    assert_eq!(
+        office.post("start?wait=40s", wanted.clone()).await.0,
+        StatusCode::OK,
+        "and it may come again"
+    );
+
+    // An end that a new configuration cuts off is an end all the same.
+    assert_eq!(office.post("stop", wanted).await.0, StatusCode::OK);
+    let ended = async || fetch(&office.client, &playlist).await.contains("#EXT-X-ENDLIST").then_some(());
+    until(UP_WITHIN, "the end of the playlist", ended, || agent.log()).await;
+    assert!(!bucket::segments(&client, &folder).await.is_empty(), "they are held");
+    let more = more.replace("segment_duration: 1,", "segment_duration: 1, target_fps: 10,");
+    place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], &more);
+    agent.signal(Signal::SIGHUP);
+    until(CLEARED_WITHIN, "the bucket without segments", cleared, || agent.log()).await;
+    assert!(fetch(&office.client, &playlist).await.contains("#EXT-X-ENDLIST"));
     agent.stop(STOP_WITHIN).await;
 }
 
@@ -198,6 +217,16 @@ async fn who_fetches_a_stream_from_the_box_keeps_it_running() {
         (answer.status() == StatusCode::OK).then_some(())
     };
     until(UP_WITHIN, "a playlist that nobody asked for otherwise", fetched, || "").await;
+    assert_eq!(place.ffmpegs().len(), 2);
+    // Whoever stops it means it, though players fetch on until they have read that it is over.
+    assert_eq!(office.post("stop", json!({"camera_id": CAMERA})).await.0, StatusCode::OK);
+    let over = async || {
+        let text = fetch(&office.client, &url).await;
+        let phase = office.status().await["phase"].clone();
+        (text.contains("#EXT-X-ENDLIST") && phase != "live" && place.ffmpegs().len() == 1).then_some(())
+    };
+    until(UP_WITHIN, "the end of a stream that is fetched", over, || "").await;
+    assert_eq!(office.post("start?wait=30s", json!({"camera_id": CAMERA})).await.0, StatusCode::OK);
     assert_eq!(place.ffmpegs().len(), 2);
     let (code, answer) = office.post("stop", json!({"camera_id": ALWAYS})).await;
     assert_eq!(code, StatusCode::CONFLICT, "{answer}");

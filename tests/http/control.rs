@@ -101,7 +101,7 @@ async fn calls_become_orders() {
         panic!("{orders:?}")
     };
     let all = [*waited, *touched, *stopped, *by_fetching];
-    assert_eq!(all, [Order::Want, Order::Want, Order::Stop, Order::Want]);
+    assert_eq!(all, [Order::Want, Order::Want, Order::Stop, Order::Fetched]);
     assert_eq!(fetched, "cam_floor");
 }
 
