@@ -136,8 +136,8 @@ async fn start(State(desk): State<Desk>, query: Result<Query<StartQuery>, QueryR
         Ok((stream, _)) => started(&stream),
         Err(unbegun) => {
             let (code, failure) = unbegun.told();
-            let here = desk.streams.one(&id).filter(|stream| stream.local_url.is_some());
-            // Their path leads to this box, which has the stream.
+            let here = desk.streams.one(&id).filter(|stream| stream.last_local_age_s.is_some());
+            // Their path leads to this box, which has the stream beside the storage.
             if let Some(stream) = here.filter(|_| failure.cause == Some(STORAGE)) {
                 return started(&stream);
             }

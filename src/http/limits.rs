@@ -1,5 +1,7 @@
 //! What one request, and one client's requests, may cost. Looked at before anything else.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,13 +22,15 @@ use crate::domain::rate::{Buckets, Rate};
 pub struct Limits {
     /// Open at once; further ones wait in the kernel's queue.
     pub connections: usize,
+    /// Of one address; further ones are closed.
+    pub connections_of_one: usize,
     /// For a whole request head, and for a whole body; also how long a connection may idle between two requests.
     pub head: Duration,
     /// For a client that stopped taking bytes.
     pub stall: Duration,
     /// Of one address.
     pub requests: Rate,
-    /// Also of this machine's own, which a proxy for many may have.
+    /// Also of this machine's own, which a proxy for many may have; and its connections.
     pub own_requests: bool,
     /// Signatures for one address.
     pub signs: Rate,
@@ -38,6 +42,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
+            connections_of_one: 128,
             head: Duration::from_secs(20),
             stall: Duration::from_secs(20),
             requests: REQUESTS,
@@ -76,6 +81,53 @@ impl Client {
         match self.0.to_canonical() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
             IpAddr::V6(ip) => ip.to_bits() & !u128::from(u64::MAX),
+        }
+    }
+}
+
+/// How many connections each address has: one alone must not have all of them.
+#[derive(Debug)]
+pub(super) struct Doors {
+    most: usize,
+    own_requests: bool,
+    open: Mutex<HashMap<u128, usize>>,
+}
+
+/// One connection's. Gives its place back.
+#[derive(Debug)]
+pub(super) struct Door(Option<(Arc<Doors>, u128)>);
+
+impl Doors {
+    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+        let Limits { connections_of_one: most, own_requests, .. } = *limits;
+        Arc::new(Self { most, own_requests, open: Mutex::default() })
+    }
+
+    /// `None`: it has too many already.
+    pub(super) fn enter(self: &Arc<Self>, client: Client) -> Option<Door> {
+        if client.is_this_machine() && !self.own_requests {
+            return Some(Door(None));
+        }
+        let key = client.key();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(key).or_default();
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(Door(Some((self.clone(), key))))
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        let Some((doors, key)) = self.0.take() else { return };
+        let mut open = doors.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = open.entry(key) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
         }
     }
 }

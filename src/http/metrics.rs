@@ -99,7 +99,7 @@ fn written(streams: &[StreamStatus], counted: &Counted) -> String {
     let mut text = Text::default();
     text.family("build_info", "gauge", "The agent's version.");
     text.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    text.family("streams", "gauge", "Cameras that should be published.");
+    text.family("streams", "gauge", "Cameras, also those that nobody wants now.");
     text.sample(&[], streams.len() as f64);
     text.family("streams_active", "gauge", "Cameras with a run that gives segments.");
     text.sample(&[], streams.iter().filter(|stream| stream.is_active).count() as f64);

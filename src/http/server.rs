@@ -19,7 +19,7 @@ use tokio_io_timeout::TimeoutStream;
 
 use super::answer::BodyWithin;
 use super::guard::Access;
-use super::limits::{Client, Clients, Limits, MOST_HEAD};
+use super::limits::{Client, Clients, Door, Doors, Limits, MOST_HEAD};
 use super::site::{Around, LiveSite, router};
 use super::viewing::Audience;
 
@@ -91,7 +91,7 @@ impl Bound {
         let Self { listener, limits, addr } = self;
         let clients = Arc::new(Clients::new(&limits));
         let around = Around { is_local: is_local(addr), clients, audience: Audience::default() };
-        let slots = Arc::new(Semaphore::new(limits.connections));
+        let (slots, doors) = (Arc::new(Semaphore::new(limits.connections)), Doors::new(&limits));
         let graceful = GracefulShutdown::new();
         let LiveSite(mut site) = site.into();
         let routers = watch::Sender::new(router(site.borrow_and_update().clone(), &around));
@@ -105,7 +105,7 @@ impl Bound {
                 Ok(()) = site.changed() => {
                     drop(routers.send_replace(router(site.borrow_and_update().clone(), &around)));
                 }
-                (accepted, slot) = accept(&listener, &slots) => {
+                (accepted, slot) = accept(&listener, &slots, &doors) => {
                     let routers = routers.subscribe();
                     connections.spawn(converse(accepted, routers, limits, graceful.watcher(), slot));
                 }
@@ -122,15 +122,25 @@ impl Bound {
 /// How long to wait when the process is out of file descriptors, say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
+/// Of all, and of its address.
+type Slot = (OwnedSemaphorePermit, Door);
+
 /// Cancel-safe: a slot that was taken is given back.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> ((TcpStream, Client), OwnedSemaphorePermit) {
+    doors: &Arc<Doors>,
+) -> ((TcpStream, Client), Slot) {
     let slot = Arc::clone(slots).acquire_owned().await.expect("nobody closes the semaphore");
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return ((stream, Client(peer.ip())), slot),
+            Ok((stream, peer)) => {
+                let client = Client(peer.ip());
+                // One that has too many is hung up on.
+                if let Some(door) = doors.enter(client) {
+                    return ((stream, client), (slot, door));
+                }
+            }
             Err(error) if is_clients_fault(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept http connections");
@@ -152,7 +162,7 @@ async fn converse(
     routers: watch::Receiver<Router>,
     limits: Limits,
     watcher: Watcher,
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
 ) {
     // A playlist is one small packet: no waiting for more.
     let _ = stream.set_nodelay(true);

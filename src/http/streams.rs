@@ -88,6 +88,8 @@ pub struct StreamStatus {
     pub storage_error: Option<String>,
     /// Beside a storage: those that viewers of this server missed (`spool_limit`).
     pub local_segments_given_up: u64,
+    /// Beside a storage: since this server's own playlist was last written.
+    pub last_local_age_s: Option<f64>,
     /// A path is on this server. `null` for a folder that nothing serves, and where the video stays on this box.
     pub playlist_url: Option<String>,
     /// The stream on this server, if it serves it.

@@ -67,6 +67,28 @@ async fn a_stream_that_lies_elsewhere_has_a_path_here_all_the_same() {
     eventually(async || get(&server, START).await.1["stream_path"] == expected).await;
 }
 
+/// The path leads to this box: what it has beside its storage can be played, and the storage itself not when that fails.
+#[tokio::test]
+async fn a_storage_that_fails_is_no_matter_where_the_box_has_the_stream_beside_it() {
+    let server = Server::guarded().await;
+    for (last_local_age_s, code) in [(Some(0.5), StatusCode::OK), (None, StatusCode::BAD_GATEWAY)] {
+        let failed = move || {
+            let error = Some("storage refuses access: HTTP 403".to_owned());
+            vec![edge_agent::http::StreamStatus {
+                storage_error: error,
+                last_local_age_s,
+                last_upload_age_s: None,
+                ..told()
+            }]
+        };
+        server.site.send_modify(|site| {
+            site.streams = edge_agent::http::Streams::new(failed);
+            site.control = of_one().0;
+        });
+        eventually(async || get(&server, START).await.0 == code).await;
+    }
+}
+
 #[tokio::test]
 async fn an_invalid_link_gives_an_error_with_details() {
     let server = Server::guarded().await;

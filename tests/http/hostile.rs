@@ -44,6 +44,29 @@ async fn this_machines_own_programs_are_not_counted() {
     }
 }
 
+/// Silent ones, too.
+#[tokio::test]
+async fn one_address_does_not_get_all_connections() {
+    let limits = Limits { connections_of_one: 3, own_requests: true, ..Limits::default() };
+    let server = Server::with(limits, GRACE).await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(TcpStream::connect(server.addr).await.unwrap());
+    }
+    let ask = async || {
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
+        let _ =
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    };
+    assert_eq!(timeout(PATIENCE, ask()).await.unwrap(), "", "it is hung up on");
+    silent.pop();
+    let heard = async { while !ask().await.starts_with("HTTP/1.1 200") {} };
+    timeout(PATIENCE, heard).await.unwrap();
+}
+
 #[tokio::test]
 async fn requests_have_a_greatest_size() {
     let server = Server::start().await;

@@ -168,6 +168,30 @@ async fn a_player_with_the_token_in_the_address_gets_segments_without_it() {
     assert_eq!(playlist.text().await.unwrap(), PLAYLIST);
 }
 
+/// A player asks for its media playlist under one address for as long as it plays.
+#[tokio::test]
+async fn a_token_in_the_address_leads_to_media_playlists_that_do_not_end() {
+    let server = server().await;
+    server.write(
+        "location_1/cam_floor/multivariant.m3u8",
+        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nstream.m3u8\n",
+    );
+    let multivariant = server.url(&format!("{FOLDER}multivariant.m3u8"));
+    let token = TOKEN.replace('+', "%2B");
+    let text = get(&server, &format!("{multivariant}?token={token}")).await.text().await.unwrap();
+    let uri = text.lines().last().unwrap();
+    assert!(uri.starts_with("stream.m3u8?token=") && !uri.contains("expires"), "{uri}");
+    let media = get(&server, &server.url(&format!("{FOLDER}{uri}"))).await;
+    assert_eq!(media.status(), StatusCode::OK);
+    let text = media.text().await.unwrap();
+    assert!(text.contains("?expires=") && !text.contains("token"), "{text}");
+    // Who has an address for a while has it for that while.
+    let expires_s = now_s() + 60;
+    let query = signed("", expires_s);
+    let text = get(&server, &format!("{multivariant}{query}")).await.text().await.unwrap();
+    assert!(text.ends_with(&format!("\nstream.m3u8{query}\n")), "{text}");
+}
+
 #[tokio::test]
 async fn conditions_and_ranges_of_a_signed_playlist_are_not_heeded() {
     let server = server().await;

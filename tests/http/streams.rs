@@ -47,6 +47,7 @@ pub fn told() -> StreamStatus {
         last_cause: Some("disconnected"),
         storage_error: Some("storage refuses access: HTTP 403 ExpiredToken".into()),
         local_segments_given_up: 2,
+        last_local_age_s: Some(0.5),
         playlist_url: None,
         local_url: Some("/streams/cam_floor/stream.m3u8".into()),
         viewers: 0,
@@ -79,7 +80,7 @@ async fn the_list_and_one_stream_have_the_fields_of_the_api() {
             "requests_per_s": 1.05, "request_cost_per_month_usd": 13.5, "backlog": 1,
             "uplink": {"needs_kbps": 2460, "carries_kbps": 246, "short_percent": 90}, "standing_back": false,
             "last_error": "the camera closed the connection", "last_cause": "disconnected",
-            "storage_error": "storage refuses access: HTTP 403 ExpiredToken", "local_segments_given_up": 2,
+            "storage_error": "storage refuses access: HTTP 403 ExpiredToken", "local_segments_given_up": 2, "last_local_age_s": 0.5,
             "playlist_url": null, "local_url": "/streams/cam_floor/stream.m3u8", "viewers": 0,
             "snapshot_url": "https://video.example/l/cam_floor/snapshot.jpg", "snapshot_age_s": 4.25, "snapshots_failed": 3,
         })

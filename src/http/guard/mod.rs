@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
 use super::answer::{error, is_uncached};
 use super::auth::asked_about;
@@ -20,6 +21,7 @@ use super::limits::client_of;
 use super::site::{Around, STREAMS_PATH};
 use crate::clock;
 use crate::domain::access::Tokens;
+use crate::domain::key::MULTIVARIANT_NAME;
 use crate::domain::signature::{Invalid, SigningKeys, folder, shared_end, signed_query};
 use asker::Asker;
 use credentials::Shown;
@@ -68,8 +70,8 @@ enum Verdict {
     Open,
     /// By the token in a header.
     Token,
-    /// By the token in the address, which what follows from it should not have to show again.
-    TokenInAddress,
+    /// By the token in the address (as a query), which what follows from it should not have to show again.
+    TokenInAddress(String),
     /// By a session that is good until then.
     Session(u64),
     /// By a query that opens the whole folder.
@@ -111,7 +113,9 @@ async fn watch(State(guard): State<Guard>, mut request: Request, next: Next) -> 
             session = until_s < now_s + SESSION_S / 2;
             None
         }
-        Verdict::TokenInAddress => {
+        // Players ask for a media playlist under the same address for as long as they play: no end fits that.
+        Verdict::TokenInAddress(query) if is_multivariant(path) => Some(query),
+        Verdict::TokenInAddress(_) => {
             session = is_page;
             guard.access.signing.query(folder(path), shared_end(now_s, guard.access.sign_max))
         }
@@ -154,7 +158,9 @@ impl Guard {
             _ if is_open && is_foreign(path, asker::of(request)) => Verdict::Foreign,
             _ if is_open => Verdict::Open,
             Shown::Token(token) if tokens.admit(token) => Verdict::Token,
-            Shown::TokenInAddress(token) if tokens.admit(&token) => Verdict::TokenInAddress,
+            Shown::TokenInAddress(token) if tokens.admit(&token) => {
+                Verdict::TokenInAddress(format!("token={}", percent_encode(&token, NON_ALPHANUMERIC)))
+            }
             Shown::Token(_) | Shown::TokenInAddress(_) => refused("this is not the token", true),
             // Other sites on this machine's name share its cookies: they may look, not touch.
             Shown::Session(_) if !reads => refused("this needs the token itself", false),
@@ -169,6 +175,10 @@ impl Guard {
 
 const FOREIGN: &str =
     "pages of other sites may neither see nor start streams of a server without a token: set http.token";
+
+fn is_multivariant(path: &str) -> bool {
+    path.rsplit('/').next() == Some(MULTIVARIANT_NAME)
+}
 
 /// Where nobody has to show a token.
 fn is_foreign(path: &str, asker: Asker) -> bool {
