@@ -29,11 +29,13 @@ pub fn random_key() -> anyhow::Result<SecretString> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
 }
 
-/// As many requests at once as come in two seconds.
+/// As many requests at once as come in two seconds, and no fewer connections than requests: an office may have one address.
 pub(super) fn limits(http: &HttpConfig) -> Limits {
     let most = http.requests_per_second.max(1);
     let requests = Rate { interval: Duration::from_secs(1) / most, burst: most.saturating_mul(2) };
-    Limits { requests, ..Limits::default() }
+    let usual = Limits::default();
+    let connections_of_one = usual.connections_of_one.max(most as usize);
+    Limits { requests, connections_of_one, ..usual }
 }
 
 /// What a running server takes over of a new configuration: everything but its address and what one may ask of it.

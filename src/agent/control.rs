@@ -23,7 +23,7 @@ pub(super) fn control(directories: Directories, reception: Reception) -> Control
     let order = move |id: &str, order| {
         let directory = directories.borrow().clone();
         let stream = directory.one(id).ok_or(Refusal::NoStream)?;
-        if order == Order::Want {
+        if order != Order::Stop {
             directory.has_room_for(stream, clock::now())?;
         }
         stream.carry_out(order)

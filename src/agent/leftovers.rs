@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::camera::ending::{Remains, end};
+use crate::camera::outlets::Origin;
 use crate::camera::sheet::Posting;
 use crate::camera::status::StatusSender;
 use crate::domain::ids::CameraId;
@@ -56,7 +57,7 @@ pub(super) fn found(root: &Path) -> Vec<CameraId> {
 /// Ends the stream and removes what it left in the store, if it still is this machine's. `false`: not all of it.
 pub(super) async fn clear(
     (plan, posting): (Plan, Posting),
-    store: Arc<dyn ObjectStore>,
+    (store, origin): (Arc<dyn ObjectStore>, Option<Origin>),
     root: &Path,
     (status, seed): (StatusSender, u64),
     abort: CancellationToken,
@@ -67,7 +68,7 @@ pub(super) async fn clear(
     let note = Note::default();
     note.lies_in(claimed.folder());
     let remains = Remains { plan, store, note, runs: claimed.earlier_runs().to_vec(), posting };
-    end(remains, status, seed, abort.clone()).await;
+    end(remains, origin, status, seed, abort.clone()).await;
     !abort.is_cancelled()
 }
 

@@ -112,23 +112,26 @@ impl Keeper {
         let camera = &assignment.camera;
         let (root, abort) = (self.around.workshop.spool_root.clone(), self.around.abort.child_token());
         let choice = choice_of(&self.around.workshop, camera);
-        // What this box served itself went with the start of the agent; and what is only removed needs no room.
-        let (plan, store, _) = assignment.places(&self.around, &choice, 0, &self.origin_status);
+        let is_own = self.has_run.load(Ordering::Relaxed);
+        // What is only removed needs no room; what this box serves itself is read as if it were to go on.
+        let share = if is_own { camera.settings.least_share() } else { 0 };
+        let (plan, store, origin) = assignment.places(&self.around, &choice, share, &self.origin_status);
+        // An earlier agent's went with the start of this one.
+        let origin = origin.filter(|_| is_own);
         let store = assignment.place.metered(store, self.figures.meter.clone());
         let sheet = Sheet::new(&camera.id, &camera.settings, &choice);
         let posting = Posting { sheet, is_known: false, name: self.name.subscribe() };
-        let is_own = self.has_run.load(Ordering::Relaxed);
         let clear = async {
             if !is_own {
                 tokio::time::sleep(leftovers::GRACE).await;
             }
-            if matches!(assignment.place, Place::Here) {
+            if !is_own && matches!(assignment.place, Place::Here) {
                 return true;
             }
             let whose = if is_own { "this stream" } else { "a stream of an earlier agent" };
             tracing::info!("{whose} ends, and what it left in the storage is removed");
             let status = (self.status.clone(), seed());
-            leftovers::clear((plan, posting), store, &root, status, abort.clone()).await
+            leftovers::clear((plan, posting), (store, origin), &root, status, abort.clone()).await
         };
         let is_cleared = tokio::select! {
             biased;

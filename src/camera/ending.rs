@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::future::OptionFuture;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::outlets::Origin;
 use super::publisher::Publisher;
 use super::reporter::{LastWord, LastWordSender, finish, keep_told};
 use super::sheet::Posting;
@@ -27,8 +29,25 @@ pub struct Remains {
     pub posting: Posting,
 }
 
-/// Until nothing is left, or `abort` fires. Another machine's stream is left as it is.
-pub async fn end(remains: Remains, status: StatusSender, seed: u64, abort: CancellationToken) {
+/// Until nothing is left, or `abort` fires. Another machine's stream is left as it is. `origin`: what this box serves itself
+/// ends, too.
+pub async fn end(
+    remains: Remains,
+    origin: Option<Origin>,
+    status: StatusSender,
+    seed: u64,
+    abort: CancellationToken,
+) {
+    let also = origin.map(|Origin { plan, store, status }| {
+        let (runs, posting) = (remains.runs.clone(), remains.posting.clone().without_parts());
+        // What was noted is the other's.
+        let remains = Remains { plan, store, note: Note::default(), runs, posting };
+        Box::pin(end_one(remains, status, seed.rotate_left(1), abort.clone()))
+    });
+    tokio::join!(Box::pin(end_one(remains, status, seed, abort.clone())), OptionFuture::from(also));
+}
+
+async fn end_one(remains: Remains, status: StatusSender, seed: u64, abort: CancellationToken) {
     let Remains { plan, store, note, runs, posting } = remains;
     let publisher = Publisher::new(plan, store, note.clone(), status.clone(), seed);
     let (orders, inbox) = mpsc::channel(3);

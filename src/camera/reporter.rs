@@ -143,10 +143,11 @@ impl Reporter {
     /// What is worth telling, of the moment.
     fn see(&mut self) {
         // Of the same channel as the one below where there is one publisher: two looks at once could wait for each other.
-        let (published, standing_back, in_parts_alone) = {
+        let (published, own) = {
             let own = self.own.borrow_and_update();
-            (own.playlist_stored, own.progress.standing_back, own.progress.is_short_for_both)
+            (own.playlist_stored, own.progress)
         };
+        let standing_back = own.standing_back;
         let status = self.status.borrow_and_update();
         let name = self.posting.name.borrow_and_update().clone();
         let last_word = *self.last_word.borrow_and_update();
@@ -158,7 +159,8 @@ impl Reporter {
             let reason = status.verdict.reason().map_or("", |reason| reason.in_short());
             // Another agent that published meanwhile wrote its own.
             let conflicts = status.progress.conflicts;
-            format!("{phase} {} {reason} {conflicts} {in_parts_alone} {name}", status.verdict.word())
+            let parts = (own.is_short_for_both, own.is_without_parts);
+            format!("{phase} {} {reason} {conflicts} {parts:?} {name}", status.verdict.word())
         });
         self.bulletin.see(View { what, published, standing_back });
     }
@@ -182,7 +184,7 @@ impl Reporter {
     }
 
     fn text(&self) -> bytes::Bytes {
-        let in_parts_alone = self.own.borrow().progress.is_short_for_both;
+        let own = self.own.borrow().progress;
         let status = self.status.borrow();
         let (now, wall) = (clock::now(), clock::wall());
         let last_word = *self.last_word.borrow();
@@ -194,7 +196,8 @@ impl Reporter {
             reason: status.verdict.reason().filter(|_| last_word.is_none()).map(|reason| reason.in_words()),
             written: wall,
             last_segment: ago.and_then(|ago| wall.checked_sub(ago)),
-            in_parts_alone,
+            in_parts_alone: own.is_short_for_both,
+            without_parts: own.is_without_parts,
             has_slow_cdn: self.calls.store.has_slow_cdn(),
         };
         self.posting.sheet.render(&self.posting.name.borrow(), &now)

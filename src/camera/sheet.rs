@@ -141,7 +141,7 @@ impl Sheet {
         let told = Told {
             sheet: &Self {
                 player: Player { cache_busting: now.has_slow_cdn, ..self.player.clone() },
-                parts: self.parts.clone().map(whole),
+                parts: self.parts.clone().filter(|_| !now.without_parts).map(whole),
                 ..self.clone()
             },
             name,
@@ -174,6 +174,8 @@ pub(super) struct Now {
     pub(super) last_segment: Option<SystemTime>,
     /// Whole segments are left out for now.
     pub(super) in_parts_alone: bool,
+    /// Parts do not get through for now.
+    pub(super) without_parts: bool,
     pub(super) has_slow_cdn: bool,
 }
 
@@ -213,6 +215,7 @@ mod tests {
             written: SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_250),
             last_segment: SystemTime::UNIX_EPOCH.checked_sub(Duration::from_secs(5)),
             in_parts_alone: false,
+            without_parts: false,
             has_slow_cdn: false,
         }
     }
@@ -259,6 +262,9 @@ mod tests {
             "nothing else plays it for now"
         );
         assert_eq!(told["player"]["cache_busting"], serde_json::json!(true));
+        let without = Now { without_parts: true, ..now() };
+        let told: serde_json::Value = serde_json::from_slice(&sheet.render("", &without)).unwrap();
+        assert!(told.get("parts").is_none(), "nobody should ask for them");
         let whole: serde_json::Value =
             serde_json::from_slice(&sheet.without_parts().render("", &now())).unwrap();
         assert_eq!((&whole["profile"], &whole["player"]["low_latency"]), (&"low".into(), &false.into()));

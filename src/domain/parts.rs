@@ -264,8 +264,9 @@ impl Parts {
         self.group(segment).is_none_or(|group| !group.parts.iter().any(Held::is_pending))
     }
 
-    /// The segment has another name from now on.
-    pub fn rename(&mut self, from: &ObjectKey, to: &ObjectKey) {
+    /// The segment goes without its whole, and has another name from now on.
+    pub fn left_out(&mut self, from: &ObjectKey, to: &ObjectKey) {
+        self.precedence.left_out();
         let group = self.groups.iter_mut().find(|group| group.segment == *from);
         group.into_iter().for_each(|group| group.segment = to.clone());
     }

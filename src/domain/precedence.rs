@@ -94,9 +94,10 @@ pub struct Precedence {
     is_burst: bool,
     /// When the last part was stored, or tried in vain.
     last_part: Option<Instant>,
-    /// Whole segments wait, and none is under way; since the first part was stored meanwhile, and how many were.
-    is_waiting: bool,
-    starved: Option<(Instant, u32)>,
+    /// Since when whole segments wait with none under way, or left out.
+    waiting: Option<Instant>,
+    /// When the first part was stored meanwhile, and how many were.
+    meanwhile: Option<(Instant, u32)>,
     look_at: Option<Instant>,
 }
 
@@ -115,8 +116,8 @@ impl Precedence {
             quiet_since: None,
             is_burst: false,
             last_part: None,
-            is_waiting: false,
-            starved: None,
+            waiting: None,
+            meanwhile: None,
             look_at: None,
         }
     }
@@ -132,8 +133,8 @@ impl Precedence {
         let took = now.saturating_duration_since(began);
         self.usual.add(now, took);
         self.last_part = Some(now);
-        if self.is_waiting {
-            self.starved.get_or_insert((now, 0)).1 += 1;
+        if self.waiting.is_some() {
+            self.meanwhile.get_or_insert((now, 0)).1 += 1;
         }
         let spacing = self.part / 2;
         // All at once: they were held up together, as in a pause of the network, and count as one.
@@ -167,14 +168,15 @@ impl Precedence {
         // What an outage kept back comes in a burst, for a while.
         self.is_burst = self.busy_since.is_some() && (self.is_burst || unsent > USUALLY_UNSENT);
         let is_burst = self.is_burst && self.busy_since.is_some_and(|since| now < since + BURST);
-        self.is_waiting = unsent > 0 && oldest.is_none();
-        self.starved = self.starved.filter(|_| self.is_waiting);
+        self.waiting = (unsent > 0 && oldest.is_none()).then(|| self.waiting.unwrap_or(now));
+        self.meanwhile = self.meanwhile.filter(|_| self.waiting.is_some());
         match self.state {
             State::Without { until } if now < until => {}
             State::Without { .. } => (self.state, self.let_in) = (State::Beside, Some(now)),
             _ if is_behind && self.is_starved(now) => {
                 self.pause = self.pause_after(now);
-                (self.state, self.starved) = (State::Without { until: now + self.pause }, None);
+                (self.waiting, self.meanwhile) = (None, None);
+                self.state = State::Without { until: now + self.pause };
             }
             State::Beside if is_in_the_way && !is_burst => self.stay_alone(now, self.pause_after(now)),
             State::Trial { is_under_way: true, .. } if is_in_the_way => self.stay_alone(now, self.longer()),
@@ -215,6 +217,11 @@ impl Precedence {
         self.state = State::Alone { until: now + pause };
     }
 
+    /// A segment went in its parts alone: these get through.
+    pub fn left_out(&mut self) {
+        (self.waiting, self.meanwhile) = (None, None);
+    }
+
     /// The next whole segment may go. See [`Self::assess`], which comes first.
     pub fn may_go_whole(&self) -> bool {
         let is_trial = matches!(self.state, State::Trial { is_under_way: false, .. });
@@ -246,10 +253,14 @@ impl Precedence {
         self.look_at
     }
 
-    /// Only while parts are stored: where nothing is, all is away.
     fn is_starved(&self, now: Instant) -> bool {
-        let long = STARVED_SEGMENTS * self.segment;
-        self.starved.is_some_and(|(since, stored)| now >= since + long && stored >= LEAST)
+        let is_long = |since: Instant| now >= since + STARVED_SEGMENTS * self.segment;
+        match self.state {
+            // Only while parts are stored: where nothing is, all is away.
+            State::Beside => self.meanwhile.is_some_and(|(since, stored)| is_long(since) && stored >= LEAST),
+            // They would be given up, as their parts are.
+            _ => self.waiting.is_some_and(is_long),
+        }
     }
 
     /// Both went beside each other until now.
@@ -507,6 +518,18 @@ mod tests {
         s.is_behind = false;
         s.seconds(50);
         assert!(s.precedence.is_without_parts(), "after twice as long");
+    }
+
+    /// Each waits for the last of its parts, and the next one is there by then.
+    #[test]
+    fn segments_that_go_in_parts_alone_starve_nobody() {
+        let mut s = Script::new(150, 150, 300);
+        (s.is_behind, s.kept_back) = (true, 1);
+        for _ in 0..20 {
+            s.second();
+            s.precedence.left_out();
+        }
+        assert!(!s.precedence.is_without_parts());
     }
 
     /// As in an outage, and in the moment after it.

@@ -42,7 +42,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            connections_of_one: 128,
+            connections_of_one: 256,
             head: Duration::from_secs(20),
             stall: Duration::from_secs(20),
             requests: REQUESTS,

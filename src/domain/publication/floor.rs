@@ -175,7 +175,7 @@ impl Floor {
             (Some(floor), Remote::Found(playlist)) if next_msn(playlist).0 < floor.next => PATIENCE_IF_LOST,
             // It ends where it should, and began later: what was taken out of it, as by its end, is not seen yet.
             (Some(floor), Remote::Found(playlist)) if playlist.media_sequence < floor.first => {
-                if floor.confirmed == floor.next { PATIENCE } else { PATIENCE_IF_LOST }
+                if self.tail.is_none() { PATIENCE } else { PATIENCE_IF_LOST }
             }
             (Some(_), Remote::Absent { .. }) => PATIENCE_IF_LOST,
             _ => Duration::ZERO,
@@ -356,11 +356,17 @@ mod tests {
         ended.sent(&emptied);
         ended.confirmed();
         let mut floor = floor(&ended.note(&layout()).unwrap());
-        let late = Remote::Found(playlist(6));
-        assert!(floor.doubts(start(), &late));
-        assert!(floor.doubts(start() + PATIENCE / 2, &late) && !floor.doubts(start() + PATIENCE, &late));
-        assert_eq!(floor.lift(late), Remote::Found(emptied.clone()));
+        let late = |count| Remote::Found(playlist(count));
+        assert!(floor.doubts(start(), &late(6)));
+        assert!(
+            floor.doubts(start() + PATIENCE / 2, &late(6)) && !floor.doubts(start() + PATIENCE, &late(6))
+        );
+        assert_eq!(floor.lift(late(6)), Remote::Found(emptied.clone()));
         assert!(!floor.doubts(start(), &Remote::Found(emptied.clone())));
+        // That it was stored is not sure.
+        ended.sent(&emptied);
+        let mut unsure = self::floor(&ended.note(&layout()).unwrap());
+        assert!(unsure.doubts(start(), &late(6)) && !unsure.doubts(start() + PATIENCE_IF_LOST, &late(6)));
         // Another agent went on from there, and ended too.
         let later = MediaPlaylist { media_sequence: 120, ..emptied };
         assert_eq!(floor.lift(Remote::Found(later.clone())), Remote::Found(later));

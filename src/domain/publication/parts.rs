@@ -104,7 +104,7 @@ impl Publication {
                     let Some(LeftOut { to, may_exist }) = self.uploads.leave_out(&key) else {
                         return;
                     };
-                    parts.rename(&key, &to);
+                    parts.left_out(&key, &to);
                     if may_exist {
                         self.retired.condemn(key, now + LATE_LANDING);
                     }
@@ -146,6 +146,10 @@ impl Publication {
             newest.and_then(|newest| Some((newest.msn, parts.listed(&newest.key, newest.duration)?)));
         // Without a hint it is no list that players bear.
         let of: Vec<_> = listed.filter(|_| next.is_some()).into_iter().collect();
+        // And for now there will be none.
+        if of.is_empty() && parts.precedence().is_without_parts() {
+            return playlist;
+        }
         let planned = parts.limits().duration;
         let longest = of.iter().flat_map(|(_, parts)| parts).map(|part| part.duration).max();
         let target = longest.unwrap_or_default().max(planned);

@@ -191,9 +191,9 @@ impl Bucket {
 
     /// All of a segment's or none, in order, and each stored.
     fn show_parts(&mut self, now: Instant, new: &MediaPlaylist) {
-        let Some(list) = &new.parts else { return };
         let mut named = BTreeSet::new();
-        for (msn, parts) in &list.of {
+        let of = new.parts.iter().flat_map(|list| list.of.iter().map(move |(msn, parts)| (list, msn, parts)));
+        for (list, msn, parts) in of {
             let Some(entry) = new.entries.iter().find(|entry| entry.msn == *msn) else {
                 self.breaches.push(format!("parts of {msn}, which is not listed"));
                 continue;
