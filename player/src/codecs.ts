@@ -14,6 +14,8 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^flac\b/i, 'FLAC'],
 ];
 
+const SOUND = /^(mp4a|ac-3|ec-3|opus|flac)\b/i;
+
 /** `text`: a MIME type, or what a playlist has for `CODECS`. */
 function codecsOf(text: string): string[] {
   const list = /codecs="?([^"]+)/i.exec(text)?.[1] ?? (text.includes('/') ? '' : text);
@@ -25,6 +27,21 @@ export function refusedOf(text: string, takes: (type: string) => boolean): strin
   const codecs = codecsOf(text);
   const refused = codecs.filter((codec) => !takes(`video/mp4; codecs="${codec}"`));
   return (refused.length > 0 ? refused : codecs).join(',');
+}
+
+/** Those of the picture. */
+export function videoOf(text: string): string {
+  return codecsOf(text)
+    .filter((codec) => !SOUND.test(codec))
+    .join(',');
+}
+
+/**
+ * What a <video> says that has no decoder for what MediaSource took. Its error's code does not tell: that of damaged data
+ * is the same.
+ */
+export function lacksDecoder(words: string): boolean {
+  return /DECODER_ERROR_NOT_SUPPORTED|kUnsupportedConfig|MEDIA_NOT_SUPPORTED/.test(words);
 }
 
 /** `H.265`, or `H.265, Opus`; what has no name here is left out. */

@@ -15,10 +15,13 @@ export class Comeback {
   /** `null`: there is nothing to come back to. */
   private dueMs: number | null = null;
   private beganMs: number | null = null;
+  /** It was played by parts in this view: there may be some again, whoever tells of them. */
+  hasBegun = false;
 
   /** It is played by parts. */
   began(nowMs: number): void {
     this.beganMs = nowMs;
+    this.hasBegun = true;
     this.dueMs = null;
     this.afterOffer.reset();
   }
@@ -31,11 +34,21 @@ export class Comeback {
     this.dueMs = nowMs + this.afterTrouble.next();
   }
 
+  /** What plays instead does not either: nothing is lost by another try. */
+  othersFailed(nowMs: number): void {
+    if (this.dueMs !== null) this.dueMs = Math.min(this.dueMs, nowMs);
+  }
+
   /** The stream is said to have some, and it is played by something else. */
   offered(nowMs: number): void {
     if (this.dueMs !== null) return;
     this.dueMs = nowMs;
     this.hadTrouble = false;
+  }
+
+  /** After trouble nobody begins with them before it is time. */
+  isBarred(nowMs: number): boolean {
+    return this.hadTrouble && this.dueMs !== null && nowMs < this.dueMs;
   }
 
   isDue(nowMs: number): boolean {

@@ -69,7 +69,6 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
     connectedCallback(): void {
       upgradeProperties(this, SETTABLE);
       this.dressVideo();
-      this.muting.begin();
       this.reopen();
     }
 
@@ -214,6 +213,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
         this.face.showMessage(this.src ? 'this is no playlist address' : 'no stream', hint);
         return;
       }
+      this.muting.begin();
       const options = {
         engines,
         workerPath,

@@ -3,7 +3,7 @@ import Hls, { ErrorDetails, ErrorTypes, Events, type HlsListeners, type LevelDet
 import { Bitrate } from './bitrate.ts';
 import { Cadence } from './cadence.ts';
 import { clockSkewMs } from './clock.ts';
-import { refusedOf } from './codecs.ts';
+import { lacksDecoder, refusedOf, videoOf } from './codecs.ts';
 import { type Engine, RETRY_FIRST_MS, RETRY_MAX_MS, type Source } from './engine.ts';
 import { hlsConfig } from './hls-config.ts';
 import { isTaken } from './media-source.ts';
@@ -42,6 +42,9 @@ export class HlsJsEngine implements Engine {
   private newestNumber: number | undefined;
   /** As its playlists have it. */
   private codecs = '';
+  /** As its segments have it. */
+  private videoCodec = '';
+  private readonly listeners = new AbortController();
   private readonly bitrate = new Bitrate(MEASURED_SEGMENTS);
   private readonly hls: Hls;
   private readonly backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
@@ -112,12 +115,18 @@ export class HlsJsEngine implements Engine {
   }
 
   destroy(): void {
+    this.listeners.abort();
     clearTimeout(this.retryTimer);
     this.hls.destroy();
   }
 
   private listen(): void {
-    const { hls } = this;
+    const { hls, video } = this;
+    const { signal } = this.listeners;
+    video.addEventListener('error', () => this.onVideoError(video.error?.message ?? ''), { signal });
+    hls.on(Events.BUFFER_CODECS, (_event, { video, audiovideo }) => {
+      this.videoCodec = videoOf(video?.codec ?? audiovideo?.codec ?? '');
+    });
     hls.on(Events.ERROR, (_event, error) => this.onError(error));
     hls.on(Events.MANIFEST_LOADED, (_event, { levels }) => {
       this.codecs = levels.map(({ attrs }) => attrs.CODECS ?? '').join(',');
@@ -154,7 +163,7 @@ export class HlsJsEngine implements Engine {
   private onError(error: HlsError): void {
     const status = error.response?.code;
     this.lastError = status ? `${error.details} (HTTP ${status})` : error.details;
-    if (!error.fatal) return;
+    if (!error.fatal || this.cantDecode !== null) return;
     if (UNFIT.includes(error.details)) this.isUnfit = true;
     if (this.isUnfit && this.isRefused(error)) return;
     // It is lost: what comes after it need not be.
@@ -169,11 +178,22 @@ export class HlsJsEngine implements Engine {
   private isRefused({ mimeType, details }: HlsError): boolean {
     const isOfAll = details === ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR;
     if (!isOfAll && (mimeType === undefined || isTaken(mimeType))) return false;
-    this.cantDecode = refusedOf(isOfAll ? this.codecs : (mimeType ?? ''), isTaken);
-    this.lastError = `this browser can't play ${this.cantDecode || 'its codecs'}`;
+    this.refuse(refusedOf(isOfAll ? this.codecs : (mimeType ?? ''), isTaken));
+    return true;
+  }
+
+  /** MediaSource took what there turns out to be no decoder for. */
+  private onVideoError(words: string): void {
+    if (!lacksDecoder(words)) return;
+    this.isUnfit = true;
+    this.refuse(this.videoCodec);
+  }
+
+  private refuse(codecs: string): void {
+    this.cantDecode = codecs;
+    this.lastError = `this browser can't play ${codecs || 'its codecs'}`;
     clearTimeout(this.retryTimer);
     this.hls.stopLoad();
-    return true;
   }
 
   private recover(type: ErrorTypes): void {

@@ -3,7 +3,7 @@
 import { type Beginning, fetchBeginning } from './beginning.ts';
 import { Bitrate } from './bitrate.ts';
 import { clockSkewMs } from './clock.ts';
-import { refusedOf } from './codecs.ts';
+import { lacksDecoder, refusedOf, videoOf } from './codecs.ts';
 import { Doubts } from './doubts.ts';
 import type { Engine, Source } from './engine.ts';
 import { MediaFeed } from './media-feed.ts';
@@ -380,7 +380,8 @@ export class PartsEngine implements Engine {
     const isPlaying = !this.video.paused;
     this.lastError = words;
     this.feed.destroy();
-    this.isUnfit = this.doubts.fault(performance.now());
+    if (lacksDecoder(words)) this.cantDecode = videoOf(this.run?.init.type ?? '');
+    this.isUnfit = this.doubts.fault(performance.now()) || this.cantDecode !== null;
     clearTimeout(this.reopenTimer);
     this.reopenTimer = setTimeout(() => {
       this.dropQueue();

@@ -65,3 +65,9 @@ export function capabilities(engines: Engines): Capabilities {
     nativeHls: document.createElement('video').canPlayType('application/vnd.apple.mpegurl') !== '',
   };
 }
+
+/** There is no other engine (`chain`), and this one can't either; the browser's own says no more than that it fails. */
+export function isOutOfWays(engine: Engine | null, chain: readonly Protocol[]): boolean {
+  if (!engine || chain.length > 1) return false;
+  return engine.isUnfit || (!engine.isLed && engine.lastError !== null);
+}

@@ -24,7 +24,7 @@ export class Muting {
     if (!this.isDecided) this.video.muted = isMuted;
   }
 
-  /** It begins: what the default is later changes nothing. */
+  /** A stream is opened: what the default is later changes nothing. */
   begin(): void {
     this.isDecided = true;
   }

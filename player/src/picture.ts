@@ -12,6 +12,8 @@ export class Picture {
   hasMoved = false;
   /** Since its pipeline was opened last. */
   isPlaying = false;
+  /** That happened while the picture moved: what was shown last is not old yet. */
+  private isChanging = false;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -41,8 +43,15 @@ export class Picture {
     return this.isPlaying && nowMs - this.movedAtMs < STANDS_AFTER_MS;
   }
 
+  /** Seconds since it moved; of a pipeline that was opened because it stood, it never did. */
+  idleS(nowMs: number): number {
+    const isKnown = this.isPlaying || this.isChanging;
+    return isKnown ? (nowMs - this.movedAtMs) / 1000 : Number.POSITIVE_INFINITY;
+  }
+
   /** Another pipeline: it has a while to begin. */
   opened(nowMs: number): void {
+    this.isChanging = this.isMoving(nowMs);
     this.isPlaying = false;
     this.shown(nowMs);
   }

@@ -2,20 +2,20 @@
 import { type CacheBusting, pastCdn, sheetUrl } from './addresses.ts';
 import { tryParts } from './beginning.ts';
 import { Comeback } from './comeback.ts';
-import { capabilities, type Engine, type Engines } from './engine.ts';
+import { capabilities, type Engine, type Engines, isOutOfWays } from './engine.ts';
+import { Gauge } from './gauge.ts';
 import { isAudible, Lead, paceOf } from './lead.ts';
 import type { Pace } from './live-edge.ts';
 import { readPlaylist } from './offer.ts';
 import { readPartsPlaylist } from './parts-playlist.ts';
 import { Picture } from './picture.ts';
 import { type Protocol, selectProtocol } from './protocol.ts';
-import { Rate } from './rate.ts';
-import { sourceIsSilent, Watchdog } from './recovery.ts';
-import { Quality, type Report, type Thresholds } from './report.ts';
+import { goesOn, sourceIsSilent, standsThoughAnswered, Watchdog } from './recovery.ts';
+import type { Report, Thresholds } from './report.ts';
 import { Rest } from './rest.ts';
 import type { Sheet } from './sheet.ts';
 import { SheetReader } from './sheet-reader.ts';
-import { Silence } from './silence.ts';
+import { newsOf, Silence } from './silence.ts';
 import { type Stats, statsOf } from './stats.ts';
 import { type Latencies, latenciesOf, type Status, secondsBehind, shownLatency, statusOf } from './status.ts';
 import { Totals } from './totals.ts';
@@ -47,19 +47,16 @@ export class Player {
   private readonly totals = new Totals();
   private watchdog = new Watchdog(performance.now());
   private readonly lead: Lead;
-  private quality = new Quality(performance.now());
+  private readonly gauge = new Gauge(performance.now());
   private readonly picture: Picture;
   private readonly rest = new Rest();
   private isResting = false;
   /** It rested, and is being opened. */
   private isReturning = false;
-  private readonly rate = new Rate();
-  private requestsPerSecond: number | null = null;
   /** Counts the times that the stream was opened: what was asked for one of them is not for the next. */
   private openings = 0;
   private readonly life = new AbortController();
   private readonly timers: ReturnType<typeof setInterval>[];
-  private openedMs = performance.now();
   private newestMs: number | null = null;
   private starved = false;
   private pausedByViewer = false;
@@ -125,7 +122,7 @@ export class Player {
       latencies,
       floor: engine?.isLed ? lead.floorS : null,
       bitrateKbps: engine?.bitrateKbps ?? null,
-      requestsPerSecond: this.requestsPerSecond,
+      requestsPerSecond: this.gauge.requestsPerSecond,
       stalls: this.stalls,
       jumps: lead.jumps,
       reopened: this.reopened,
@@ -136,7 +133,7 @@ export class Player {
 
   report(limits: Thresholds): Report {
     const { url: src, stalls } = this;
-    return this.quality.report(performance.now(), limits, { src, state: this.status.kind, stalls });
+    return this.gauge.report(performance.now(), limits, { src, state: this.status.kind, stalls });
   }
 
   /** Best first; where one can't play it, the next one's turn comes. */
@@ -151,10 +148,11 @@ export class Player {
     this.isResting = false;
     this.openings += 1;
     const { openings, url } = this;
-    const text = this.mayHaveParts ? await readPlaylist(this.fresh(url), this.life.signal) : null;
+    const mayHaveParts = this.mayHaveParts && !this.isBarred;
+    const text = mayHaveParts ? await readPlaylist(this.fresh(url), this.life.signal) : null;
     if (openings !== this.openings || url !== this.url || this.life.signal.aborted) return;
     // What was in parts is so still, if nobody answers now: its engine asks again.
-    const parts = text === null ? this.isByParts : readPartsPlaylist(text, url) !== null;
+    const parts = text === null ? mayHaveParts && this.isByParts : readPartsPlaylist(text, url) !== null;
     this.choose(parts);
     this.start(parts ? text : null);
   }
@@ -164,22 +162,28 @@ export class Player {
     return isWanted && this.options.engines.sub_second !== undefined;
   }
 
+  /** Its parts had trouble lately, and there is something else to play. */
+  private get isBarred(): boolean {
+    return this.comeback.isBarred(performance.now()) && this.sheet?.wholeSegments !== false;
+  }
+
   private start(opening: string | null = null): void {
     // As it was until now, while nothing else is known.
     this.lead.begin(this.pace());
     this.drop();
     this.isReturning = false;
     this.starved = false;
-    this.openedMs = performance.now();
-    this.picture.opened(this.openedMs);
+    const now = performance.now();
+    this.picture.opened(now);
+    this.silence.opened(now, this.status.kind === 'offline');
     const [protocol] = this.chain;
     const open = protocol && this.options.engines[protocol];
     const fresh = (url: string) => this.fresh(url);
     const source = { url: this.url, fresh, opening, workerPath: this.options.workerPath };
     this.engine = open ? open(this.video, source) : null;
     if (this.sheet) this.engine?.adopt(this.sheet);
-    if (this.isByParts) this.comeback.began(this.openedMs);
-    else this.offerParts(this.openedMs);
+    if (this.isByParts) this.comeback.began(now);
+    else this.offerParts(now);
     if (this.video.autoplay || this.picture.hasMoved) this.play();
   }
 
@@ -214,20 +218,29 @@ export class Player {
 
   /** Nobody told of them before, or the playlist did not at that moment. */
   private offerParts(now: number): void {
-    if (this.sheet?.parts && this.mayHaveParts && !this.isByParts) this.comeback.offered(now);
+    const mayBe = this.sheet?.parts || this.comeback.hasBegun;
+    if (mayBe && this.mayHaveParts && !this.isByParts) this.comeback.offered(now);
   }
 
   /** By parts again, if they can be had: what plays now plays on until that is known. */
   private async comeBack(now: number): Promise<void> {
-    if (!this.comeback.isDue(now) || !this.mayHaveParts || this.isByParts || this.isExcused()) return;
+    if (!this.comeback.isDue(now) || !this.mayChange(now)) return;
     this.comeback.tried(now);
     const { openings, url } = this;
     const text = await tryParts(url, this.fresh(url), this.life.signal);
     if (text === null || openings !== this.openings || url !== this.url) return;
-    if (this.life.signal.aborted || this.isByParts || this.isExcused()) return;
+    if (this.life.signal.aborted || !this.mayChange(performance.now())) return;
     this.openings += 1;
     this.choose(true);
     this.start(text);
+  }
+
+  /** To parts, from something else that plays well: of a stream that is silent they would only show the last second again. */
+  private mayChange(now: number): boolean {
+    const { engine } = this;
+    if (!engine || !this.mayHaveParts || this.isByParts || this.isExcused()) return false;
+    const isNew = !engine.isLed || goesOn(now, engine.newsAtMs, this.pace().segmentS);
+    return isNew && this.picture.isMoving(now);
   }
 
   /** The first picture does not wait for it, and before there is a playlist there is nothing to ask for. */
@@ -277,11 +290,7 @@ export class Player {
     if (!document.hidden) this.pausedByViewer = this.isPaused;
     const isSilent = this.sourceIsSilent(now);
     this.restWhileAlone(now);
-    if (this.watchdog.shouldReopen(now, moved || this.isExcused() || isSilent)) {
-      this.reopened += 1;
-      void this.open();
-      void this.follow();
-    }
+    if (this.watchdog.shouldReopen(now, moved || this.isExcused() || isSilent)) this.reopenStill(now);
     this.fallBack(now);
     void this.comeBack(now);
     this.lead.paceIs(this.pace());
@@ -291,14 +300,24 @@ export class Player {
     this.onChange(this.stats());
   }
 
+  /** The picture stands for long. */
+  private reopenStill(now: number): void {
+    const { comeback, engine } = this;
+    if (engine && !this.video.paused && standsThoughAnswered(this.picture.movedAtMs, engine.answeredAtMs)) {
+      if (this.isByParts) comeback.left(now);
+      else comeback.othersFailed(now);
+    }
+    this.reopened += 1;
+    void this.open();
+    void this.follow();
+  }
+
   private measure(now: number, moved: boolean): void {
-    const { requests, failedRequests } = this.totals.with(this.engine);
-    this.requestsPerSecond = this.rate.look(now, requests);
     const moving = moved || this.picture.isMoving(now);
     // Before the first picture, too, who paused waits for nothing.
     const excused = this.isExcused() || (this.engine !== null && this.video.paused);
     const latency = shownLatency(this.latencies());
-    this.quality.look(now, { moving, excused, latency, requests, failedRequests });
+    this.gauge.look(now, this.totals.with(this.engine), { moving, excused, latency });
   }
 
   /** By the viewer: what was opened just now begins paused. */
@@ -331,9 +350,6 @@ export class Player {
   private judge(now: number, moved: boolean): Status {
     const { engine, picture } = this;
     this.newestMs = engine?.newestTimeMs ?? this.newestMs;
-    // Of a browser that does not tell, a picture that moves is the news.
-    const newsOfNative = engine?.isLed ? Number.NEGATIVE_INFINITY : picture.movedAtMs;
-    const newsAt = Math.max(engine?.newsAtMs ?? Number.NEGATIVE_INFINITY, this.openedMs, newsOfNative);
     const isAsked = !this.isResting && !this.isReturning && !engine?.isIdle;
     const told = this.sheet?.lastSegmentMs ?? null;
     return statusOf({
@@ -341,20 +357,13 @@ export class Player {
       everPlayed: picture.hasMoved,
       paused: this.isPaused || this.isResting,
       ended: engine?.ended ?? false,
-      cantPlay: this.verdict.look(now, { moved, isLast: this.isOutOfWays }),
-      idleFor: picture.isPlaying ? (now - picture.movedAtMs) / 1000 : Number.POSITIVE_INFINITY,
+      cantPlay: this.verdict.look(now, { moved, isLast: isOutOfWays(engine, this.chain) }),
+      idleFor: picture.idleS(now),
       behind: secondsBehind(this.latencies()),
-      silentFor: this.silence.look(now, newsAt, isAsked),
+      silentFor: this.silence.look(now, newsOf(engine, picture), isAsked),
       segmentS: this.pace().segmentS,
       newestMs: told !== null && this.newestMs !== null ? Math.max(told, this.newestMs) : this.newestMs,
     });
-  }
-
-  /** There is no other engine, and this one can't either; the browser's own says no more than that it fails. */
-  private get isOutOfWays(): boolean {
-    const { engine } = this;
-    if (!engine || this.chain.length > 1) return false;
-    return engine.isUnfit || (!engine.isLed && engine.lastError !== null);
   }
 
   private sourceIsSilent(now: number): boolean {

@@ -26,6 +26,9 @@ const STABLE_MS = 30_000;
 /** A playlist that answered this long ago is answering. */
 const ANSWERING_MS = 15_000;
 
+/** What a segment's upload may take longer than the one before. */
+const LATE_S = 1;
+
 /**
  * The playlist is read but names nothing new since the picture stopped: the camera's end is silent, and a new
  * pipeline would only show the last seconds again.
@@ -37,6 +40,16 @@ export function sourceIsSilent(
   newsAtMs: number,
 ): boolean {
   return nowMs - answeredAtMs < ANSWERING_MS && newsAtMs < movedAtMs;
+}
+
+/** Somebody answered since the picture stopped: it is not the network that it stands for. */
+export function standsThoughAnswered(movedAtMs: number, answeredAtMs: number): boolean {
+  return answeredAtMs > movedAtMs;
+}
+
+/** It names new segments as it should: another way to play it has something to show. */
+export function goesOn(nowMs: number, newsAtMs: number, segmentS: number): boolean {
+  return nowMs - newsAtMs < 1000 * (LATE_S + 1.5 * segmentS);
 }
 
 /**

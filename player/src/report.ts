@@ -92,12 +92,12 @@ export class Quality {
   }
 
   look(nowMs: number, seen: Look): void {
-    const passedMs = nowMs - this.lastMs;
+    const passedMs = Math.min(nowMs - this.lastMs, MOST_STEP_MS);
     this.lastMs = nowMs;
     const slice = this.sliceOf(nowMs);
     this.count(seen, slice);
     if (this.firstPictureAtMs === null) this.await(nowMs, passedMs, seen);
-    else if (!seen.excused) this.watch(Math.min(passedMs, MOST_STEP_MS), seen, slice);
+    else if (!seen.excused) this.watch(passedMs, seen, slice);
     this.wasExcused = seen.excused;
   }
 

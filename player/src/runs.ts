@@ -2,7 +2,7 @@
 import { readInit } from './mp4.ts';
 import type { Parts } from './parts-playlist.ts';
 import { keepNewest, Run } from './run.ts';
-import type { Store } from './store.ts';
+import type { Ask } from './store.ts';
 
 const MOST_RUNS = 4;
 
@@ -10,10 +10,10 @@ export class Runs {
   private readonly known = new Map<string, Run>();
 
   /** `null`: its init object can't be had. */
-  async of(parts: Parts, store: Store): Promise<Run | 'unknown codecs' | null> {
+  async of(parts: Parts, ask: Ask): Promise<Run | 'unknown codecs' | null> {
     const known = this.known.get(parts.run);
     if (known) return known;
-    const answer = await store.get(parts.initUrl);
+    const answer = await ask(parts.initUrl);
     if (answer.is !== 'there') return null;
     const init = readInit(answer.bytes);
     if (!init) return 'unknown codecs';

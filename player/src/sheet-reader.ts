@@ -18,6 +18,7 @@ export class SheetReader {
     const answer = await fetchSheet(address(), signal);
     if (signal.aborted) return false;
     if (answer.is === 'failed') this.times.failed(performance.now());
+    else if (answer.is === 'none') this.times.none(performance.now());
     else this.times.answered();
     if (answer.is === 'there') this.sheet = answer.sheet;
     return answer.is === 'there';

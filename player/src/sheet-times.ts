@@ -7,12 +7,15 @@ const WHILE_STILL_MS = 15_000;
 const FIRST_PAUSE_MS = 5000;
 const MOST_PAUSE_MS = 60_000;
 const MOST_PAUSES = 6;
+/** Where there was none an agent may only be about to put one: 20 s and 60 s after the first ask. */
+const NONE_PAUSES_MS: readonly number[] = [20_000, 40_000];
 
 export class SheetTimes {
   private readonly pauses = new Backoff(FIRST_PAUSE_MS, MOST_PAUSE_MS);
   private askedMs = Number.NEGATIVE_INFINITY;
   private againMs = Number.NEGATIVE_INFINITY;
   private failures = 0;
+  private nones = 0;
 
   isDue(nowMs: number, isMoving: boolean): boolean {
     return nowMs >= this.againMs || (!isMoving && nowMs - this.askedMs >= WHILE_STILL_MS);
@@ -23,9 +26,16 @@ export class SheetTimes {
     this.againMs = Number.POSITIVE_INFINITY;
   }
 
-  /** It is here, or there is none. */
+  /** It is here. */
   answered(): void {
     this.failures = MOST_PAUSES;
+  }
+
+  /** There is none, or none that can be used. */
+  none(nowMs: number): void {
+    this.answered();
+    const pauseMs = NONE_PAUSES_MS[this.nones++];
+    if (pauseMs !== undefined) this.againMs = nowMs + pauseMs;
   }
 
   /** Nobody answered, or not as one who knows. */

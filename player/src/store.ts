@@ -8,6 +8,8 @@ export type Answer =
   /** Nobody waits for it any more. */
   | { is: 'over' };
 
+export type Ask = (url: string) => Promise<Answer>;
+
 const PATIENCE_MS = 5000;
 /** While others are answered, an error without a status is a store's 404 without CORS headers. */
 const ANSWERING_MS = 2000;
@@ -18,8 +20,24 @@ export class Store {
   private answeredAtMs = Number.NEGATIVE_INFINITY;
   private life = new AbortController();
 
-  async get(url: string): Promise<Answer> {
+  get(url: string): Promise<Answer> {
+    return this.asker()(url);
+  }
+
+  /** For who asks several times in a row: nothing more is sent for it once this was dropped. */
+  asker(): Ask {
     const { life } = this;
+    return (url) => this.ask(url, life);
+  }
+
+  /** Nobody waits for what is under way. */
+  drop(): void {
+    this.life.abort();
+    this.life = new AbortController();
+  }
+
+  private async ask(url: string, life: AbortController): Promise<Answer> {
+    if (life.signal.aborted) return { is: 'over' };
     // AbortSignal.any is too young for some browsers.
     const abort = new AbortController();
     const stop = () => abort.abort();
@@ -49,12 +67,6 @@ export class Store {
       clearTimeout(timer);
       life.signal.removeEventListener('abort', stop);
     }
-  }
-
-  /** Nobody waits for what is under way. */
-  drop(): void {
-    this.life.abort();
-    this.life = new AbortController();
   }
 
   private fault(words: string): Answer {

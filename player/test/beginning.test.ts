@@ -64,3 +64,19 @@ test('what plays now is left alone where parts can not be had, read or decoded',
   given(t, THERE, false);
   assert.equal(await tried(), null);
 });
+
+test('who hangs is not waited for, and nothing is asked for after that', async (t) => {
+  const asked = given(t, THERE);
+  const answer = globalThis.fetch;
+  t.mock.method(globalThis, 'fetch', (url: string, init: RequestInit) => {
+    if (!url.includes('part_')) return answer(url, init);
+    asked.push('part');
+    return new Promise((_, reject) =>
+      init.signal?.addEventListener('abort', () => reject(new Error('over'))),
+    );
+  });
+  const { signal } = new AbortController();
+  assert.equal(await tryParts(URL_OF, URL_OF, signal, 50), null);
+  // The first few at a time; those that the playlist names would be the next.
+  assert.equal(asked.filter((name) => name === 'part').length, 5);
+});

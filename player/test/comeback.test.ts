@@ -77,3 +77,44 @@ test('an offer does not shorten the time after trouble', () => {
   comeback.offered(9000);
   assert.equal(dueAfterS(comeback, 8000), 60);
 });
+
+test('after trouble nobody begins with parts before it is time', () => {
+  const comeback = new Comeback();
+  assert.equal(comeback.isBarred(0), false);
+  comeback.began(0);
+  comeback.left(8000);
+  assert.deepEqual([comeback.isBarred(67_000), comeback.isBarred(68_000)], [true, false]);
+  comeback.tried(68_000);
+  assert.equal(comeback.isBarred(100_000), true);
+  comeback.began(200_000);
+  assert.equal(comeback.isBarred(200_000), false);
+});
+
+test('where whole segments do not play either parts are no worse', () => {
+  const comeback = new Comeback();
+  comeback.othersFailed(0);
+  assert.equal(dueAfterS(comeback, 0), null);
+  comeback.began(0);
+  comeback.left(8000);
+  comeback.othersFailed(20_000);
+  assert.equal(comeback.isBarred(20_000), false);
+  // The next trouble keeps away for longer all the same.
+  comeback.began(20_000);
+  comeback.left(30_000);
+  assert.equal(dueAfterS(comeback, 30_000), 120);
+});
+
+test('parts that are only not there yet bar nothing', () => {
+  const comeback = new Comeback();
+  comeback.offered(0);
+  comeback.tried(0);
+  assert.equal(comeback.isBarred(1000), false);
+});
+
+test('a stream that was played by parts is remembered as one', () => {
+  const comeback = new Comeback();
+  assert.equal(comeback.hasBegun, false);
+  comeback.began(0);
+  comeback.left(8000);
+  assert.equal(comeback.hasBegun, true);
+});

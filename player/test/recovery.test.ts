@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Backoff, sourceIsSilent, Watchdog } from '../src/recovery.ts';
+import { Backoff, goesOn, sourceIsSilent, standsThoughAnswered, Watchdog } from '../src/recovery.ts';
 
 /** Runs the watchdog twice a second; gives the times at which it reopened. */
 function reopenings(dog: Watchdog, fromS: number, toS: number, moves: (second: number) => boolean): number[] {
@@ -57,4 +57,17 @@ test('a playlist without news is the fault of the camera, not of the pipeline', 
     !sourceIsSilent(60_000, 20_000, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY),
     'nothing known',
   );
+});
+
+test('a picture that stands while answers come is not the fault of the network', () => {
+  assert.ok(standsThoughAnswered(20_000, 29_000));
+  assert.ok(!standsThoughAnswered(20_000, 19_500), 'nobody answered since');
+  assert.ok(!standsThoughAnswered(20_000, Number.NEGATIVE_INFINITY));
+});
+
+test('a stream goes on while its segments come in time', () => {
+  assert.ok(goesOn(10_000, 7600, 1));
+  assert.ok(!goesOn(10_000, 7400, 1));
+  assert.ok(goesOn(10_000, 3100, 4));
+  assert.ok(!goesOn(10_000, Number.NEGATIVE_INFINITY, 1));
 });

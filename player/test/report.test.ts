@@ -152,3 +152,11 @@ test('thresholds are text in an attribute', () => {
   assert.deepEqual(parseThresholds('start=2.5 errors=0.2'), { start: 2.5, buffering: 0.1, errors: 0.2 });
   assert.deepEqual(parseThresholds('start=soon; x=1'), USUAL_THRESHOLDS);
 });
+
+test('a machine that slept before the first picture has not waited', () => {
+  const quality = new Quality(0);
+  quality.look(500, { moving: false, excused: false, latency: null, ...NONE });
+  quality.look(3_600_000, { moving: false, excused: false, latency: null, ...NONE });
+  quality.look(3_600_500, { moving: true, excused: false, latency: null, ...NONE });
+  assert.equal(quality.report(3_600_500, LIMITS, COUNTS).firstPicture, 3);
+});

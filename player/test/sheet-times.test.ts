@@ -33,3 +33,15 @@ test('one at a time, and of one that is here nothing but news is wanted', () => 
   times.failed(60_000);
   assert.equal(times.isDue(3_600_000, true), false);
 });
+
+test('where there was none it is looked for twice more', () => {
+  const times = new SheetTimes();
+  const asked: number[] = [];
+  for (let s = 0; s <= 3600; s += 1) {
+    if (!times.isDue(s * 1000, true)) continue;
+    asked.push(s);
+    times.asked(s * 1000);
+    times.none(s * 1000);
+  }
+  assert.deepEqual(asked, [0, 20, 60]);
+});

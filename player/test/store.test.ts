@@ -44,3 +44,13 @@ test('what nobody waits for any more is neither', async (t) => {
   assert.deepEqual(await answer, { is: 'over' });
   assert.equal(store.faults, 0);
 });
+
+test('who began before it was dropped asks no more, and whoever comes then does', async (t) => {
+  const store = asks(t, [200, 200].map(says));
+  const ask = store.asker();
+  assert.equal((await ask('u')).is, 'there');
+  store.drop();
+  assert.deepEqual(await ask('u'), { is: 'over' });
+  assert.equal(store.requests, 1);
+  assert.equal((await store.get('u')).is, 'there');
+});
