@@ -34,10 +34,12 @@ pub(super) fn router(desk: Desk) -> OpenApiRouter {
 #[into_params(parameter_in = Query)]
 struct StartQuery {
     /// How the stream is called: a `stream_id`.
+    #[param(example = "cam_floor")]
     indicator_id: Option<String>,
     /// The camera's URL, percent-encoded; without it `indicator_id` is a camera of the configuration.
     rtsp_link: Option<String>,
     /// For how long to wait until it can be played: `0` for not at all, 10 seconds if it is left out.
+    #[param(example = "0")]
     wait: Option<String>,
 }
 
@@ -46,6 +48,7 @@ struct StartQuery {
 #[into_params(parameter_in = Query)]
 struct StatusQuery {
     /// How the stream is called.
+    #[param(example = "cam_floor")]
     indicator_id: Option<String>,
 }
 
@@ -153,7 +156,8 @@ fn started(stream: &StreamStatus) -> Response {
 }
 
 /// As `POST /api/streams/stop`.
-#[utoipa::path(post, path = "/api/stream/stop", tag = "back office", request_body = StopCall, responses(
+#[utoipa::path(post, path = "/api/stream/stop", tag = "back office", 
+    request_body(content = StopCall, example = json!({"indicator_id": "cam_floor"})), responses(
     (status = 200, description = "It stops, or did not run", body = StreamStopped),
     (status = 404, description = "There is none of this id", body = StreamError),
     (status = 409, description = "It always runs", body = StreamError)))]

@@ -183,7 +183,8 @@ struct Stopped {
 }
 
 /// The stream is still wanted: as a start, without waiting.
-#[utoipa::path(post, path = "/api/streams/touch", tag = "streams", request_body = Call, responses(
+#[utoipa::path(post, path = "/api/streams/touch", tag = "streams", request_body(content = Call, example = json!({"camera_id": "cam_floor"})),
+    responses(
     (status = 200, description = "It can be played", body = Touched),
     (status = 202, description = "It starts", body = Touched),
     (status = 404, description = "There is none of this id", body = Trouble)))]
@@ -200,7 +201,8 @@ async fn touch(State(desk): State<Desk>, request: Request) -> Response {
 
 /// Stops a stream that runs on demand, whoever wants it: its playlist ends, and what it left in the storage is removed
 /// after its hold.
-#[utoipa::path(post, path = "/api/streams/stop", tag = "streams", request_body = Call, responses(
+#[utoipa::path(post, path = "/api/streams/stop", tag = "streams", request_body(content = Call, example = json!({"camera_id": "cam_floor"})),
+    responses(
     (status = 200, description = "It stops, or did not run", body = Stopped),
     (status = 404, description = "There is none of this id", body = Trouble),
     (status = 409, description = "It always runs", body = Trouble)))]

@@ -46,7 +46,7 @@ async fn page(headers: HeaderMap) -> Response {
 /// What the page needs.
 #[utoipa::path(get, path = "/assets/{name}", tag = "page",
     params(("name" = String, Path, description = "The file's name")),
-    responses((status = 200, description = "The file", content_type = "application/octet-stream"),
+    responses((status = 200, description = "The file", content((String = "text/javascript"), (String = "text/css"), (String = "image/svg+xml"))),
     (status = 304, description = "It is known already"), (status = 404, description = "There is none of this name")))]
 async fn asset(name: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
     let name = name.map(|Path(name)| name).unwrap_or_default();

@@ -60,7 +60,7 @@ pub(super) fn router(desk: Desk) -> OpenApiRouter {
 /// An address that lets its bearer watch one stream for a while.
 #[utoipa::path(post, path = "/api/streams/{id}/sign", tag = "streams",
     params(("id" = String, Path, description = "The stream's id")),
-    request_body(content = Option<Wish>),
+    request_body(content = Option<Wish>, example = json!({"expires_in": "10m"})),
     responses(
     (status = 200, description = "The address", body = Signed),
     (status = 404, description = "There is none of this id", body = Trouble),

@@ -98,7 +98,8 @@ const MOST_WAIT: Duration = Duration::from_secs(60);
 
 /// Starts a stream that runs on demand, or joins it. It is wanted for its `idle_timeout` from now; say so again, or fetch it
 /// from this server, before that is over.
-#[utoipa::path(post, path = "/api/streams/start", tag = "streams", params(Patience), request_body = StartCall, responses(
+#[utoipa::path(post, path = "/api/streams/start", tag = "streams", params(Patience),
+    request_body(content = StartCall, example = json!({"camera_id": "cam_floor", "quality": "low"})), responses(
     (status = 200, description = "It can be played", body = Started),
     (status = 202, description = "It starts", body = Started),
     (status = 403, description = "The configuration does not allow this URL", body = Trouble),
