@@ -17,6 +17,8 @@ pub struct Sound {
     /// The newest endings, oldest first.
     endings: Vec<Instant>,
     off_until: Option<Instant>,
+    /// It is off as nobody can decode it.
+    is_unknown: bool,
     /// How often it was switched off since it was good.
     times_off: u32,
 }
@@ -25,6 +27,18 @@ impl Sound {
     /// Whether the next run has sound. To be asked when one begins: no run is ended to try it again.
     pub fn is_on(&self, now: Instant) -> bool {
         self.off_until.is_none_or(|until| now >= until)
+    }
+
+    /// It can't be decoded: no run has it.
+    pub fn cannot_be_decoded(&mut self, now: Instant) {
+        self.endings.clear();
+        self.switch_off(now);
+        self.is_unknown = true;
+    }
+
+    /// Why it is off.
+    pub fn why_off(&self) -> &'static str {
+        if self.is_unknown { "ffmpeg has no decoder for it" } else { "its timestamps jump" }
     }
 
     /// A run has ended, and nothing but its sound was at fault.
@@ -37,10 +51,14 @@ impl Sound {
         self.endings.push(now);
         if self.endings.len() >= ENDINGS {
             self.endings.clear();
-            let off_for = FIRST.saturating_mul(2_u32.saturating_pow(self.times_off)).min(MOST);
-            self.off_until = Some(now + off_for);
-            self.times_off = self.times_off.saturating_add(1);
+            self.switch_off(now);
         }
+    }
+
+    fn switch_off(&mut self, now: Instant) {
+        let off_for = FIRST.saturating_mul(2_u32.saturating_pow(self.times_off)).min(MOST);
+        (self.off_until, self.is_unknown) = (Some(now + off_for), false);
+        self.times_off = self.times_off.saturating_add(1);
     }
 }
 
@@ -104,5 +122,14 @@ mod tests {
         assert_eq!(off(&sound, now), 1);
         now = fail(&mut sound, now + HOUR + FORGOTTEN_AFTER - Duration::from_secs(1));
         assert_eq!(off(&sound, now), 2, "not a whole day");
+    }
+
+    #[test]
+    fn what_nobody_can_decode_is_off_at_once() {
+        let (mut sound, now) = (Sound::default(), start());
+        sound.cannot_be_decoded(now);
+        assert_eq!(off(&sound, now), 1);
+        sound.cannot_be_decoded(now + HOUR);
+        assert_eq!(off(&sound, now + HOUR), 2, "perhaps somebody has set the camera better");
     }
 }

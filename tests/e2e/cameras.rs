@@ -180,6 +180,27 @@ async fn audio_that_comes_and_goes_stops_no_picture() {
     assert_real_time(&report);
 }
 
+/// As of many a camera's own codec. Nothing looks at the camera before it is encoded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_that_nobody_can_decode_stops_no_picture() {
+    let _turn = my_turn().await;
+    let more = "--size=320x240 --bitrate=300 --fps=10 --gop=20 --audio=siren";
+    let camera = Camera::start(CameraOpts { audio: false, more, ..CameraOpts::default() }).await;
+    let place = Place::new("siren");
+    let here = place.path().display().to_string();
+    place.write_config(&format!(
+        "location: l\nspool: {here}/spool\nstorage: {{type: file, root: {here}/store}}\n\
+         defaults: {{settings: {{target_width: 320}}}}\ncameras: [{{id: cam_floor, rtsp_url: \"{}\"}}]\n",
+        camera.url()
+    ));
+    let mut agent = place.start(&[]);
+    let stored = place.path().join("store/l/cam_floor/stream.m3u8");
+    until(UP_WITHIN, "a playlist", async || stored.is_file().then_some(()), || agent.log()).await;
+    let log = agent.log();
+    assert!(!log.contains("WARN") && log.contains("camera is live"), "no run ended for it: {log}");
+    agent.stop(STOP_WITHIN).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sound_that_jumps_again_and_again_is_left_out_and_stops_no_picture() {
     let _turn = my_turn().await;

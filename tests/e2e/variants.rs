@@ -170,7 +170,7 @@ const ODD: [Variant; 9] = [
     // Sound that nobody knows.
     variant(
         "alien_sound",
-        "--size=320x240 --bitrate=300 --fps=10 --gop=20 --audio=alien",
+        "--size=320x240 --bitrate=300 --fps=10 --gop=20 --audio=siren",
         SMALL,
         false,
         &["copying: H.264 Main 320x240, keyframe interval 2 s"],

@@ -44,6 +44,10 @@ from rtsp_clips import SECOND, Profile, encode_audio  # noqa: E402
 # --- the camera --------------------------------------------------------------------------------------------
 
 
+# What they send as sound is not what they say.
+NO_CODECS = ["alien", "siren"]
+
+
 class Stream:
     """One track of one client's (or all clients') media: which frame is next, and when."""
 
@@ -111,8 +115,8 @@ class Stream:
 
 
 class Camera:
-    def __init__(self, profile, audio, is_alien=False):
-        self.profile, self.audio, self.is_alien = profile, audio, is_alien
+    def __init__(self, profile, audio, sound=None):
+        self.profile, self.audio, self.sound = profile, audio, sound
         self.epoch = time.monotonic_ns()
         self.frozen = {"video": False, "audio": False}
         self.shift = {"video": 0, "audio": 0}
@@ -143,8 +147,11 @@ class Camera:
                 "audio/x-alaw": "rtppcmapay pt=8",
                 "audio/x-mulaw": "rtppcmupay pt=0",
             }
-            if self.is_alien:
+            # One is no audio by its description, the other is audio of a codec that ffmpeg has no name for.
+            if self.sound == "alien":
                 pay[kind] = "rtpgstpay pt=98"
+            if self.sound == "siren":
+                pay[kind] = "rtpsirenpay pt=98"
             line += f" appsrc name=audio is-live=true format=time max-bytes=0 ! {pay[kind]} name=pay1"
         return f"( {line} )"
 
@@ -317,8 +324,8 @@ def arguments():
     )
     parser.add_argument("--bitrate", type=int, default=2000, help="kbit/s")
     parser.add_argument("--picture", choices=["still", "moving"], default="still")
-    codecs = ["none", "aac", "pcma", "pcmu", "alien"]
-    parser.add_argument("--audio", choices=codecs, default="none", help="alien: no known codec")
+    codecs = ["none", "aac", "pcma", "pcmu", *NO_CODECS]
+    parser.add_argument("--audio", choices=codecs, default="none", help="the last two: no codec that ffmpeg knows")
     parser.add_argument("--auth", choices=["none", "basic", "digest"], default="none")
     parser.add_argument("--user", default="admin")
     parser.add_argument("--password", default="secret")
@@ -336,9 +343,10 @@ def main():
     profile = Profile(
         args.codec, args.size, args.fps, args.gop, args.bitrate, args.b_frames, args.leave_out, args.picture
     )
-    is_alien = args.audio == "alien"
-    audio = None if args.audio == "none" else encode_audio("pcma" if is_alien else args.audio)
-    camera = Camera(profile, audio, is_alien)
+    audio = None if args.audio == "none" else encode_audio("pcma" if args.audio in NO_CODECS else args.audio)
+    if args.audio == "siren":
+        audio.caps = Gst.Caps.from_string("audio/x-siren, dct-length=(int)320")
+    camera = Camera(profile, audio, args.audio)
 
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")

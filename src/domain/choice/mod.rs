@@ -191,11 +191,11 @@ impl Choice {
     }
 
     /// The same for a camera whose sound would end its runs.
-    pub fn without_sound(self) -> Self {
+    pub fn without_sound(self, why_not: &str) -> Self {
         if self.audio == AudioOut::None {
             return self;
         }
-        let why = format!("{}, without sound: its timestamps jump", self.why);
+        let why = format!("{}, without sound: {why_not}", self.why);
         Self { audio: AudioOut::None, why, ..self }
     }
 }

@@ -83,6 +83,15 @@ impl Acquaintance {
         self.lock().sound.failed(now);
     }
 
+    /// ffmpeg has no decoder for it.
+    pub(super) fn sound_is_unknown(&self, now: Instant) {
+        self.lock().sound.cannot_be_decoded(now);
+    }
+
+    pub(super) fn why_no_sound(&self) -> &'static str {
+        self.lock().sound.why_off()
+    }
+
     pub(super) fn has_sound(&self, now: Instant) -> bool {
         self.lock().sound.is_on(now)
     }

@@ -171,6 +171,10 @@ impl Driver {
     async fn heed(&mut self, line: &str) {
         self.hear(line);
         self.hear_of_silence(line);
+        if self.fitness.hears_of_unknown_sound(line) {
+            // The run ends with that, and the next one has none.
+            self.acquaintance.sound_is_unknown(clock::now());
+        }
         if let Some(cause) = self.fitness.hear(line) {
             // What is finished until now is still good.
             self.look().await;

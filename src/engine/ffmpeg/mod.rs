@@ -136,7 +136,7 @@ impl FfmpegEngine {
         let media = acquaintance.media().filter(|_| sight == Sight::Knows);
         let is_muted = !acquaintance.has_sound(clock::now());
         let choice = decide(&spec.settings.wish(), media.as_ref());
-        let choice = if is_muted { choice.without_sound() } else { choice };
+        let choice = if is_muted { choice.without_sound(acquaintance.why_no_sound()) } else { choice };
         // Its sound has an output of its own, and ffmpeg makes none of nothing.
         let is_silent = spec.settings.sub_second.is_some() && media.is_none() && !has_own_sound(&spec.source);
         let audio = if is_silent { AudioOut::None } else { choice.audio };

@@ -224,6 +224,17 @@ impl Fitness {
         self.once(cause)
     }
 
+    /// The sound can't be decoded: `Decoder (codec none) not found for input stream #0:1`, or as of ffmpeg 7
+    /// `[aist#0:1/none @ 0x1] [error] Decoding requested, but no decoder found for: none`.
+    pub fn hears_of_unknown_sound(&self, line: &str) -> bool {
+        let Some((speaker, text)) = error(line) else { return false };
+        let stream =
+            text.split_once(" not found for input stream #0:").filter(|_| text.starts_with("Decoder ("));
+        let stream = stream.and_then(|(_, stream)| stream.trim().parse::<u32>().ok());
+        let is_other = self.picture_at.zip(stream).is_some_and(|(picture, stream)| picture != stream);
+        is_other || speaker.starts_with("[aist#") && text.contains("no decoder found for")
+    }
+
     pub fn is_of_copy(&self) -> bool {
         self.target_duration_s.is_some()
     }
@@ -479,6 +490,24 @@ mod tests {
         let jump = "[warning] DTS 6206401, next:8960011 st:0 invalid dropping";
         assert_eq!(fitness.hear(jump), Some(Cause::ClockJumped));
         assert_eq!(fitness.hear(jump), None);
+    }
+
+    #[test]
+    fn sound_without_a_decoder_is_heard_of() {
+        let mut fitness = fitness();
+        let old = "[error] Decoder (codec none) not found for input stream #0:1";
+        assert!(!fitness.hears_of_unknown_sound(old), "it may be the picture");
+        fitness.hear("[info]   Stream #0:0: Video: h264 (Main), yuv420p, 320x240, 10 fps");
+        let new = "[aist#0:1/none @ 0x1] [error] Decoding requested, but no decoder found for: none";
+        assert!(fitness.hears_of_unknown_sound(old) && fitness.hears_of_unknown_sound(new));
+        for other in [
+            "[error] Decoder (codec none) not found for input stream #0:0",
+            "[vist#0:0/none @ 0x1] [error] Decoding requested, but no decoder found for: none",
+            "[info] Decoder (codec none) not found for input stream #0:1",
+            "[error] Decoder (codec x not found for input stream #0:1) not found for input stream #0:0",
+        ] {
+            assert!(!fitness.hears_of_unknown_sound(other), "{other}");
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub struct Garbled;
 #[derive(Debug, Default)]
 pub struct Report {
     picture: Option<Picture>,
-    audio: Option<AudioIn>,
+    /// Of the first one that there is; the inner `None`: ffmpeg does not know it.
+    audio: Option<Option<AudioIn>>,
     /// What follows describes the output, in the same words.
     in_output: bool,
     codec: Option<VideoCodec>,
@@ -47,7 +48,7 @@ impl Report {
         } else if let Some((_, audio)) = stream.split_once(": Audio: ")
             && self.audio.is_none()
         {
-            self.audio = audio_described(audio);
+            self.audio = Some(audio_described(audio));
         }
     }
 
@@ -121,7 +122,7 @@ impl Report {
             keyframes: self.frames.keyframes(),
             bitrate_kbps: self.frames.bitrate_kbps(),
         };
-        Some(Media { video, audio: self.audio })
+        Some(Media { video, audio: self.audio.flatten() })
     }
 }
 
@@ -182,7 +183,8 @@ impl Picture {
 /// `aac (LC), 16000 Hz, mono, fltp`
 fn audio_described(text: &str) -> Option<AudioIn> {
     let parts = parts(text);
-    let name = parts.first()?.split(' ').next()?;
+    // Of one that ffmpeg does not know there is nothing to be had.
+    let name = parts.first()?.split(' ').next().filter(|name| *name != "none")?;
     let codec = match name {
         "aac" => AudioCodec::Aac,
         "pcm_alaw" => AudioCodec::Pcma,
@@ -350,6 +352,7 @@ mod tests {
             let audio = audio_described(text).expect("a codec");
             assert_eq!((audio.sample_rate_hz, audio.channels), (rate, count), "{text}");
         }
+        assert_eq!(audio_described("none, 16000 Hz, mono"), None);
         assert_eq!(audio_described("pcm_alaw, 8000 Hz").map(|audio| audio.codec), Some(AudioCodec::Pcma));
     }
 
