@@ -9,7 +9,7 @@ use super::adhoc::Passing;
 use super::assignment::{Assignment, Place, Stay, has_origin};
 use super::credentials::SharedStore;
 use super::{Agent, access, camera, division};
-use crate::config::model::{Camera, Config, Start};
+use crate::config::model::{Camera, Config, Start, StoreConfig};
 use crate::config::{CameraChanges, Loaded, camera_changes, same_access, same_place};
 use crate::domain::demand::Demand;
 use crate::store::{self, ObjectStore};
@@ -33,10 +33,13 @@ impl Agent {
         E: From<anyhow::Error> + Send + 'static,
         L: FnOnce() -> Result<(Loaded, Vec<Camera>), E> + Send + 'static,
     {
-        let open = self.store.config();
+        let (open, is_served) = (self.store.config(), self.config.http.is_some());
         async move {
             let loaded = tokio::task::spawn_blocking(load).await.context("a bug ended the reload")?;
             let (loaded, cameras) = loaded?;
+            if !is_served && needs_server(&loaded.config, &cameras) {
+                return Err(anyhow::anyhow!(NEW_SERVER).into());
+            }
             let wanted = &loaded.config.store;
             let store = if same_access(&open, wanted) {
                 None
@@ -54,6 +57,9 @@ impl Agent {
         for setting in needs_restart(&self.config, &config) {
             tracing::warn!(setting, "this setting needs a restart; everything else is taken over");
         }
+        let Config { http, spool, ffmpeg, .. } = self.config.clone();
+        let http = access::renewed(http, config.http.clone());
+        let config = Config { http, spool, ffmpeg, ..config };
         let moved = !same_place(&self.store.config(), &config.store);
         if let Some(store) = store {
             if moved {
@@ -68,9 +74,7 @@ impl Agent {
             || self.config.min_playlist_interval != config.min_playlist_interval;
         let wanted: Vec<_> = cameras.iter().collect();
         let changes = camera_changes(&self.cameras, &wanted, moved);
-        let Config { http, spool, ffmpeg, .. } = self.config.clone();
-        let http = access::renewed(http, config.http.clone());
-        self.config = Config { http, spool, ffmpeg, ..config };
+        self.config = config;
         self.cameras = cameras;
         let workshop = &self.around.workshop;
         let division = division(&self.config, &workshop.spool_root, self.cameras.iter());
@@ -123,6 +127,14 @@ impl Agent {
 }
 
 /// What the running agent can't change.
+const NEW_SERVER: &str =
+    "http.listen is new, and a server begins with a restart alone: restart the agent for this configuration";
+
+/// Without one nobody could watch, or there would be nothing to run.
+fn needs_server(config: &Config, cameras: &[Camera]) -> bool {
+    matches!(config.store, StoreConfig::None) || cameras.is_empty()
+}
+
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let listen = |config: &Config| config.http.as_ref().map(|http| http.listen);
     let requests = |config: &Config| config.http.as_ref().map(|http| http.requests_per_second);

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 use tracing::Level;
 
@@ -52,6 +53,8 @@ struct ConfigArgs {
     /// Variables for the configuration, NAME=value by line, seen when they change; with a `-` before its name the
     /// file may be absent
     #[arg(long, value_name = "FILE", env = "EDGE_AGENT_ENV_FILE", allow_hyphen_values = true)]
+    // An empty one is none; as a path clap would refuse it.
+    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
     env_file: Option<PathBuf>,
 }
 

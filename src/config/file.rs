@@ -58,6 +58,9 @@ fn list(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
     let (http, spool) = (usual_env::server(reader), usual_env::spool(reader));
     let (cameras, others) = cameras(reader, &field, &usual, false);
     let (location, storage) = (location?, storage?);
+    if spool.as_ref().is_some_and(|spool| lies_among(spool, &storage.store, &location)) {
+        reader.env_fault(usual_env::STREAM_DIR, AMONG_VIDEOS);
+    }
     Some(Config {
         location,
         store: storage.store,
@@ -141,13 +144,19 @@ fn is_apart(
     store: &StoreConfig,
     location: &Location,
 ) {
-    let StoreConfig::File(FileConfig { root, .. }) = store else { return };
-    let videos = root.join(location.as_str());
-    if spool.starts_with(&videos) || videos.starts_with(spool) {
+    if lies_among(spool, store, location) {
         let spot = section.get("spool").map_or_else(|| section.spot_of("spool"), |field| field.spot);
-        let where_to = "give it a folder of its own, best in memory (/run/edge-agent)";
-        reader.fault(&spot, format!("is where the storage's folder has the cameras' video; {where_to}"));
+        reader.fault(&spot, AMONG_VIDEOS);
     }
+}
+
+const AMONG_VIDEOS: &str = "is where the storage's folder has the cameras' video; give it a folder of its own, best in memory \
+    (/run/edge-agent)";
+
+fn lies_among(spool: &Path, store: &StoreConfig, location: &Location) -> bool {
+    let StoreConfig::File(FileConfig { root, .. }) = store else { return false };
+    let videos = root.join(location.as_str());
+    spool.starts_with(&videos) || videos.starts_with(spool)
 }
 
 fn location(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Location> {

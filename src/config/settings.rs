@@ -231,7 +231,8 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
         snapshot: snapshot.or(base.snapshot),
         status: status.or(base.status),
     };
-    if let Some(spot) = renditions.map(|field| field.spot).filter(|_| said.has_renditions()) {
+    let renditions_spot = renditions.map(|field| field.spot);
+    if let Some(spot) = renditions_spot.clone().filter(|_| said.has_renditions()) {
         let passthrough = said.passthrough == Some(true);
         renditions::refuse_clash(reader, &spot, width.as_ref().map(|given| &given.spot), passthrough);
     } else if let Some(video) = video.as_ref().filter(|video| video.value && said.has_renditions()) {
@@ -239,6 +240,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     }
     let profile_spot = frames.profile.as_ref().map(|given| given.spot.clone());
     let kind_spot = segment_type.as_ref().map(|given| given.spot.clone());
+    sub_second::refuse_renditions(reader, &said, profile_spot.as_ref(), renditions_spot);
     sub_second::refuse_clash(reader, &said, profile_spot, kind_spot, part, compat_spot);
     refuse_clash(reader, &said, segment_type.map(|given| given.spot), video.map(|given| given.spot));
     // With a value that is wrong by itself the others say nothing.

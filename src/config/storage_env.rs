@@ -92,9 +92,6 @@ pub(super) fn with_variables_of_file(reader: &mut Reader<'_>, storage: Option<St
 
 fn with_variables(reader: &mut Reader<'_>, store: StoreConfig) -> Option<StoreConfig> {
     let StoreConfig::S3(mut s3) = store else { return Some(store) };
-    if s3.credentials.is_some() {
-        return Some(StoreConfig::S3(s3));
-    }
     let var = |name: &str| reader.env.file_var(name);
     if s3.region.is_none() && s3.endpoint.is_none() {
         let name = var("AWS_REGION").or_else(|| var("AWS_DEFAULT_REGION"));
@@ -102,6 +99,9 @@ fn with_variables(reader: &mut Reader<'_>, store: StoreConfig) -> Option<StoreCo
             Some(name) => Some(good(reader, "AWS_REGION", region(&name))?),
             None => None,
         };
+    }
+    if s3.credentials.is_some() {
+        return Some(StoreConfig::S3(s3));
     }
     let var = |name: &str| reader.env.file_var(name);
     let (key, secret) = match (var(AWS_KEY), var(AWS_SECRET)) {

@@ -28,11 +28,28 @@ pub(super) fn refuse_clash(
             reader.fault(spot, "is sub_second, which needs segment_type: fmp4; give that here, too");
         }
     }
-    if let Some(spot) = profile.as_ref().filter(|_| said.has_renditions()) {
-        reader.fault(spot, "is sub_second, which has one rendition; leave renditions out");
-    }
     if let Some(part) = part {
         refuse_torn(reader, said, &part);
+    }
+}
+
+/// Spots as in [`refuse_clash`].
+pub(super) fn refuse_renditions(
+    reader: &mut Reader<'_>,
+    said: &Said,
+    profile: Option<&Spot>,
+    renditions: Option<Spot>,
+) {
+    if !said.is_sub_second() || !said.has_renditions() {
+        return;
+    }
+    if let Some(spot) = profile {
+        reader.fault(spot, "is sub_second, which has one rendition; leave renditions out");
+    } else if let Some(spot) = renditions {
+        reader.fault(
+            &spot,
+            "go with whole segments, and the profile is sub_second; leave them out, or give another here",
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use super::settings::{IDLE, SEGMENTS, Said, WINDOWS};
 
 const PORT: &str = "PORT";
 const TOKEN: &str = "EDGE_AGENT_TOKEN";
-const STREAM_DIR: &str = "STREAM_DIR";
+pub(super) const STREAM_DIR: &str = "STREAM_DIR";
 const CLEANUP_DELAY: &str = "CLEANUP_DELAY_SECONDS";
 const SEGMENT_TIME: &str = "HLS_SEGMENT_TIME";
 const LIST_SIZE: &str = "HLS_LIST_SIZE";

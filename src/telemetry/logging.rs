@@ -20,7 +20,10 @@ pub enum LogFormat {
 pub fn start(format: LogFormat, level: Level, journal: bool) {
     // The AWS chain warns about each source of credentials or region that it tries in vain.
     let directives = format!("warn,aws_config=error,edge_agent={level}");
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
+    // An empty one is none: compose files have `${RUST_LOG:-}`.
+    let given = std::env::var("RUST_LOG").ok().filter(|given| !given.trim().is_empty());
+    let filter = given.and_then(|given| EnvFilter::try_new(given).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(directives));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -68,6 +68,27 @@ async fn variables_may_stand_in_a_file() {
     assert!(text(&output).contains("nowhere: cannot be read"), "{}", text(&output));
 }
 
+/// What a compose file gives as empty is not there, and a region counts beside keys, too.
+#[tokio::test]
+async fn the_environment_is_understood_as_it_is_written() {
+    let mut place = Place::new("environment");
+    let storage = "{type: s3, bucket: shop, access_key_id: \"${K}\", secret_access_key: \"${K}\"}";
+    place.write_config(&format!(
+        "location: l\nstorage: {storage}\ncameras: [{{id: cam_floor, rtsp_url: \"test://\"}}]\n"
+    ));
+    std::fs::write(place.path().join("vars"), "K=hunter2\nAWS_REGION=eu-west-1\n").unwrap();
+    let output = place.run(&["url", "cam_floor", "--env-file", "vars"], DEADLINE).await;
+    assert_eq!(text(&output).trim(), "https://shop.s3.eu-west-1.amazonaws.com/l/cam_floor/stream.m3u8");
+    place.env("EDGE_AGENT_ENV_FILE", "").env("RUST_LOG", "").env("K", "hunter2");
+    let output = place.run(&["url", "cam_floor"], DEADLINE).await;
+    assert!(output.status.success() && text(&output).contains("amazonaws.com"), "{}", text(&output));
+    place.write_config("- {id: cam_floor, rtsp_url: \"test://\"}\n");
+    place.env("EDGE_AGENT_STORAGE", "file:///srv/streams").env("STREAM_DIR", "/srv/streams");
+    let output = place.run(&["url", "cam_floor"], DEADLINE).await;
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("STREAM_DIR: is where the storage's folder has"), "{}", text(&output));
+}
+
 #[tokio::test]
 async fn check_passes_what_is_well_and_names_what_is_not() {
     let _turn = my_turn().await;

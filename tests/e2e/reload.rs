@@ -195,6 +195,33 @@ async fn systemd_sees_the_reload_and_the_selection_stays() {
 }
 
 /// A reload is `run`'s; the demo is a person's, whose terminal was closed.
+/// Its port is not taken before: the video would be where nobody serves it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_does_not_move_the_video_to_a_server_that_is_not_there() {
+    let _turn = my_turn().await;
+    let place = Place::new("reload-server");
+    let here = place.path().display().to_string();
+    let text = format!(
+        "location: l\nspool: {here}/spool\nstorage: {{type: file, root: {here}/store}}\n\
+         cameras: [{{id: cam_floor, rtsp_url: \"test://\"}}]\n"
+    );
+    place.write_config(&text);
+    let mut agent = place.start(&[]);
+    let stored = place.path().join("store/l/cam_floor/stream.m3u8");
+    until(UP_WITHIN, "a playlist", async || stored.is_file().then_some(()), || agent.log()).await;
+    let storage = format!("storage: {{type: file, root: {here}/store}}");
+    let listen = crate::browser::free_address();
+    place.write_config(
+        &text.replace(&storage, &format!("storage: {{type: none}}\nhttp: {{listen: \"{listen}\"}}")),
+    );
+    agent.signal(Signal::SIGHUP);
+    agent.log_line(&["http.listen is new, and a server begins with a restart alone"], UP_WITHIN).await;
+    let before = std::fs::read(&stored).unwrap();
+    let goes_on = async || (std::fs::read(&stored).unwrap() != before).then_some(());
+    until(UP_WITHIN, "a newer playlist", goes_on, || agent.log()).await;
+    agent.stop(STOP_WITHIN).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_ends_with_its_terminal() {
     let _turn = my_turn().await;

@@ -127,7 +127,8 @@ fn check_spool(config: &Config, root: &Path, cameras: &[&Camera], report: &mut R
     );
     // Those that run at once.
     let count = (limit / share.max(1)).min(cameras.len() as u64);
-    let (usual_mb, most_mb) = (SPOOL_USUAL_MB * count, (SPOOL_MOST_MB * count).min(limit / 1_000_000));
+    let within_limit = |mb: u64| mb.min(limit / 1_000_000);
+    let (usual_mb, most_mb) = (within_limit(SPOOL_USUAL_MB * count), within_limit(SPOOL_MOST_MB * count));
     let least = |camera: &&Camera| {
         let settings = &camera.settings;
         settings.least_share()
