@@ -146,13 +146,19 @@ packages_for() {
     apt_install "${missing_packages[@]}"
     missing_names=()
     "$1"
-    [[ ${#missing_names[@]} == 0 ]] || die "still missing after installing: ${missing_names[*]}"
+    [[ ${#missing_names[@]} == 0 ]] || die "still missing after installing: ${missing_names[*]}
+setup: this system's packages are too old for it: install it from its makers (Node.js: https://nodejs.org), and try again"
 }
 
 check_rust() {
     have cargo || die "needs a Rust toolchain: https://rustup.rs (it fetches the version in rust-toolchain.toml)"
     # rustup installs the pinned toolchain here, once, and not in the middle of a build.
     cargo --version >/dev/null || die "cargo does not run; 'rustup toolchain install' in this directory says why"
+    local needed has
+    needed=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    has=$(cargo --version | cut -d' ' -f2)
+    printf '%s\n' "$needed" "$has" | sort --check=quiet --version-sort ||
+        die "needs Rust $needed, and cargo is $has, as of a distribution's package: use https://rustup.rs in its place"
 }
 
 # npm_packages FOLDER: as its lock file says; skipped when that was done for this very lock file.

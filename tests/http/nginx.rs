@@ -40,6 +40,8 @@ fn free_address() -> SocketAddr {
 fn configuration(folder: &Path, agent: SocketAddr, tls: SocketAddr, plain: SocketAddr) -> String {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/nginx/edge-agent.conf");
     let mut text = fs::read_to_string(shipped).unwrap();
+    // nginx makes the last folder of a cache's path alone.
+    assert!(Path::new("/var/lib/nginx").is_dir(), "Debian's nginx has it");
     let here = folder.display();
     for (shipped, ours) in [
         ("listen [::]:80;", String::new()),
@@ -47,7 +49,7 @@ fn configuration(folder: &Path, agent: SocketAddr, tls: SocketAddr, plain: Socke
         ("listen 80;", format!("listen {plain};")),
         ("listen 443 ssl;", format!("listen {tls} ssl;")),
         ("server 127.0.0.1:8080;", format!("server {agent};")),
-        ("/var/cache/nginx/edge-agent", format!("{here}/cache")),
+        ("/var/lib/nginx/edge-agent", format!("{here}/cache")),
         ("/var/log/nginx/", format!("{here}/")),
         ("/etc/nginx/edge-agent/", format!("{here}/")),
     ] {
