@@ -162,6 +162,8 @@ pub struct Fitness {
     /// Of a copied stream, and how many segments were longer.
     target_duration_s: Option<u64>,
     overlong: u32,
+    /// Segments that fitted, since one did not.
+    fitting: u32,
     cut_after: Duration,
     /// The picture's place in the input.
     picture_at: Option<u32>,
@@ -173,6 +175,8 @@ pub struct Fitness {
 
 /// A jump of the camera's clock makes one.
 const MOST_OVERLONG: u32 = 1;
+/// Behind so many segments that fit, half an hour of them, it was no matter of its GOPs.
+const FORGIVEN_AFTER: u32 = 900;
 
 impl Fitness {
     pub fn new(choice: &Choice, media: Option<&Media>) -> Self {
@@ -188,6 +192,7 @@ impl Fitness {
             expected,
             target_duration_s,
             overlong: 0,
+            fitting: 0,
             cut_after,
             picture_at: None,
             sound_jumps: false,
@@ -255,7 +260,12 @@ impl Fitness {
 
     /// A segment was cut. `Some` once, when too many were too long: how long its last GOP is at least.
     pub fn see(&mut self, duration: Duration) -> Option<Duration> {
-        self.overlong += u32::from(rounded_s(duration) > self.target_duration_s?);
+        if rounded_s(duration) <= self.target_duration_s? {
+            self.fitting += 1;
+            return None;
+        }
+        let is_forgiven = std::mem::take(&mut self.fitting) >= FORGIVEN_AFTER;
+        self.overlong = if is_forgiven { 1 } else { self.overlong + 1 };
         if self.overlong <= MOST_OVERLONG {
             return None;
         }
@@ -375,6 +385,18 @@ mod tests {
         // It is cut after 1.8 s.
         assert_eq!((see(4_000), see(4_000)), (Some(Duration::from_millis(2_200)), None));
         assert_eq!((0..9).find_map(|_| self::fitness().see(Duration::from_secs(9))), None, "it is encoded");
+    }
+
+    #[test]
+    fn a_longer_segment_now_and_then_is_the_cameras_clock() {
+        let choice = Choice { video: VideoOut::Copy, ..decide(&Settings::default().wish(), None) };
+        let mut fitness = Fitness::new(&choice, None);
+        let mut see = |count, s| (0..count).find_map(|_| fitness.see(Duration::from_secs(s)));
+        for _ in 0..20 {
+            assert_eq!((see(1, 4), see(FORGIVEN_AFTER, 2)), (None, None));
+        }
+        assert_eq!((see(1, 4), see(FORGIVEN_AFTER - 1, 2)), (None, None));
+        assert!(see(1, 4).is_some());
     }
 
     #[test]
