@@ -109,7 +109,7 @@ export function markdownOf(results) {
   const faulty = results.filter(({ fault }) => fault !== null);
   let text = '';
   if (plain.length) {
-    text += `${secondsOf(plain)}; first picture: median of three visits (the slowest).\n\n${plainTable(plain)}`;
+    text += `${secondsOf(plain)}; first picture: median of nine visits (the slowest).\n\n${plainTable(plain)}`;
     const late = Math.max(0, ...plain.map(({ rigLate }) => rigLate ?? 0));
     if (late > BUSY_S) {
       text += `\nThe machine was too busy: in a row the proxy was ${dash(1000 * late, 0)} ms late (95th percentile).\n`;
