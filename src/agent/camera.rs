@@ -4,10 +4,12 @@
 //! is what starts next. A camera's runs follow each other (its spool is locked), cameras do not wait for each other.
 
 mod room;
+mod run;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,35 +24,20 @@ use super::slot::{Slot, Wanted};
 use super::turns::Turns;
 use crate::camera::metered::Stopwatch;
 use crate::camera::outlets::EdgeSender;
-use crate::camera::sheet::{Posting, Sheet};
-use crate::camera::snapshots::Studio;
 use crate::camera::status::{CameraStatus, StatusSender};
-use crate::camera::supervisor::{End, Supervisor};
-use crate::camera::variants::Board;
 use crate::clock;
 use crate::config::model::Camera;
-use crate::domain::backoff::Backoff;
 use crate::domain::choice::Choice;
 use crate::domain::demand::Demand;
 use crate::domain::edge::Edge;
-use crate::domain::encoder::{Encoder, Policy};
-use crate::domain::lifecycle::Patience;
-use crate::engine::ffmpeg::encoders::Finding;
-use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, FfmpegStills, Trials, Workshop};
+use crate::engine::StreamSpec;
+use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, Trials, Workshop};
 use crate::engine::spool::origin::forget;
 use crate::engine::spool::shares::Share;
-use crate::engine::{Engine as _, StreamSpec};
 
 use room::Ends;
 pub(super) use room::{Left, WIND_UP_GRACE};
-
-/// After a panic; below [`super::HANGS_AFTER`].
-const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
-/// Lines of one assignment about what was chosen; the status always has it.
-const MOST_TOLD: u32 = 3;
-/// Waiting for trials of encoders is not hanging (see `Agent::is_alive`).
-const BEAT: Duration = Duration::from_secs(5);
-const PANIC_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+use run::Run;
 
 /// What all cameras of an agent share.
 #[derive(Debug, Clone)]
@@ -104,7 +91,7 @@ pub(super) fn spawn(
 pub(super) struct Keeper {
     pub(super) wanted: Arc<watch::Sender<Wanted>>,
     pub(super) name: Arc<watch::Sender<String>>,
-    demand: Arc<watch::Sender<Demand>>,
+    pub(super) demand: Arc<watch::Sender<Demand>>,
     asked: Arc<watch::Sender<u64>>,
     edge: EdgeSender,
     pub(super) around: Surroundings,
@@ -214,20 +201,23 @@ impl Keeper {
         }
     }
 
-    /// Until the agent stops or something else is wanted, and then to its orderly end.
+    /// Until the agent stops or something else is wanted, and then to its orderly end; also to that of an earlier one, if
+    /// it `is_owed`.
     pub(super) async fn run(
         &self,
         assignment: &Arc<Assignment>,
         share: &Share,
         acquaintance: &Acquaintance,
+        is_owed: bool,
     ) -> Left {
         let (stop, abort) = (self.around.stop.child_token(), self.around.abort.child_token());
         let (acquaintance, told) = (acquaintance.clone(), AtomicU32::new(0));
         let encoder = EncoderUse::software();
         let used = encoder.clone();
-        let over = CancellationToken::new();
-        let ends = Ends { over: &over, stop: &stop, abort: &abort };
-        let run = Run { assignment, keeper: self, acquaintance, encoder: used, share, told, ends };
+        let (over, is_unfinished) = (CancellationToken::new(), AtomicBool::new(false));
+        let ends = Ends { over: &over, stop: &stop, abort: &abort, is_unfinished: &is_unfinished };
+        let run = Run { assignment, keeper: self, acquaintance, encoder: used, share, told, ends, is_owed };
+        self.tell_who_waits(assignment, &run.acquaintance);
         // Perhaps somebody has set the camera better meanwhile, or beyond the cap that a copy was found to keep.
         if run.bare_engine().encodes() || assignment.camera.settings.max_bitrate.is_some() {
             run.acquaintance.doubt(clock::now());
@@ -240,6 +230,7 @@ impl Keeper {
             () = &mut runs => return Left::Something,
             () = self.superseded(assignment) => {}
             () = self.becomes(false) => return self.wind_up(assignment, share, runs, ends).await,
+            never = self.follow_who_waits(assignment, &run.acquaintance) => match never {},
             never = encoder.tend(|encoder| self.around.trials.again(encoder, settings)) => match never {},
         }
         let mut wanted = self.wanted.subscribe();
@@ -257,124 +248,26 @@ impl Keeper {
         Left::Something
     }
 
+    /// What is known not to exceed a cap is to be looked at as often as if nobody waited.
+    fn tell_who_waits(&self, assignment: &Assignment, acquaintance: &Acquaintance) {
+        let has_cap = assignment.camera.settings.max_bitrate.is_some();
+        acquaintance.is_awaited(!has_cap && !self.wanted.borrow().is_always());
+    }
+
+    async fn follow_who_waits(&self, assignment: &Assignment, acquaintance: &Acquaintance) -> Infallible {
+        let mut wanted = self.wanted.subscribe();
+        loop {
+            self.tell_who_waits(assignment, acquaintance);
+            // The sender is `self`'s: it does not go away.
+            let _ = wanted.changed().await;
+        }
+    }
+
     pub(super) async fn superseded(&self, assignment: &Assignment) {
         let other =
             |wanted: &Wanted| wanted.effective().is_none_or(|wanted| !wanted.is_stream_of(assignment));
         // The sender is `self`'s: it does not go away.
         let _ = self.wanted.subscribe().wait_for(other).await;
-    }
-}
-
-/// One assignment's supervisor: also past a panic, as a bug that one camera hits is that camera's alone.
-struct Run<'a> {
-    assignment: &'a Assignment,
-    keeper: &'a Keeper,
-    /// What this stream's camera was found to send.
-    acquaintance: Acquaintance,
-    encoder: EncoderUse,
-    share: &'a Share,
-    /// How often the log was told what was chosen.
-    told: AtomicU32,
-    ends: Ends<'a>,
-}
-
-impl Run<'_> {
-    async fn supervised(&self) {
-        let (mut panics, mut is_equipped) = (0, false);
-        loop {
-            // Not before a look: a driver that hangs is nothing to a camera that is copied.
-            if !is_equipped && self.bare_engine().encodes() {
-                tokio::select! {
-                    () = self.equip() => is_equipped = true,
-                    () = self.ends.stop.cancelled() => return,
-                }
-            }
-            let started = clock::now();
-            let mut task = JoinSet::new();
-            task.spawn(self.supervise().in_current_span());
-            match task.join_next().await {
-                // What the camera sends is known now, or is another thing: choose again.
-                Some(Ok(End::Outgrown)) if !self.ends.stop.is_cancelled() => continue,
-                Some(Err(error)) if error.is_panic() => {}
-                _ => return,
-            }
-            // A bug that strikes once a month is no reason to wait long.
-            let stable = clock::now().saturating_duration_since(started) > PANIC_FORGOTTEN_AFTER;
-            panics = if stable { 1 } else { panics + 1 };
-            tracing::error!(panics, "a bug ended this camera's supervisor: starting it again");
-            // Waiting is not hanging (see `Agent::is_alive`).
-            self.keeper.status.send_modify(|status| status.beat = clock::now());
-            tokio::select! {
-                () = self.ends.stop.cancelled() => return,
-                () = tokio::time::sleep(PANIC_BACKOFF.delay(panics, 0.0)) => {}
-            }
-        }
-    }
-
-    fn supervise(&self) -> impl Future<Output = End> + Send + use<> {
-        let Camera { id, settings, .. } = &self.assignment.camera;
-        let engine = self.engine();
-        let (choice, is_known) = (engine.choice().clone(), engine.chosen().is_some());
-        let look_every = settings.health_check_interval;
-        let patience = Patience { look_every, ..Patience::for_segments_of(choice.segment_duration) };
-        let studio = settings.snapshot_interval.map(|interval| Studio {
-            interval,
-            stills: Arc::new(FfmpegStills::new(self.keeper.around.workshop.clone(), settings.nice)),
-        });
-        let supervisor = Supervisor::new(Box::new(engine), patience, self.keeper.status.clone(), seed());
-        let (sheet, name) = (Sheet::new(id, settings, &choice), self.keeper.name.subscribe());
-        let posting = Posting { sheet, is_known, name };
-        let board = settings
-            .is_multivariant()
-            .then(|| Board::new(choice.renditions(), choice.frames_per_s().map(f64::from)));
-        let supervisor = supervisor.with_snapshots(studio).with_sheet(Some(posting)).with_variants(board);
-        let Keeper { around, origin_status, .. } = self.keeper;
-        let (plan, store, origin) =
-            self.assignment.places(around, &choice, self.share.bytes(), origin_status);
-        let store = self.assignment.place.metered(store, self.keeper.figures.meter.clone());
-        let Ends { over, stop, abort } = self.ends;
-        let edge = settings.sub_second.map(|_| self.keeper.edge.clone());
-        let supervisor = supervisor.with_origin(origin).with_edge(edge).over_with(over.clone());
-        let supervisor = supervisor.asked_by(self.keeper.asked.subscribe());
-        supervisor.run(plan, store, stop.clone(), abort.clone())
-    }
-
-    /// With the encoder that its settings ask for, if that works here.
-    async fn equip(&self) {
-        let (settings, Keeper { around, status, .. }) = (&self.assignment.camera.settings, self.keeper);
-        let find = around.trials.find(settings.encoder, settings);
-        tokio::pin!(find);
-        let findings = loop {
-            tokio::select! {
-                findings = &mut find => break findings,
-                () = tokio::time::sleep(BEAT) => status.send_modify(|status| status.beat = clock::now()),
-            }
-        };
-        let works = findings.iter().filter(|finding| finding.works()).map(Finding::encoder);
-        let policy = Policy::new(clock::now(), settings.encoder, &works.collect::<Vec<Encoder>>());
-        self.encoder.equip(policy, findings);
-    }
-
-    fn bare_engine(&self) -> FfmpegEngine {
-        let spec = stream_spec(&self.assignment.camera);
-        let workshop = self.keeper.around.workshop.clone();
-        FfmpegEngine::acquainted(workshop, spec, self.acquaintance.clone()).within(self.share.clone())
-    }
-
-    fn engine(&self) -> FfmpegEngine {
-        let engine = self.bare_engine().encoding_with(self.encoder.clone());
-        let engine = engine.counted_in(self.keeper.figures.ffmpeg.clone());
-        let mode = engine.mode();
-        // A camera that changes all the time must not fill the log.
-        if let Some(mode) = &mode
-            && self.told.fetch_add(1, Ordering::Relaxed) < MOST_TOLD
-            && let Some(left_out) = self.keeper.chatter.may_tell(clock::now())
-        {
-            let left_out = Some(left_out).filter(|lines| *lines > 0);
-            tracing::info!(mode = mode.in_words, left_out, "mode chosen");
-        }
-        self.keeper.status.send_modify(|status| status.mode = mode);
-        engine
     }
 }
 

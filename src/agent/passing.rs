@@ -58,9 +58,19 @@ impl Keeper {
         }
         self.begin_anew(assignment);
         let Some(room) = self.share(assignment).await else { return };
-        self.mark(assignment).await;
-        if self.run(assignment, &room, acquaintance).await == Left::Nothing {
-            let _ = tokio::task::spawn_blocking(move || leftovers::forget(&root, &id)).await;
+        self.cleared.store(false, Ordering::Relaxed);
+        self.has_run.store(true, Ordering::Relaxed);
+        let is_owed = self.mark(assignment).await;
+        match self.run(assignment, &room, acquaintance, is_owed).await {
+            Left::Nothing => {
+                let _ = tokio::task::spawn_blocking(move || leftovers::forget(&root, &id)).await;
+            }
+            Left::Something if !self.demand.borrow().is_wanted(clock::now()) => {
+                drop(room);
+                self.rest(assignment, true);
+                self.clear_left(assignment).await;
+            }
+            Left::Something => {}
         }
     }
 
@@ -81,15 +91,16 @@ impl Keeper {
         self.cleared.store(false, Ordering::Relaxed);
         self.has_run.store(true, Ordering::Relaxed);
         // As it is now: it may have waited long.
-        if self.wanted.borrow().is_always() {
+        let is_owed = if self.wanted.borrow().is_always() {
             self.unmark(assignment).await;
+            false
         } else {
-            self.mark(assignment).await;
-        }
-        match self.run(assignment, &share, acquaintance).await {
+            self.mark(assignment).await
+        };
+        match self.run(assignment, &share, acquaintance, is_owed).await {
             Left::Nothing => self.unmark(assignment).await,
             // Its end was cut off, or it ran always until now: it is ended unless somebody wants it.
-            Left::Something if self.is_on_demand() => self.mark(assignment).await,
+            Left::Something if self.is_on_demand() => _ = self.mark(assignment).await,
             Left::Something => {}
         }
     }
@@ -99,12 +110,15 @@ impl Keeper {
         self.wanted.borrow().assignment.as_ref().is_some_and(is)
     }
 
-    async fn mark(&self, assignment: &Assignment) {
+    /// Whether an earlier one was, which has not been ended.
+    async fn mark(&self, assignment: &Assignment) -> bool {
         let (root, id) = (self.around.workshop.spool_root.clone(), assignment.camera.id.clone());
-        let marked = tokio::task::spawn_blocking(move || leftovers::mark(&root, &id)).await;
-        if let Ok(Err(error)) = marked {
+        let mark = move || (leftovers::is_marked(&root, &id), leftovers::mark(&root, &id));
+        let (was_marked, marked) = tokio::task::spawn_blocking(mark).await.unwrap_or((false, Ok(())));
+        if let Err(error) = marked {
             tracing::warn!(%error, "this stream can't be remembered: what it leaves if this agent dies stays in the storage");
         }
+        was_marked
     }
 
     /// Unless somebody wants the stream again.
@@ -137,7 +151,7 @@ impl Keeper {
             biased;
             () = self.around.stop.cancelled() => return,
             () = self.superseded(assignment) => return,
-            () = self.becomes(true), if assignment.stay == Stay::Configured => return abort.cancel(),
+            () = self.becomes(true), if assignment.stay != Stay::Left => return abort.cancel(),
             is_cleared = tokio::time::timeout(WIND_UP_GRACE, clear) => is_cleared == Ok(true),
         };
         self.cleared.store(true, Ordering::Relaxed);

@@ -23,8 +23,8 @@ use crate::domain::lifecycle::{Action, Cause, Input, Lifecycle, Patience, Phase}
 use crate::domain::pace::Pace;
 use crate::domain::publication::Plan;
 use crate::domain::segment::{Part, Segment};
-use crate::engine::spool::root::{SpoolError, discard};
-use crate::engine::{Engine, EngineError, EngineEvent, Exit, Halt, Run};
+use crate::engine::spool::root::discard;
+use crate::engine::{Engine, EngineEvent, Exit, Halt, Run};
 use crate::store::ObjectStore;
 
 /// The supervisor's sign of life when nothing happens.
@@ -234,6 +234,7 @@ impl Supervisor {
                             // It only looked, or was asked to end: nothing has failed.
                             self.engine.ended(&exit, exit.cause);
                             self.status.send_modify(|status| status.run = None);
+                            self.lifecycle.ends_for().iter().for_each(|cause| self.changed(*cause));
                             return End::Outgrown;
                         }
                         self.exited(exit);
@@ -260,7 +261,7 @@ impl Supervisor {
                         *current = Some(started);
                         self.status.send_modify(|status| status.mode = self.engine.mode());
                     }
-                    Err(error) => self.exited(never_started(&error)),
+                    Err(error) => self.exited(Exit::never_started(&error)),
                 }
                 return;
             }
@@ -332,6 +333,14 @@ impl Supervisor {
         self.status.send_modify(|status| status.segments_missed += segments);
     }
 
+    /// A stream, not a look, ended for another one to begin.
+    fn changed(&self, cause: Cause) {
+        self.status.send_modify(|status| {
+            status.restarts += 1;
+            *status.restarts_by_cause.entry(cause).or_default() += 1;
+        });
+    }
+
     fn exited(&mut self, exit: Exit) {
         let now = clock::now();
         let restarts = self.lifecycle.restarts();
@@ -343,7 +352,8 @@ impl Supervisor {
                 status.failed_at = Some(now);
             });
         }
-        if !self.engine.ended(&exit, cause) {
+        let is_news = self.lifecycle.is_wanted() || cause == Cause::Asked;
+        if !self.engine.ended(&exit, cause) && is_news {
             self.voice.exited(now, &self.lifecycle, &exit);
         }
         let Exit { code, signal, ran_for, last_words, .. } = exit;
@@ -376,15 +386,6 @@ async fn next(current: &mut Option<Box<dyn Run>>) -> EngineEvent {
         Some(run) => run.next().await,
         None => std::future::pending().await,
     }
-}
-
-fn never_started(error: &EngineError) -> Exit {
-    let cause = match error {
-        EngineError::Spawn { .. } => Cause::Crashed,
-        EngineError::Spool(SpoolError::Taken { .. }) => Cause::Taken,
-        EngineError::Spool(_) => Cause::Spool,
-    };
-    Exit { code: None, signal: None, ran_for: Duration::ZERO, cause, last_words: vec![error.to_string()] }
 }
 
 pub(super) fn resume_panic(ended: Result<(), tokio::task::JoinError>) {

@@ -241,7 +241,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let profile_spot = frames.profile.as_ref().map(|given| given.spot.clone());
     let kind_spot = segment_type.as_ref().map(|given| given.spot.clone());
     sub_second::refuse_renditions(reader, &said, profile_spot.as_ref(), renditions_spot);
-    sub_second::refuse_clash(reader, &said, profile_spot, kind_spot, part, compat_spot);
+    sub_second::refuse_clash(reader, &said, profile_spot, kind_spot, (part, &frames.duration), compat_spot);
     refuse_clash(reader, &said, segment_type.map(|given| given.spot), video.map(|given| given.spot));
     // With a value that is wrong by itself the others say nothing.
     if frames_are_read {

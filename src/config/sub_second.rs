@@ -12,7 +12,7 @@ pub(super) fn refuse_clash(
     said: &Said,
     profile: Option<Spot>,
     segment_type: Option<Spot>,
-    part: Option<Given<Duration>>,
+    (part, segment): (Option<Given<Duration>>, &Option<Given<Duration>>),
     compat: Option<Spot>,
 ) {
     if !said.is_sub_second() {
@@ -28,9 +28,26 @@ pub(super) fn refuse_clash(
             reader.fault(spot, "is sub_second, which needs segment_type: fmp4; give that here, too");
         }
     }
+    if let Some(spot) = part.as_ref().or(segment.as_ref()).map(|given| &given.spot) {
+        refuse_long(reader, said, spot);
+    }
     if let Some(part) = part {
         refuse_torn(reader, said, &part);
     }
+}
+
+/// A part is a part of a segment.
+fn refuse_long(reader: &mut Reader<'_>, said: &Said, spot: &Spot) {
+    let segment = said.settings().segment_duration;
+    let Some(part) = said.settings().sub_second.map(|it| it.part_duration).filter(|part| *part > segment)
+    else {
+        return;
+    };
+    let (part, segment) = (part.as_secs_f64(), segment.as_secs_f64());
+    reader.fault(
+        spot,
+        format!("segments of {segment} s have no parts of {part} s; make part_duration the shorter one"),
+    );
 }
 
 /// Spots as in [`refuse_clash`].

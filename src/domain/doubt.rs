@@ -12,6 +12,8 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 /// A look costs some seconds of stream: a camera that reconnects all the time is not looked at each time.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(600);
+/// Where each of them is one that somebody waits for.
+const BETWEEN_AWAITED_LOOKS: Duration = Duration::from_secs(24 * 3600);
 
 /// What was seen of a camera beyond its looks.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +31,13 @@ struct Surprise {
     again: bool,
 }
 
+impl Surprise {
+    fn is_remembered(&self, now: Instant) -> bool {
+        let since = now.saturating_duration_since(self.at);
+        since < if self.again { REMEMBERED } else { AGAIN_WITHIN }
+    }
+}
+
 impl Doubt {
     /// A look has ended, whatever it found.
     pub fn looked(&mut self, now: Instant) {
@@ -36,8 +45,9 @@ impl Doubt {
     }
 
     /// A run that re-encodes has ended by itself: the camera may have got better settings since the last look.
-    pub fn wants_another_look(&self, now: Instant) -> bool {
-        self.looked.is_none_or(|at| now.saturating_duration_since(at) >= BETWEEN_LOOKS)
+    pub fn wants_another_look(&self, now: Instant, is_awaited: bool) -> bool {
+        let between = if is_awaited { BETWEEN_AWAITED_LOOKS } else { BETWEEN_LOOKS };
+        self.looked.is_none_or(|at| now.saturating_duration_since(at) >= between)
     }
 
     /// A look has found `media`: what to believe.
@@ -54,11 +64,7 @@ impl Doubt {
 
     /// A copied stream's segments became longer than announced, through a GOP that is `gop` long at least.
     pub fn surprised(&mut self, now: Instant, gop: Duration) {
-        let near = |before: &Surprise| {
-            let since = now.saturating_duration_since(before.at);
-            since < if before.again { REMEMBERED } else { AGAIN_WITHIN }
-        };
-        self.surprise = Some(match self.surprise.filter(near) {
+        self.surprise = Some(match self.surprise.filter(|before| before.is_remembered(now)) {
             Some(before) => Surprise { at: now, gop: gop.max(before.gop), again: true },
             None => Surprise { at: now, gop, again: false },
         });
@@ -108,12 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn looks_are_ten_minutes_apart() {
+    fn looks_are_ten_minutes_apart_and_a_day_where_somebody_waits() {
         let (mut doubt, start) = (Doubt::default(), start());
-        assert!(doubt.wants_another_look(start));
-        doubt.looked(start);
-        assert!(!doubt.wants_another_look(start + 10 * MINUTE - Duration::from_secs(1)));
-        assert!(doubt.wants_another_look(start + 10 * MINUTE));
+        for (is_awaited, between) in [(false, 10 * MINUTE), (true, 24 * 60 * MINUTE)] {
+            assert!(Doubt::default().wants_another_look(start, is_awaited));
+            doubt.looked(start);
+            let wants = |after: Duration| doubt.wants_another_look(start + after, is_awaited);
+            assert!(!wants(between - Duration::from_secs(1)) && wants(between));
+        }
     }
 
     #[test]

@@ -49,6 +49,20 @@ impl VideoIn {
 }
 
 impl Keyframes {
+    /// Nobody has looked: the run itself tells if they are further apart.
+    pub fn supposed(interval: Duration) -> Self {
+        Self { longest: Some(interval), watched: Duration::ZERO, vary: false }
+    }
+
+    pub fn are_supposed(&self) -> bool {
+        self.longest.is_some() && self.watched.is_zero()
+    }
+
+    /// A run's first GOP told.
+    pub fn seen(interval: Duration) -> Self {
+        Self { longest: Some(interval), watched: interval, vary: false }
+    }
+
     /// Segments of a copied stream are at least this long.
     pub fn interval(&self) -> Duration {
         self.longest.unwrap_or_default().max(self.watched_since_last())
@@ -128,6 +142,7 @@ impl fmt::Display for VideoIn {
 impl fmt::Display for Keyframes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.longest {
+            Some(_) if self.are_supposed() => f.write_str("keyframes not looked at"),
             Some(longest) => {
                 let up_to = if self.vary { "at most " } else { "" };
                 write!(f, "keyframe every {up_to}{} s", short(longest.as_secs_f64()))
@@ -184,8 +199,11 @@ mod tests {
 
     #[test]
     fn it_is_told_in_one_line() {
-        let keyframes =
-            Keyframes { longest: Some(Duration::from_millis(1_990)), watched: Duration::ZERO, vary: false };
+        let keyframes = Keyframes {
+            longest: Some(Duration::from_millis(1_990)),
+            watched: Duration::from_secs(5),
+            vary: false,
+        };
         let video = VideoIn {
             codec: VideoCodec::H264,
             profile: Some("High".into()),

@@ -13,6 +13,7 @@ pub mod arrivals;
 pub mod backoff;
 pub mod bandwidth;
 pub mod bulletin;
+pub mod changes;
 pub mod choice;
 pub mod class;
 pub mod cmaf;

@@ -38,7 +38,11 @@ impl Sound {
 
     /// Why it is off.
     pub fn why_off(&self) -> &'static str {
-        if self.is_unknown { "ffmpeg has no decoder for it" } else { "its timestamps jump" }
+        if self.is_unknown {
+            "ffmpeg has no decoder for it"
+        } else {
+            "it came late, or its timestamps jumped"
+        }
     }
 
     /// A run has ended, and nothing but its sound was at fault.

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use tokio::sync::SemaphorePermit;
 
 use spool::note::Note;
+use spool::root::SpoolError;
 
 use crate::config::model::Settings;
 use crate::domain::choice::Mode;
@@ -148,12 +149,24 @@ pub struct Exit {
     pub last_words: Vec<String>,
 }
 
+impl Exit {
+    /// Of a run that did not even begin.
+    pub fn never_started(error: &EngineError) -> Self {
+        let cause = match error {
+            EngineError::Spawn { .. } => Cause::Crashed,
+            EngineError::Spool(SpoolError::Taken { .. }) => Cause::Taken,
+            EngineError::Spool(_) => Cause::Spool,
+        };
+        Self { code: None, signal: None, ran_for: Duration::ZERO, cause, last_words: vec![error.to_string()] }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error("ffmpeg could not be started ({path}): {error}{}", mend(error))]
     Spawn { path: String, error: std::io::Error },
     #[error(transparent)]
-    Spool(#[from] spool::root::SpoolError),
+    Spool(#[from] SpoolError),
 }
 
 /// What a person can do about a child that could not be started.

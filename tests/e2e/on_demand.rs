@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::browser::free_address;
-use crate::support::agent::Place;
+use crate::support::agent::{Agent, Place};
 use crate::support::camera::{Camera, CameraOpts};
 use crate::support::wait::until;
 use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, bucket, folder_of, minio, my_turn, playlist_of};
@@ -252,13 +252,11 @@ async fn who_fetches_a_stream_from_the_box_keeps_it_running() {
     agent.stop(STOP_WITHIN).await;
 }
 
-/// A look at what the camera sends costs a GOP or two: once is enough.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_that_is_wanted_again_begins_without_a_look() {
-    const LOOKS: &str = "the probe's ffmpeg says";
-    let _turn = my_turn().await;
-    let camera = Camera::start(CameraOpts { gop: 25, ..CameraOpts::default() }).await;
-    let (listen, place) = (free_address(), Place::new("on-demand-again"));
+const LOOKS: &str = "the probe's ffmpeg says";
+
+/// Its video is copied, if that can be.
+async fn copying(place: &Place, camera: &Camera) -> (Agent, Office) {
+    let listen = free_address();
     place.write_config(&format!(
         "location: location_1\nspool: {here}/spool\nstorage: {{type: file, root: {here}/store}}\n\
          http: {{listen: \"{listen}\"}}\n{SETTINGS}cameras:\n  - {{id: {CAMERA}, rtsp_url: \"{}\", settings: {{quality: auto}}}}\n",
@@ -266,8 +264,42 @@ async fn a_stream_that_is_wanted_again_begins_without_a_look() {
         here = place.path().display(),
     ));
     let mut agent = place.start(&["-v"]);
-    let office = Office { client: Client::new(), base: format!("http://{listen}") };
     agent.log_line(&["edge-agent started"], UP_WITHIN).await;
+    (agent, Office { client: Client::new(), base: format!("http://{listen}") })
+}
+
+/// What no look has told, the first segment does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_camera_that_nobody_knows_need_not_wait_for_its_keyframes() {
+    let _turn = my_turn().await;
+    // Every four seconds, and segments are to last one.
+    let camera = Camera::start(CameraOpts { gop: 100, ..CameraOpts::default() }).await;
+    let place = Place::new("on-demand-glance");
+    let (mut agent, office) = copying(&place, &camera).await;
+    let (code, answer) = office.post("start?wait=30s", json!({"camera_id": CAMERA})).await;
+    assert_eq!(code, StatusCode::OK, "{answer}");
+    let fits = async || {
+        office.post("touch", json!({"camera_id": CAMERA})).await;
+        let status = office.status().await;
+        let why = status["mode_reason"].as_str().unwrap_or_default().to_owned();
+        let goes_on = status["segments_published"].as_u64() > Some(3) && status["phase"] == "live";
+        (goes_on && why.contains("keyframe interval 4 s")).then_some(status)
+    };
+    let status = until(UP_WITHIN, "segments of four seconds", fits, || agent.log()).await;
+    assert_eq!((&status["mode"], &status["reconnect_count"]), (&json!("copy"), &json!(1)), "{status}");
+    let log = agent.log();
+    let (before, after) = log.split_once("keyframe interval not measured").expect("a glance");
+    assert!(before.contains(LOOKS) && !after.contains(LOOKS), "{log}");
+    agent.stop(STOP_WITHIN).await;
+}
+
+/// A look at what the camera sends costs time: once is enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_wanted_again_begins_without_a_look() {
+    let _turn = my_turn().await;
+    let camera = Camera::start(CameraOpts { gop: 25, ..CameraOpts::default() }).await;
+    let place = Place::new("on-demand-again");
+    let (mut agent, office) = copying(&place, &camera).await;
     let start = async || {
         let (code, answer) = office.post("start?wait=30s", json!({"camera_id": CAMERA})).await;
         assert_eq!(code, StatusCode::OK, "{answer}");

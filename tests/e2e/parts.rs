@@ -12,6 +12,7 @@ use crate::support::agent::Place;
 use crate::support::camera::{Camera, CameraOpts};
 use crate::support::fault_proxy::{Fault, FaultProxy};
 use crate::support::frames::{self, Expected};
+use crate::support::hls_client::HlsClient;
 use crate::support::viewer::Viewer;
 use crate::support::wait::until;
 use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, alone, bucket, folder_of, minio, my_turn, playlist_of};
@@ -24,6 +25,7 @@ const PLAYED_WITHIN: Duration = Duration::from_secs(60);
 const SWEPT_WITHIN: Duration = Duration::from_secs(150);
 /// A segment has a second, and five of them.
 const PARTS: usize = 5;
+const FPS: u32 = 15;
 
 async fn more(viewer: &mut Viewer, segments: usize) {
     viewer.segments(viewer.segment_count() + segments, MORE_WITHIN).await;
@@ -95,18 +97,28 @@ async fn a_stream_in_parts_is_legal_past_a_kill_and_a_camera_that_hangs_up() {
     let mut agent = place.start(&[]);
     viewer.segments(4, UP_WITHIN).await;
     plays_as_ordinary_hls(&playlist).await;
+    let (client, joined) = (HlsClient::play(&playlist), viewer.segment_count());
+    more(&mut viewer, 3).await;
     agent.kill9().await;
     agent = place.start(&[]);
     more(&mut viewer, 4).await;
     camera.control("kick").await;
     more(&mut viewer, 6).await;
+    // It begins three segments before the end, and is one or two behind it at any time.
+    let all = async || {
+        let wanted = FPS as usize * (viewer.segment_count() - joined);
+        (client.frames() >= wanted).then_some(())
+    };
+    until(MORE_WITHIN, "all segments in ffmpeg, past both breaks", all, || client.frames()).await;
+    let said = client.stop().await;
+    assert!(said.lines().count() < 20, "{said}");
     agent.stop(STOP_WITHIN).await;
     let report = viewer.stop().await;
     report.assert_legal();
     let listed = |text: &str| text.matches("#EXT-X-PART:").count();
     let full = report.playlists.iter().filter(|(_, text)| listed(text) == PARTS).count();
     assert!(full >= 6, "{full} playlists list all parts of their last segment");
-    let expected = Expected { size: (854, 480), fps: 15, audio: true };
+    let expected = Expected { size: (854, 480), fps: FPS, audio: true };
     let last = report.segments.len() - 3;
     assert_eq!(frames::faults(&report.segments[last..], expected).await, Vec::<String>::new());
 }

@@ -8,6 +8,7 @@ pub mod clip;
 pub mod fault_proxy;
 pub mod frames;
 pub mod gate;
+pub mod hls_client;
 pub mod legal;
 pub mod m3u8;
 pub mod minio;

@@ -20,8 +20,8 @@ const SETTINGS: [(&str, &str); 4] = [
 
 pub fn report() -> anyhow::Result<()> {
     println!("From POST /api/streams/start?wait= to its answer, {STARTS} starts each, in ms");
-    println!("| stream | p50 | p90 | p99 | max | p50 of the first segment's length |");
-    println!("|---|---|---|---|---|---|");
+    println!("| stream | first of all | p50 | p90 | p99 | max | p50 of the first segment's length |");
+    println!("|---|---|---|---|---|---|---|");
     in_runtime(async {
         let camera = Camera::start(CameraOpts { audio: false, more: CAMERA, ..CameraOpts::default() }).await;
         for (name, settings) in SETTINGS {
@@ -35,7 +35,9 @@ pub fn report() -> anyhow::Result<()> {
                 office.post("stop", "cam_1").await?.error_for_status()?;
                 office.ended("cam_1").await?;
             }
-            println!("| {name} | {} | {:.1} |", row(&took), ms(percentile(&first, 50)));
+            // Nothing was known of the camera then.
+            let unknown = took.first().map_or(0.0, |took| ms(*took));
+            println!("| {name} | {unknown:.1} | {} | {:.1} |", row(&took), ms(percentile(&first, 50)));
             office.agent.stop()?;
         }
         anyhow::Ok(())

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,15 @@ pub(super) struct Ends<'a> {
     pub(super) over: &'a CancellationToken,
     pub(super) stop: &'a CancellationToken,
     pub(super) abort: &'a CancellationToken,
+    /// What ended had published nothing yet, but what was before it had.
+    pub(super) is_unfinished: &'a AtomicBool,
+}
+
+impl Ends<'_> {
+    fn left(&self) -> Left {
+        let is_cut_off = self.abort.is_cancelled() || self.is_unfinished.load(Ordering::Relaxed);
+        if is_cut_off { Left::Something } else { Left::Nothing }
+    }
 }
 
 impl Keeper {
@@ -120,7 +129,7 @@ impl Keeper {
         ends.over.cancel();
         ends.stop.cancel();
         tokio::select! {
-            () = &mut runs => return if ends.abort.is_cancelled() { Left::Something } else { Left::Nothing },
+            () = &mut runs => return ends.left(),
             never = self.give_back(share) => match never {},
             () = self.comes_back(assignment) => {}
             () = tokio::time::sleep(WIND_UP_GRACE) => {

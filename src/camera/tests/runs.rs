@@ -43,9 +43,14 @@ async fn a_run_that_failed_is_told_also_where_the_camera_is_looked_at_again() {
     }
     // What only shows another stream is no failure.
     let act = Act::Unfit(3, Cause::StreamChanged);
-    let mut scene = Scene::planned([act], Arc::default(), |engine, _| engine.outgrown = true);
+    let mut scene = Scene::planned([act, Act::Live], Arc::default(), |engine, _| engine.outgrown = true);
     scene.ends().await;
     assert!(scene.status.borrow().last_exit.is_none());
+    scene.engine.outgrown = false;
+    let after = Scene::over(scene);
+    pass(10 * S).await;
+    let status = after.status.borrow().clone();
+    assert_eq!((status.restarts, status.restarts_by_cause), (1, [(Cause::StreamChanged, 1)].into()));
 }
 
 #[tokio::test(start_paused = true)]

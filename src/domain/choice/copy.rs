@@ -27,6 +27,8 @@ const JITTER: Duration = Duration::from_millis(100);
 /// The earliest cut where GOPs vary, as a part of what is asked for: the shorter, the more requests.
 const EARLIEST: f64 = 0.3;
 
+const SUPPOSED: &str = "keyframe interval not measured";
+
 /// How a copied stream is cut: at keyframes, as only there a player can begin.
 pub(super) struct Cuts {
     pub video: VideoOut,
@@ -64,6 +66,7 @@ pub(super) fn cuts(wish: &Wish, video: Option<&VideoIn>) -> Result<Cuts, String>
     refuse_bitrate(wish, video)?;
     let interval = interval(video)?;
     let cuts = if video.keyframes.vary { varying(wish, interval) } else { regular(wish, interval) }?;
+    let cuts = if video.keyframes.are_supposed() { Cuts { why: SUPPOSED.into(), ..cuts } } else { cuts };
     let profile = video.profile.as_ref().map(|profile| format!("{profile} ")).unwrap_or_default();
     let why = format!("{} {profile}{}x{}, {}", video.codec, video.width, video.height, cuts.why);
     Ok(Cuts { video: out, why, ..cuts })

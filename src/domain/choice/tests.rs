@@ -233,6 +233,13 @@ fn copied_segments_follow_the_keyframes() {
 }
 
 #[test]
+fn nothing_is_said_of_keyframes_that_nobody_looked_at() {
+    let choice = of_video(|video| video.keyframes = Keyframes::supposed(S(2.0)));
+    assert_eq!((choice.video, choice.segment_duration), (VideoOut::Copy, S(2.0)));
+    assert_eq!(choice.why, "copying: H.264 High 1920x1080, keyframe interval not measured");
+}
+
+#[test]
 fn gops_that_vary_are_copied_if_the_longest_still_fits_behind_a_cut() {
     let of = |asked: f64, longest: f64| {
         let mut video = video();

@@ -197,6 +197,11 @@ impl Lifecycle {
         self.ending.is_some_and(|(cause, _)| !harmless.contains(&cause))
     }
 
+    /// Why the current run is being ended, if its camera is.
+    pub fn ends_for(&self) -> Option<Cause> {
+        self.ending.map(|(cause, _)| cause).filter(|cause| *cause != Cause::Asked)
+    }
+
     /// Failures in a row.
     pub fn failures(&self) -> u32 {
         self.ladder.failures()
@@ -282,13 +287,15 @@ impl Lifecycle {
         let asked = ending.is_none() && matches!(self.phase, Phase::Stopping { .. });
         let lived = std::mem::take(&mut self.lived);
         let cause = match (cause, ending) {
+            // The camera counts them, whoever wanted it to end.
+            (Cause::Auth, _) => Cause::Auth,
             // Our own signal is not why it ended; what ffmpeg said before may be.
             _ if asked => Cause::Asked,
             (Cause::Asked | Cause::Crashed | Cause::Disconnected, Some(ending)) => ending,
             (cause, _) => cause,
         };
         self.last_cause = Some(cause);
-        if asked || !self.wanted {
+        if cause != Cause::Auth && (asked || !self.wanted) {
             self.phase = Phase::Idle;
             return;
         }
@@ -299,7 +306,7 @@ impl Lifecycle {
             self.phase = Phase::BackingOff { until: now };
             return;
         }
-        self.restarts += 1;
+        self.restarts += u64::from(self.wanted);
         let until = now + self.ladder.failed(cause, &mut self.dice);
         self.failed_at = Some(now);
         self.barred = (cause == Cause::Auth).then(|| Barred { until, times: self.ladder.refusals() });

@@ -1,5 +1,7 @@
 //! A camera's luck, by example and by script.
 
+mod refusals;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -164,30 +166,6 @@ fn key_frames_10_s_apart_are_no_stall() {
 }
 
 #[test]
-fn one_refusal_after_a_night_away_is_a_first_refusal() {
-    let (mut life, mut now) = (started(start()), start());
-    for _ in 0..30 {
-        life.handle(now, Input::Exited(Cause::Unreachable));
-        now = life.deadline().unwrap();
-        life.poll(now);
-    }
-    life.handle(now, Input::Exited(Cause::Auth));
-    assert!(life.deadline().unwrap() - now <= 60 * S);
-    now = life.deadline().unwrap();
-    life.poll(now);
-    life.handle(now, Input::Exited(Cause::NotFound));
-    assert!(life.deadline().unwrap() - now <= 2 * S);
-}
-
-#[test]
-fn a_wrong_password_is_tried_rarely() {
-    let t0 = start();
-    let mut life = started(t0);
-    life.handle(t0, Input::Exited(Cause::Auth));
-    assert!(life.deadline().unwrap() - t0 >= 30 * S);
-}
-
-#[test]
 fn who_asks_need_not_wait_unless_the_camera_refused() {
     let t0 = start();
     let mut life = started(t0);
@@ -211,34 +189,6 @@ fn who_asks_need_not_wait_unless_the_camera_refused() {
         life.handle(now + second * S, Input::Asked);
         assert_eq!(life.poll(now + second * S), None, "its account might be locked");
     }
-}
-
-#[test]
-fn a_refusal_is_remembered_by_the_next_start() {
-    let t0 = start();
-    let mut life = started(t0);
-    life.handle(t0 + S, Input::Exited(Cause::Auth));
-    life.handle(t0 + 2 * S, Input::Stop);
-    assert_eq!(life.poll(t0 + 2 * S), None);
-    assert!(life.is_over());
-    let barred = life.barred();
-    assert_eq!(barred.map(|barred| barred.times), Some(1));
-    let again = || Lifecycle::new(Patience::for_segments_of(2 * S), Dice::new(5)).barred_by(barred);
-    let mut life = again();
-    life.handle(t0 + 3 * S, Input::Start);
-    life.handle(t0 + 3 * S, Input::Asked);
-    assert_eq!((life.poll(t0 + 3 * S), life.last_cause()), (None, Some(Cause::Auth)));
-    let until = life.deadline().unwrap();
-    assert!(until > t0 + 30 * S);
-    assert_eq!(life.poll(until), Some(Action::Spawn));
-    life.handle(until + S, Input::Exited(Cause::Auth));
-    assert_eq!(life.barred().map(|barred| barred.times), Some(2), "ever more rarely, over all starts");
-    life.handle(until, Input::Stop);
-    let mut life = again();
-    life.handle(until, Input::Start);
-    assert_eq!(life.poll(until), Some(Action::Spawn));
-    life.handle(until + S, Input::SegmentProduced(S));
-    assert_eq!(life.barred(), None, "it let us in");
 }
 
 #[test]

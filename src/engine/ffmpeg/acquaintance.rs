@@ -9,10 +9,11 @@ use tracing::Instrument as _;
 
 use super::Workshop;
 use super::probe::{Aim, DEADLINE, ProbeError, probe};
+use super::stderr::Longer;
 use crate::clock;
 use crate::domain::doubt::Doubt;
 use crate::domain::lifecycle::Cause;
-use crate::domain::media::Media;
+use crate::domain::media::{Keyframes, Media};
 use crate::domain::sound::Sound;
 use crate::domain::source::Source;
 use crate::engine::{EngineEvent, Exit, Halt, Run};
@@ -34,6 +35,10 @@ struct Memory {
     late: u32,
     doubt: Doubt,
     sound: Sound,
+    is_awaited: bool,
+    has_glanced: bool,
+    /// A copy with longer GOPs than this would not be worth it.
+    longest_gop: Duration,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -62,16 +67,43 @@ impl Acquaintance {
         }
     }
 
+    /// Whether somebody waits for its runs to begin, as those that are on demand.
+    pub fn is_awaited(&self, is_awaited: bool) {
+        self.lock().is_awaited = is_awaited;
+    }
+
+    /// Its description is to be enough: to see two GOPs end takes longer than people like to wait. Once, unless it went
+    /// well: then what comes is not what it seems to be.
+    pub(super) fn may_glance(&self) -> bool {
+        let memory = self.lock();
+        memory.is_awaited && !memory.has_glanced
+    }
+
     /// It sends something else now.
     pub fn forget(&self) {
         let mut memory = self.lock();
         (memory.known, memory.before) = (Known::Nothing, Known::Nothing);
     }
 
-    /// A GOP was this long at least, beyond what was known. It sends something else now, or always did.
-    pub fn outgrow(&self, now: Instant, gop: Duration) {
-        self.lock().doubt.surprised(now, gop);
-        self.forget();
+    /// GOPs are longer than was known. It sends something else now, or always did.
+    pub(super) fn outgrow(&self, now: Instant, longer: Longer) {
+        let mut memory = self.lock();
+        match longer {
+            Longer::Interval { supposed, interval } => {
+                // Another stream of the same camera may have told already.
+                let is_worth_it = interval <= memory.longest_gop;
+                match &mut memory.known {
+                    Known::Media(media) if *media != *supposed => {}
+                    Known::Media(media) if is_worth_it => media.video.keyframes = Keyframes::seen(interval),
+                    // A camera may begin with a GOP as no other one: a look tells.
+                    known => *known = Known::Nothing,
+                }
+            }
+            Longer::Gop(gop) => {
+                memory.doubt.surprised(now, gop);
+                (memory.known, memory.before) = (Known::Nothing, Known::Nothing);
+            }
+        }
     }
 
     pub fn learn(&self, known: Known) {
@@ -99,8 +131,11 @@ impl Acquaintance {
     /// A run that re-encodes has ended by itself: perhaps somebody has set the camera better.
     pub fn doubt(&self, now: Instant) {
         let mut memory = self.lock();
-        if memory.doubt.wants_another_look(now) {
+        if memory.doubt.wants_another_look(now, memory.is_awaited) {
             memory.before = std::mem::take(&mut memory.known);
+            // It was enough.
+            memory.has_glanced &=
+                !matches!(&memory.before, Known::Media(media) if media.video.keyframes.are_supposed());
         }
     }
 
@@ -135,6 +170,39 @@ impl Acquaintance {
     }
 }
 
+/// A look at what the camera says of its streams alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Glance {
+    /// How far apart keyframes are supposed to be.
+    pub(super) interval: Duration,
+    pub(super) longest_gop: Duration,
+}
+
+impl Glance {
+    /// `None`: it takes more than that.
+    async fn at(
+        self,
+        workshop: &Workshop,
+        source: &Source,
+        known: &Acquaintance,
+    ) -> Option<Result<Media, ProbeError>> {
+        match probe(workshop, source, Aim::Glance, DEADLINE).await {
+            Err(ProbeError::Failed { cause: Cause::BadStream, .. }) => {}
+            Err(error @ (ProbeError::Failed { .. } | ProbeError::Engine(_))) => return Some(Err(error)),
+            Ok(media) if media.video.profile.is_some() && media.video.pixel_format.is_some() => {
+                let mut memory = known.lock();
+                (memory.has_glanced, memory.longest_gop) = (true, self.longest_gop);
+                let mut media = media;
+                media.video.keyframes = Keyframes::supposed(self.interval);
+                return Some(Ok(media));
+            }
+            Ok(_) | Err(ProbeError::Late { .. } | ProbeError::Garbled(_)) => {}
+        }
+        known.lock().has_glanced = true;
+        None
+    }
+}
+
 /// A run that gives no segment: it looks at what the camera sends.
 pub(super) struct ProbeRun {
     probing: JoinSet<Result<Media, ProbeError>>,
@@ -147,10 +215,19 @@ impl ProbeRun {
         workshop: Arc<Workshop>,
         source: Source,
         aim: Aim,
+        glance: Option<Glance>,
         acquaintance: Acquaintance,
     ) -> Self {
         let mut probing = JoinSet::new();
-        let look = async move { probe(&workshop, &source, aim, DEADLINE).await };
+        let known = acquaintance.clone();
+        let look = async move {
+            if let Some(glance) = glance
+                && let Some(outcome) = glance.at(&workshop, &source, &known).await
+            {
+                return outcome;
+            }
+            probe(&workshop, &source, aim, DEADLINE).await
+        };
         probing.spawn(look.in_current_span());
         Self { probing, acquaintance, started: clock::now() }
     }
@@ -222,7 +299,7 @@ mod tests {
             fps: Some(25.0),
             interlaced: false,
             b_frames: false,
-            keyframes: Keyframes { longest, watched: Duration::ZERO, vary: false },
+            keyframes: Keyframes { longest, watched: 8 * Duration::from_secs(1), vary: false },
             bitrate_kbps: None,
         };
         Media { video, audio: None }
@@ -239,6 +316,48 @@ mod tests {
         acquaintance.doubt(now + 11 * MINUTE);
         assert_eq!(acquaintance.known(), Known::Nothing);
         (acquaintance, now + 11 * MINUTE)
+    }
+
+    #[test]
+    fn who_waits_gets_a_glance_unless_there_was_one_that_did_not_do() {
+        let (acquaintance, now, second) = (Acquaintance::default(), start(), Duration::from_secs(1));
+        assert!(!acquaintance.may_glance(), "nobody waits");
+        acquaintance.is_awaited(true);
+        assert!(acquaintance.may_glance());
+        let mut supposed = found();
+        supposed.video.keyframes = Keyframes::supposed(2 * second);
+        let glance = || {
+            acquaintance.lock().has_glanced = true;
+            acquaintance.looked(now, Known::Media(supposed.clone()));
+        };
+        glance();
+        acquaintance.doubt(now + 60 * MINUTE);
+        assert_eq!(acquaintance.media().as_ref(), Some(&supposed), "not each hour");
+        acquaintance.doubt(now + 25 * 60 * MINUTE);
+        assert_eq!((acquaintance.known(), acquaintance.may_glance()), (Known::Nothing, true));
+        glance();
+        acquaintance.forget();
+        assert!(!acquaintance.may_glance(), "it was not what it seemed to be");
+    }
+
+    #[test]
+    fn the_first_segment_puts_a_supposition_right() {
+        let (acquaintance, now, second) = (Acquaintance::default(), start(), Duration::from_secs(1));
+        let mut supposed = found();
+        supposed.video.keyframes = Keyframes::supposed(2 * second);
+        acquaintance.learn(Known::Media(supposed.clone()));
+        acquaintance.lock().longest_gop = 5 * second;
+        let told = |interval| Longer::Interval { supposed: Box::new(supposed.clone()), interval };
+        let interval = || acquaintance.media().map(|media| media.video.keyframes);
+        acquaintance.outgrow(now, told(4 * second));
+        assert_eq!(interval(), Some(Keyframes::seen(4 * second)), "known without a look");
+        acquaintance.outgrow(now, told(6 * second));
+        assert_eq!(interval(), Some(Keyframes::seen(4 * second)), "another stream of it was first");
+        acquaintance.outgrow(now, Longer::Gop(7 * second));
+        assert_eq!(acquaintance.known(), Known::Nothing, "they vary");
+        acquaintance.learn(Known::Media(supposed.clone()));
+        acquaintance.outgrow(now, told(6 * second));
+        assert_eq!(acquaintance.known(), Known::Nothing, "too long for a copy: that takes a look");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One ffmpeg from its start to its exit: what it wrote becomes segments, what it said becomes a cause.
 
 mod excess;
+mod fit;
 mod piped;
 
 use std::process::ExitStatus;
@@ -78,6 +79,7 @@ impl FfmpegRun {
             halted: false,
             is_renewed: false,
             is_unfit: false,
+            is_false_start: false,
             excess: None,
             share,
             tail,
@@ -129,6 +131,8 @@ struct Driver {
     /// Nothing was wrong with it then: the agent stops, or has better use for the next one.
     is_renewed: bool,
     is_unfit: bool,
+    /// It was begun with a wrong supposition: the next one shows all.
+    is_false_start: bool,
     /// The camera's spool was larger than its share.
     excess: Option<Excess>,
     share: Share,
@@ -168,45 +172,15 @@ impl Driver {
         self.finish(status.ok()).await;
     }
 
-    async fn heed(&mut self, line: &str) {
-        self.hear(line);
-        self.hear_of_silence(line);
-        if self.fitness.hears_of_unknown_sound(line) {
-            // The run ends with that, and the next one has none.
-            self.acquaintance.sound_is_unknown(clock::now());
-        }
-        if let Some(cause) = self.fitness.hear(line) {
-            // What is finished until now is still good.
-            self.look().await;
-            self.unfit(cause).await;
-            if cause == Cause::Redirected {
-                // Before anything comes from there.
-                self.halt(Halt::Kill).await;
-            }
-        } else if self.fitness.sound_jumps() && self.sound_judged_at.is_none() {
-            self.sound_judged_at = Some(clock::now() + NEXT_FRAME);
-        }
-    }
-
-    /// The picture did not jump with the sound: that alone is at fault.
-    async fn judge_sound(&mut self) {
-        self.sound_judged_at = None;
-        if let Some(cause) = self.fitness.give_up_sound() {
-            self.acquaintance.sound_failed(clock::now());
-            self.look().await;
-            self.unfit(cause).await;
-        }
-    }
-
-    async fn unfit(&mut self, cause: Cause) {
-        self.tell(EngineEvent::Unfit(cause)).await;
-    }
-
     async fn tell(&mut self, event: EngineEvent) {
-        self.is_unfit |= matches!(event, EngineEvent::Unfit(_));
         if event == EngineEvent::Unfit(Cause::StreamChanged) {
             self.acquaintance.forget();
         }
+        self.pass_on(event).await;
+    }
+
+    async fn pass_on(&mut self, event: EngineEvent) {
+        self.is_unfit |= matches!(event, EngineEvent::Unfit(_));
         // Nobody listens: this driver is about to be dropped.
         let _ = self.events.send(event).await;
     }
@@ -231,6 +205,14 @@ impl Driver {
                     let _ = stdin.write_all(b"q").await;
                 }
             }
+            Halt::Terminate | Halt::Kill if self.fitness.waits_for_first() => {
+                // Keyframes may be as far apart as one's patience.
+                self.acquaintance.forget();
+                crate::sys::child::signal_group(
+                    &self.child,
+                    if how == Halt::Kill { Signal::SIGKILL } else { Signal::SIGTERM },
+                );
+            }
             Halt::Terminate => crate::sys::child::signal_group(&self.child, Signal::SIGTERM),
             Halt::Kill => crate::sys::child::signal_group(&self.child, Signal::SIGKILL),
         }
@@ -247,16 +229,7 @@ impl Driver {
         let News { events, used } = news.unwrap_or_default();
         self.keep_within_share(used);
         for event in events {
-            let mut outgrown = None;
-            if let EngineEvent::Segment(segment) = &event {
-                self.words.all_is_well();
-                outgrown = self.fitness.see(segment.duration);
-            }
-            self.tell(event).await;
-            if let Some(gop) = outgrown {
-                self.acquaintance.outgrow(clock::now(), gop);
-                self.unfit(Cause::StreamChanged).await;
-            }
+            self.judge(event).await;
         }
     }
 
@@ -346,7 +319,7 @@ impl Driver {
             }
         };
         for event in news.events {
-            self.tell(event).await;
+            self.show(event).await;
         }
         true
     }

@@ -42,8 +42,8 @@ use crate::domain::segment::Form;
 use crate::domain::source::Source;
 use crate::sys::child::Spawner;
 
-use acquaintance::ProbeRun;
 pub use acquaintance::{Acquaintance, Known};
+use acquaintance::{Glance, ProbeRun};
 use argv::FfmpegCommand;
 use capabilities::Capabilities;
 pub use encoder_use::EncoderUse;
@@ -245,7 +245,8 @@ impl Engine for FfmpegEngine {
         let (workshop, acquaintance) = (self.workshop.clone(), self.acquaintance.clone());
         if self.sight == Sight::Looks {
             let (source, aim) = (self.spec.source.clone(), aim(&self.spec));
-            return Ok(Box::new(ProbeRun::start(workshop, source, aim, acquaintance)));
+            let glance = glance(&self.spec).filter(|_| acquaintance.may_glance());
+            return Ok(Box::new(ProbeRun::start(workshop, source, aim, glance, acquaintance)));
         }
         let folder = self.run_folder(run).await?;
         let way = match self.choice.video {
@@ -280,7 +281,7 @@ impl Engine for FfmpegEngine {
         let is_known = self.acquaintance.known() != Known::Nothing;
         let sees_otherwise = match self.sight {
             Sight::Looks => is_known,
-            Sight::Knows => !is_known,
+            Sight::Knows => !is_known || self.acquaintance.media() != self.media,
             Sight::Blind => false,
         };
         sees_otherwise || self.is_muted == self.acquaintance.has_sound(clock::now())
@@ -319,6 +320,13 @@ fn depends_on_media(spec: &StreamSpec) -> bool {
 /// Each look is a time without a picture.
 fn aim(spec: &StreamSpec) -> Aim {
     if spec.settings.wish().depends_on_media() { Aim::Frames } else { Aim::Streams }
+}
+
+/// What a look in a hurry takes for granted. A cap needs to be measured.
+fn glance(spec: &StreamSpec) -> Option<Glance> {
+    let wish = spec.settings.wish();
+    let is_enough = wish.depends_on_media() && wish.max_kbps.is_none();
+    is_enough.then_some(Glance { interval: wish.segment_duration, longest_gop: wish.longest_segment() })
 }
 
 /// The child's end first; only this process reads without waiting.

@@ -172,7 +172,8 @@ impl Pipes {
             piped.damaged = Some(damaged);
         }
         piped.is_over_limit = self.cutter.as_ref().is_some_and(Cutter::is_over_limit);
-        piped.is_sound_homeless = self.cutter.as_ref().is_some_and(Cutter::is_sound_homeless);
+        let is_late = self.is_mute && self.sound.as_ref().is_some_and(|sound| sound.samples.init().is_some());
+        piped.is_sound_homeless = is_late || self.cutter.as_ref().is_some_and(Cutter::is_sound_homeless);
         piped
     }
 

@@ -31,6 +31,8 @@ const GOODBYE: Duration = Duration::from_millis(500);
 pub enum Aim {
     /// What streams there are: their description tells, and the first frame that the camera means it.
     Streams,
+    /// The same, with as much time for the description as a run takes.
+    Glance,
     /// Also how the picture comes: its keyframes, rate and bit rate.
     Frames,
 }

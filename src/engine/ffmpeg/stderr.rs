@@ -165,6 +165,8 @@ pub struct Fitness {
     /// Segments that fitted, since one did not.
     fitting: u32,
     cut_after: Duration,
+    /// Whose keyframes are supposed: the first segment tells whether that is right.
+    supposed: Option<(Duration, Media)>,
     /// The picture's place in the input.
     picture_at: Option<u32>,
     sound_jumps: bool,
@@ -173,6 +175,17 @@ pub struct Fitness {
     told: bool,
 }
 
+/// What segments told of GOPs that was not known.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Longer {
+    /// The first one is a whole interval of what was `supposed` to have a shorter one.
+    Interval { supposed: Box<Media>, interval: Duration },
+    /// One was so long at least, against what was measured or went well until now.
+    Gop(Duration),
+}
+
+/// A first segment as long as this, by what was supposed, is another.
+const MOST_UNLIKE: f64 = 1.2;
 /// A jump of the camera's clock makes one.
 const MOST_OVERLONG: u32 = 1;
 /// Behind so many segments that fit, half an hour of them, it was no matter of its GOPs.
@@ -184,6 +197,9 @@ impl Fitness {
             VideoOut::Copy | VideoOut::CopyH265 => (u32::MAX, Some(choice.target_duration_s)),
             VideoOut::Encode(encoding) => (encoding.width, None),
         };
+        let supposed =
+            media.filter(|media| target_duration_s.is_some() && media.video.keyframes.are_supposed());
+        let supposed = supposed.map(|media| (choice.segment_duration, media.clone()));
         let expected = media.map(|media| (media.clone(), Report::default()));
         let cut_after = choice.cut_after;
         Self {
@@ -194,6 +210,7 @@ impl Fitness {
             overlong: 0,
             fitting: 0,
             cut_after,
+            supposed,
             picture_at: None,
             sound_jumps: false,
             stays: false,
@@ -240,6 +257,11 @@ impl Fitness {
         is_other || speaker.starts_with("[aist#") && text.contains("no decoder found for")
     }
 
+    /// What was supposed of it is neither right nor wrong until now.
+    pub fn waits_for_first(&self) -> bool {
+        self.supposed.is_some()
+    }
+
     pub fn is_of_copy(&self) -> bool {
         self.target_duration_s.is_some()
     }
@@ -258,8 +280,14 @@ impl Fitness {
         self.picture_at.zip(jumping_stream(line)).is_some_and(|(picture, jumping)| picture != jumping)
     }
 
-    /// A segment was cut. `Some` once, when too many were too long: how long its last GOP is at least.
-    pub fn see(&mut self, duration: Duration) -> Option<Duration> {
+    /// A segment was cut. `Some` once, when too many were too long.
+    pub fn see(&mut self, duration: Duration) -> Option<Longer> {
+        if let Some((supposed, media)) = self.supposed.take()
+            && duration > supposed.mul_f64(MOST_UNLIKE)
+        {
+            let longer = || Longer::Interval { supposed: Box::new(media), interval: duration };
+            return self.once(Cause::StreamChanged).map(|_| longer());
+        }
         if rounded_s(duration) <= self.target_duration_s? {
             self.fitting += 1;
             return None;
@@ -269,7 +297,7 @@ impl Fitness {
         if self.overlong <= MOST_OVERLONG {
             return None;
         }
-        self.once(Cause::StreamChanged).map(|_| duration.saturating_sub(self.cut_after))
+        self.once(Cause::StreamChanged).map(|_| Longer::Gop(duration.saturating_sub(self.cut_after)))
     }
 
     fn once(&mut self, cause: Cause) -> Option<Cause> {
@@ -358,7 +386,8 @@ pub fn classify(line: &str) -> Option<Cause> {
 mod tests {
     use super::*;
     use crate::config::model::Settings;
-    use crate::domain::choice::decide;
+    use crate::domain::choice::{Quality, decide};
+    use crate::domain::media::{Keyframes, VideoCodec, VideoIn};
 
     #[test]
     fn a_camera_that_leads_elsewhere_is_told_only_where_it_must_not() {
@@ -372,6 +401,22 @@ mod tests {
         }
     }
 
+    fn media(keyframes: Keyframes) -> Media {
+        let video = VideoIn {
+            codec: VideoCodec::H264,
+            profile: Some("High".into()),
+            pixel_format: Some("yuv420p".into()),
+            width: 1280,
+            height: 720,
+            fps: Some(25.0),
+            interlaced: false,
+            b_frames: false,
+            keyframes,
+            bitrate_kbps: None,
+        };
+        Media { video, audio: None }
+    }
+
     fn fitness() -> Fitness {
         Fitness::new(&decide(&Settings::default().wish(), None), None)
     }
@@ -383,8 +428,28 @@ mod tests {
         let mut see = |ms| fitness.see(Duration::from_millis(ms));
         assert_eq!((see(2_400), see(9_000), see(2_000)), (None, None, None));
         // It is cut after 1.8 s.
-        assert_eq!((see(4_000), see(4_000)), (Some(Duration::from_millis(2_200)), None));
+        assert_eq!((see(4_000), see(4_000)), (Some(Longer::Gop(Duration::from_millis(2_200))), None));
         assert_eq!((0..9).find_map(|_| self::fitness().see(Duration::from_secs(9))), None, "it is encoded");
+    }
+
+    #[test]
+    fn the_first_segment_tells_whether_keyframes_are_as_near_as_was_supposed() {
+        let settings = Settings { quality: Some(Quality::Auto), ..Settings::default() };
+        let first = |keyframes, segments_ms: [u64; 3]| {
+            let media = media(keyframes);
+            let choice = decide(&settings.wish(), Some(&media));
+            assert_eq!(choice.video, VideoOut::Copy, "{}", choice.why);
+            let mut fitness = Fitness::new(&choice, Some(&media));
+            segments_ms.map(|ms| fitness.see(Duration::from_millis(ms)))
+        };
+        let second = Duration::from_secs(1);
+        let supposed = || Keyframes::supposed(2 * second);
+        let told = Longer::Interval { supposed: Box::new(media(supposed())), interval: 3 * second };
+        assert_eq!(first(supposed(), [3_000, 3_000, 3_000]), [Some(told), None, None]);
+        // A later one is judged as any.
+        let gop = Some(Longer::Gop(Duration::from_millis(1_200)));
+        assert_eq!(first(supposed(), [2_300, 3_000, 3_000]), [None, None, gop.clone()]);
+        assert_eq!(first(Keyframes::seen(2 * second), [3_000, 3_000, 2_000]), [None, gop, None]);
     }
 
     #[test]

@@ -36,8 +36,12 @@ fn audio_that_browsers_play_is_copied_whatever_becomes_of_the_video() {
 
 #[test]
 fn sound_that_is_left_out_is_told_once() {
-    let silent = of_video(|_| {}).without_sound("its timestamps jump");
+    let silent = of_video(|_| {}).without_sound("it came late, or its timestamps jumped");
     assert_eq!(silent.audio, AudioOut::None);
-    assert_eq!(silent, silent.clone().without_sound("its timestamps jump"));
-    assert!(silent.why.ends_with("interval 2 s, without sound: its timestamps jump"), "{}", silent.why);
+    assert_eq!(silent, silent.clone().without_sound("it came late, or its timestamps jumped"));
+    assert!(
+        silent.why.ends_with("interval 2 s, without sound: it came late, or its timestamps jumped"),
+        "{}",
+        silent.why
+    );
 }

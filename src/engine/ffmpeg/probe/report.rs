@@ -56,7 +56,9 @@ impl Report {
     pub fn is_of(&self, media: &Media) -> Option<bool> {
         let (picture, known) = (self.picture.as_ref()?, &media.video);
         let same_size = picture.size.is_none_or(|size| size == (known.width, known.height));
-        Some(same_size && picture.codec.as_ref() == Some(&known.codec) && picture.profile == known.profile)
+        let profiles = picture.profile.as_ref().zip(known.profile.as_ref());
+        let same_profile = profiles.is_none_or(|(told, known)| told == known);
+        Some(same_size && same_profile && picture.codec.as_ref() == Some(&known.codec))
     }
 
     /// A line of standard output.
@@ -101,7 +103,7 @@ impl Report {
     pub fn is_enough(&self, aim: Aim) -> bool {
         match aim {
             // The whole of the input's description was heard.
-            Aim::Streams => self.in_output && self.has_frames(),
+            Aim::Streams | Aim::Glance => self.in_output && self.has_frames(),
             Aim::Frames => self.frames.is_enough(),
         }
     }
