@@ -72,3 +72,29 @@ fn a_refusal_counts_also_where_the_run_was_asked_to_end_meanwhile() {
     assert_eq!(life.poll(t0 + 3 * S), None, "its account might be locked");
     assert!(life.deadline().unwrap() > t0 + 30 * S);
 }
+
+#[test]
+fn who_asks_need_not_wait_unless_the_camera_refused() {
+    let t0 = start();
+    let mut life = started(t0);
+    let mut now = t0;
+    for _ in 0..8 {
+        now += S;
+        life.handle(now, Input::Exited(Cause::Unreachable));
+        // A thousand who ask are one.
+        for _ in 0..1000 {
+            life.handle(now, Input::Asked);
+        }
+        assert_eq!(life.poll(now + S / 5), None);
+        now += 2 * S;
+        assert_eq!(life.poll(now), Some(Action::Spawn));
+    }
+    life.handle(now, Input::Exited(Cause::Unreachable));
+    life.handle(now + 20 * S, Input::Asked);
+    assert_eq!(life.poll(now + 20 * S), Some(Action::Spawn), "at once, if it failed long ago");
+    life.handle(now + 21 * S, Input::Exited(Cause::Auth));
+    for second in 21..50 {
+        life.handle(now + second * S, Input::Asked);
+        assert_eq!(life.poll(now + second * S), None, "its account might be locked");
+    }
+}
