@@ -99,6 +99,9 @@ impl Stream {
     }
 }
 
+/// Who waits no longer is believed for as long as he is told.
+const PROLONG_EVERY: Duration = Duration::from_secs(1);
+
 /// The camera may take longer than its stream is wanted without another word. `asked_at`: what failed before counts for
 /// nothing, as there is another try.
 async fn settled(
@@ -117,7 +120,7 @@ async fn settled(
             biased;
             is_gone = &mut settles => is_gone,
             _ = &mut stopped => return Outcome::Stopped,
-            () = tokio::time::sleep(idle_timeout / 2) => {
+            () = tokio::time::sleep((idle_timeout / 2).min(PROLONG_EVERY)) => {
                 prolong();
                 continue;
             }
@@ -171,6 +174,19 @@ mod tests {
         assert!(is_wanted());
         tokio::time::sleep(2 * S).await;
         assert!(!is_wanted());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waited_in_vain_is_believed_from_the_answer_on() {
+        let (_sender, status) = watch::channel(CameraStatus::new("cam".parse().unwrap(), clock::now()));
+        let demand = Arc::new(watch::Sender::new(Demand::default()));
+        demand.send_modify(|demand| demand.renew(clock::now(), 30 * S));
+        let outcome = tokio::time::timeout(10 * S, settled(status, demand.clone(), 30 * S, None)).await;
+        assert!(outcome.is_err());
+        tokio::time::sleep(28 * S).await;
+        assert!(demand.borrow().is_wanted(clock::now()));
+        tokio::time::sleep(2 * S).await;
+        assert!(!demand.borrow().is_wanted(clock::now()));
     }
 
     #[tokio::test(start_paused = true)]

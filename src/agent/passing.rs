@@ -27,11 +27,14 @@ impl Keeper {
         }
     }
 
-    /// A stream begins: nothing is known but that its camera refused, if it did.
+    /// A stream begins: nothing is known but that its camera refused, if it did, and how often its runs ended.
     fn begin_anew(&self, assignment: &Assignment) {
-        let barred = self.status.borrow().barred;
         let first = || CameraStatus::at_first(&assignment.camera, clock::now());
-        self.status.send_replace(first().barred_by(barred));
+        self.status.send_modify(|status| {
+            let next = first().barred_by(status.barred);
+            let restarts_by_cause = std::mem::take(&mut status.restarts_by_cause);
+            *status = CameraStatus { restarts: status.restarts, restarts_by_cause, ..next };
+        });
         self.origin_status.send_replace(first());
     }
 

@@ -16,6 +16,9 @@ use super::figures::{CameraFigures, Counted, Figures};
 use super::streams::{StreamStatus, Streams};
 use text::Text;
 
+/// Words of `restarts_by_cause`.
+const USUAL_CAUSES: [&str; 8] =
+    ["auth", "bad_stream", "crashed", "disconnected", "encoder", "not_found", "stalled", "unreachable"];
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) fn router(streams: Streams, figures: Figures) -> OpenApiRouter {
@@ -115,8 +118,13 @@ fn written(streams: &[StreamStatus], counted: &Counted) -> String {
     }
     text.family("restarts_total", "counter", "Runs that ended without being asked to, by cause.");
     for stream in streams {
-        for (cause, count) in &stream.restarts_by_cause {
-            text.sample(&[("camera", &stream.camera_id), ("cause", cause)], *count as f64);
+        let mut counts = stream.restarts_by_cause.clone();
+        // A count that begins with 1 is no increase to Prometheus. Of those that rest it would be too many lines.
+        if stream.phase != "idle" {
+            USUAL_CAUSES.iter().for_each(|cause| _ = counts.entry(cause).or_default());
+        }
+        for (cause, count) in counts {
+            text.sample(&[("camera", &stream.camera_id), ("cause", cause)], count as f64);
         }
     }
     text.family("stream_verdict", "gauge", "1: how the camera is.");

@@ -225,7 +225,7 @@ async fn sound_that_jumps_again_and_again_is_left_out_and_stops_no_picture() {
         scene.more(1).await;
     }
     scene.more(2).await;
-    assert_eq!(scene.status().await["reconnect_count"], 2, "the third end was a choice");
+    assert_eq!(scene.status().await["reconnect_count"], 3, "and none behind the choice");
     let (report, _place) = scene.end().await;
     assert_eq!(seams(&report), 3, "a seam for each jump that was heard");
     let last = &report.segments[report.segments.len() - 2];

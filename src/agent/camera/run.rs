@@ -25,7 +25,7 @@ use crate::engine::ffmpeg::encoders::Finding;
 use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, FfmpegStills};
 use crate::engine::spool::shares::Share;
 
-/// After a panic; below [`super::HANGS_AFTER`].
+/// After a panic; below `HANGS_AFTER` of the agent.
 const PANIC_BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
 /// Lines of one assignment about what was chosen; the status always has it.
 const MOST_TOLD: u32 = 3;

@@ -196,7 +196,12 @@ impl Glance {
                 media.video.keyframes = Keyframes::supposed(self.interval);
                 return Some(Ok(media));
             }
-            Ok(_) | Err(ProbeError::Late { .. } | ProbeError::Garbled(_)) => {}
+            // Another look would be as long: who waits is told first.
+            Err(error @ ProbeError::Late { .. }) => {
+                known.lock().has_glanced = true;
+                return Some(Err(error));
+            }
+            Ok(_) | Err(ProbeError::Garbled(_)) => {}
         }
         known.lock().has_glanced = true;
         None
