@@ -58,7 +58,8 @@ impl Answer {
             // Not implemented stays so.
             501 => Class::Rejected,
             500.. => Class::Unavailable,
-            408 | 409 | 423 | 425 => Class::Unavailable,
+            // MinIO says 499 of what it broke off itself (github.com/minio/minio/issues/19236).
+            408 | 409 | 423 | 425 | 499 => Class::Unavailable,
             // Also a redirect: S3 sends one for a wrong region. Followed, it would leak the key.
             401 | 403 | 407 | 300..=399 => Class::Denied,
             _ if self.foreign => Class::Denied,
@@ -165,6 +166,7 @@ mod tests {
             (501, "NotImplemented", "rejected"),
             (544, "DatabaseTimeout", "unavailable"),
             (423, "", "unavailable"),
+            (499, "ClientDisconnected", "unavailable"),
             (400, "RequestTimeout", "unavailable"),
             (403, "RequestTimeTooSkewed", "unavailable"),
             (403, "", "denied"),

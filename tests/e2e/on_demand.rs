@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -182,7 +183,18 @@ async fn a_refusal_is_told(office: &Office) {
     let error = answer["error"].as_str().unwrap_or_default().to_owned();
     assert_eq!(code, StatusCode::BAD_GATEWAY, "{answer}");
     assert!(error.contains("refused user or password (401)") && !error.contains("wrong-secret"), "{error}");
+    let health = || async {
+        office.client.get(format!("{}/api/health", office.base)).send().await.expect("an answer")
+    };
+    let down = async || (health().await.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(());
+    until(UP_WITHIN, "503, as a camera that somebody wants is down", down, || "").await;
+    let told: Value = health().await.json().await.expect("JSON");
+    let verdict =
+        told["cameras"].as_array().and_then(|all| all.iter().find(|one| one["camera_id"] == LOCKED));
+    assert_eq!(verdict.map(|camera| &camera["verdict"]), Some(&json!("down")), "{told}");
     office.post("stop", json!({"camera_id": LOCKED})).await;
+    let well = async || (health().await.status() == StatusCode::OK).then_some(());
+    until(UP_WITHIN, "200, as nobody wants it any more", well, || "").await;
     let (code, _) = office.post("start", json!({"camera_id": "cam_unknown"})).await;
     assert_eq!(code, StatusCode::NOT_FOUND);
     let (code, answer) = office.post("start?wait=soon", json!({"camera_id": CAMERA})).await;
@@ -315,6 +327,49 @@ async fn a_stream_that_is_wanted_again_begins_without_a_look() {
     start().await;
     let after = agent.log();
     assert!(!after[before.len()..].contains(LOOKS), "{}", &after[before.len()..]);
+    agent.stop(STOP_WITHIN).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn starts_and_stops_that_cross_are_one_stream_and_leave_nothing() {
+    let _turn = my_turn().await;
+    let camera = Camera::start(CameraOpts { gop: 25, ..CameraOpts::default() }).await;
+    let place = Place::new("on-demand-cross");
+    let (mut agent, Office { base, .. }) = copying(&place, &camera).await;
+    // Connections that are kept would be descriptors, too.
+    let client = Client::builder().pool_max_idle_per_host(0).build().expect("a client");
+    let office = Arc::new(Office { client, base });
+    let wanted = || json!({"camera_id": CAMERA});
+    let descriptors = || {
+        let all = fs::read_dir(format!("/proc/{}/fd", agent.id())).expect("it runs");
+        all.filter_map(|one| fs::read_link(one.ok()?.path()).ok()).collect::<Vec<_>>()
+    };
+    // What the first start opens may stay for the next.
+    office.post("start?wait=30s", wanted()).await;
+    office.post("stop", wanted()).await;
+    place.no_ffmpeg_within(GONE_WITHIN).await;
+    let before = descriptors().len();
+    for _ in 0..3 {
+        let (code, answer) = office.post("start?wait=30s", wanted()).await;
+        assert_eq!((code, place.ffmpegs().len()), (StatusCode::OK, 1), "{answer}");
+        assert_eq!(office.post("stop", wanted()).await.0, StatusCode::OK);
+        // While it stops, and then a stop while it starts.
+        let mut starts = JoinSet::new();
+        for _ in 0..100 {
+            let (office, wanted) = (office.clone(), wanted());
+            starts.spawn(async move { office.post("start", wanted).await });
+        }
+        assert!(starts.join_all().await.iter().all(|(code, _)| code.is_success()));
+        assert_eq!(office.post("stop", wanted()).await.0, StatusCode::OK);
+        assert!(place.ffmpegs().len() <= 1, "{:?}", place.ffmpegs());
+    }
+    let (code, answer) = office.post("start?wait=30s", wanted()).await;
+    assert_eq!((code, place.ffmpegs().len()), (StatusCode::OK, 1), "{answer}");
+    assert_eq!(office.post("stop", wanted()).await.0, StatusCode::OK);
+    place.no_ffmpeg_within(GONE_WITHIN).await;
+    let as_before = async || (descriptors().len() <= before).then_some(());
+    until(UP_WITHIN, "as few descriptors as before", as_before, || format!("{before}: {:?}", descriptors()))
+        .await;
     agent.stop(STOP_WITHIN).await;
 }
 
