@@ -8,6 +8,8 @@ Below is a texture of which a bar changes in each frame: some bitrate.
 The clock is read before the frame is encoded, as light falls on a lens before that. The encoder runs all the time, with no delay of
 its own (zerolatency), so a client joins in the middle of a GOP as with any camera.
 
+`/cam1` has no sound; `/sound` has the same picture and AAC beside it, as most cameras send it.
+
 It prints one line, `READY rtsp-port=N`, and ends when its standard input does; then it prints what its own encoder took,
 `ENCODED frames=N p50-ms=N p95-ms=N`. Needs what rtsp_camera.py needs.
 """
@@ -24,12 +26,17 @@ for module in ("Gst", "GstApp", "GstRtsp", "GstRtspServer"):
     gi.require_version(module, "1.0")
 from gi.repository import GLib, Gst, GstApp, GstRtspServer  # noqa: E402,F401 (GstApp: appsrc's and appsink's methods)
 
+from rtsp_clips import encode_audio  # noqa: E402
+
 SECOND = 1_000_000_000
 COLUMNS, ROWS = 20, 2
 # Of the picture's height, for each row of blocks.
 BLOCK_HEIGHT = 1 / 9
 BLACK, WHITE, GREY = 16, 235, 128
 KEPT_TIMES = 2000
+VIDEO = "appsrc name=video is-live=true format=time max-bytes=0 ! rtph264pay config-interval=-1 name=pay0 pt=96"
+SOUND = "appsrc name=audio is-live=true format=time max-bytes=0 ! rtpmp4gpay name=pay1 pt=97"
+MOUNTS = {"/cam1": f"( {VIDEO} )", "/sound": f"( {VIDEO} {SOUND} )"}
 
 
 # --- the picture -------------------------------------------------------------------------------------------
@@ -110,7 +117,9 @@ class Camera:
         bus.connect("message::error", lambda _bus, message: fail(message.parse_error()))
         pipe.set_state(Gst.State.PLAYING)
         self.pipe = pipe
-        threading.Thread(target=self.film, daemon=True).start()
+        self.audio = encode_audio("aac")
+        for work in (self.film, self.hear):
+            threading.Thread(target=work, daemon=True).start()
 
     def film(self):
         start = time.monotonic_ns()
@@ -130,6 +139,27 @@ class Camera:
                 self.made[pts] = made
             self.lens.emit("push-buffer", buffer)
             number += 1
+
+    def hear(self):
+        """A frame of sound is there when its last sample is."""
+        frames, start = self.audio.frames, time.monotonic_ns()
+        step = self.audio.duration // len(frames)
+        number = 0
+        while True:
+            wait = start + (number + 1) * step - time.monotonic_ns()
+            if wait > 0:
+                time.sleep(wait / SECOND)
+            with self.lock:
+                for client in self.clients:
+                    self.send_sound(client, frames[number % len(frames)].data, start + number * step, step)
+            number += 1
+
+    def send_sound(self, client, data, began, step):
+        if client["sound"] is None or began < client["start"]:
+            return
+        buffer = Gst.Buffer.new_wrapped(data)
+        buffer.pts, buffer.duration = began - client["start"], step
+        client["sound"].emit("push-buffer", buffer)
 
     def encoded(self, sink):
         sample = sink.emit("pull-sample")
@@ -160,8 +190,10 @@ class Camera:
 
     def configure(self, _factory, media):
         media.connect("new-state", stop_syncing)
-        source = media.get_element().get_by_name_recurse_up("video")
-        client = {"source": source, "start": time.monotonic_ns(), "caps": None}
+        source, sound = (media.get_element().get_by_name(name) for name in ("video", "audio"))
+        client = {"source": source, "sound": sound, "start": time.monotonic_ns(), "caps": None}
+        if sound is not None:
+            sound.set_property("caps", self.audio.caps)
 
         def gone(_media):
             with self.lock:
@@ -226,14 +258,13 @@ def main():
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(args.port))
-    factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(
-        "( appsrc name=video is-live=true format=time max-bytes=0 ! rtph264pay config-interval=-1 name=pay0 pt=96 )"
-    )
-    factory.set_shared(True)
-    factory.set_latency(0)
-    factory.connect("media-configure", camera.configure)
-    server.get_mount_points().add_factory("/cam1", factory)
+    for path, launch in MOUNTS.items():
+        factory = GstRtspServer.RTSPMediaFactory()
+        factory.set_launch(launch)
+        factory.set_shared(True)
+        factory.set_latency(0)
+        factory.connect("media-configure", camera.configure)
+        server.get_mount_points().add_factory(path, factory)
     if server.attach(None) == 0:
         sys.exit(f"can't listen on port {args.port}")
     loop = GLib.MainLoop()

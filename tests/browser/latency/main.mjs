@@ -122,7 +122,7 @@ async function measure(parts, row, wanted, folder) {
     settings: wanted.settings,
     store,
     proxyUrl: proxy.url,
-    cameraUrl: camera.url,
+    cameraUrl: camera.url(row.hasSound),
     isNear: row.putMs === 0,
     id: row.name.replace(/\W/g, '_'),
   });

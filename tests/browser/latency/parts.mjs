@@ -156,8 +156,8 @@ export class ClockCamera {
     this.port = port;
   }
 
-  get url() {
-    return `rtsp://127.0.0.1:${this.port}/cam1`;
+  url(hasSound) {
+    return `rtsp://127.0.0.1:${this.port}/${hasSound ? 'sound' : 'cam1'}`;
   }
 
   async start() {

@@ -5,8 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const MEDIA = /\.(ts|m4s|mp4)$/;
 /** A part of a segment, or a whole one: each kind has its own count of what is lost. */
 const PART = /\/part_[^/]*$/;
-/** Of the media objects one in so many is lost, from the tenth on: short runs have one, too. */
-const LOSE_ONE_IN = 100;
+/** Of the media objects one in so many is lost, from the tenth on: short runs have one, too. No multiple of the parts of a segment, so
+ * that each time another one of them is. */
+const LOSE_ONE_IN = 101;
 const FIRST_LOST = 10;
 const JITTER_ONE_IN = 5;
 const JITTER_TIMES = 3;

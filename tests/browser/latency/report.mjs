@@ -21,7 +21,8 @@ function verdict(row) {
 }
 
 /** Of a row without a store between. */
-const putOf = ({ putMs }) => (putMs ? `${putMs} ms` : 'from the box');
+const putOf = ({ putMs, hasSound }) =>
+  `${putMs ? `${putMs} ms` : 'from the box'}${hasSound ? ', with sound' : ''}`;
 
 const stalled = ({ stalls, stallSeconds }) => (stalls ? `${stalls} (${dash(stallSeconds, 1)} s)` : '0');
 
@@ -175,7 +176,7 @@ export function barChart(rows) {
     inner += text(
       LEFT - 10,
       y + 19,
-      `${row.profile}, ${row.putMs ? `PUT ${row.putMs} ms` : 'from the box'}`,
+      `${row.profile}, ${row.putMs ? 'PUT ' : ''}${putOf(row)}`,
       'text-anchor="end"',
     );
     if (row.error) {

@@ -38,10 +38,26 @@ export function rowsFor(profiles, only) {
       targets: TARGETS[profile]?.[putMs] ?? {},
     })),
   );
+  const parted = profiles.filter((profile) => profile === 'sub_second');
+  // Browsers buffer sound otherwise than pictures: the same has to hold.
+  const sounding = parted.flatMap((profile) =>
+    PUT_MS.map((putMs) => ({
+      name: `${profile}/sound${putMs}`,
+      profile,
+      putMs,
+      hasSound: true,
+      fault: null,
+      targets: TARGETS[profile][putMs],
+    })),
+  );
   // Out of the box itself: no store is between.
-  const near = profiles
-    .filter((profile) => profile === 'sub_second')
-    .map((profile) => ({ name: `${profile}/box`, profile, putMs: 0, fault: null, targets: {} }));
+  const near = parted.map((profile) => ({
+    name: `${profile}/box`,
+    profile,
+    putMs: 0,
+    fault: null,
+    targets: {},
+  }));
   const faulty = profiles.flatMap((profile) =>
     Object.keys(FAULTS).map((fault) => ({
       name: `${profile}/${fault}`,
@@ -52,7 +68,7 @@ export function rowsFor(profiles, only) {
     })),
   );
   const wanted = only.split(/[\s,]+/).filter(Boolean);
-  const rows = [...plain, ...near, ...faulty];
+  const rows = [...plain, ...sounding, ...near, ...faulty];
   if (wanted.length === 0) {
     return rows.filter(({ fault, profile }) => fault === null || FAULTY_PROFILES.includes(profile));
   }
@@ -68,9 +84,10 @@ export function rowsFor(profiles, only) {
 export function withRow(results, row) {
   // Profiles of the caller's own come last.
   const rank = (profile) => (PROFILES.includes(profile) ? PROFILES.indexOf(profile) : PROFILES.length);
-  const place = ({ profile, putMs, fault }) => [
+  const place = ({ profile, putMs, hasSound, fault }) => [
     fault === null ? 0 : 1,
     rank(profile),
+    hasSound ? 1 : 0,
     putMs,
     Object.keys(FAULTS).indexOf(fault),
   ];
