@@ -6,6 +6,7 @@ import { clockSkewMs } from './clock.ts';
 import { lacksDecoder, refusedOf, videoOf } from './codecs.ts';
 import { Doubts } from './doubts.ts';
 import type { Engine, Source } from './engine.ts';
+import { isAudible } from './lead.ts';
 import { MediaFeed } from './media-feed.ts';
 import { isTaken } from './media-source.ts';
 import { type Part, PartQueue } from './part-queue.ts';
@@ -160,7 +161,8 @@ export class PartsEngine implements Engine {
   }
 
   private openFeed(): MediaFeed {
-    return new MediaFeed(this.video, (words) => this.onFault(words));
+    const isMute = () => !isAudible(this.video);
+    return new MediaFeed(this.video, (words) => this.onFault(words), isMute);
   }
 
   /** Looks what is to be done, and when to look again. */

@@ -1,6 +1,6 @@
 // Leads a <video> along the live edge, as live-edge.ts has it.
 import type { Engine } from './engine.ts';
-import { LiveEdge, PARTS_FLOOR, type Pace, USUAL_PACE } from './live-edge.ts';
+import { HEARD_PARTS_FLOOR, LiveEdge, PARTS_FLOOR, type Pace, USUAL_PACE } from './live-edge.ts';
 import type { Sheet } from './sheet.ts';
 import { ranges } from './stats.ts';
 
@@ -61,11 +61,11 @@ export class Lead {
 }
 
 /** The playlist knows better than the sheet how long segments are. */
-export function paceOf(sheet: Sheet | null, engine: Engine | null): Pace {
+export function paceOf(sheet: Sheet | null, engine: Engine | null, isHeard: boolean): Pace {
   const pace = sheet?.pace ?? USUAL_PACE;
   const segmentS = engine?.segmentS ?? pace.segmentS;
   if (!engine || engine.partsLost === null) return { ...pace, segmentS };
-  return { ...pace, segmentS, reserveS: 0, floor: PARTS_FLOOR };
+  return { ...pace, segmentS, reserveS: 0, floor: isHeard ? HEARD_PARTS_FLOOR : PARTS_FLOOR };
 }
 
 export function isAudible(video: HTMLVideoElement): boolean {

@@ -46,6 +46,8 @@ export interface Floor {
 
 /** Of parts, which come evenly or are not waited for. */
 export const PARTS_FLOOR: Floor = { usual: 0.1, least: 0.06, most: 1, step: 0.04 };
+/** Sound that is heard comes in packets, less evenly than pictures, and is decoded farther ahead. */
+export const HEARD_PARTS_FLOOR: Floor = { usual: 0.2, least: 0.12, most: 1, step: 0.04 };
 
 export const USUAL_PACE: Pace = { segmentS: 2, reserveS: 0, audibleRate: 1.04 };
 

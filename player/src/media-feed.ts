@@ -1,5 +1,6 @@
 // A <video>'s MediaSource, fed with parts in order. What follows another run, or a part that was lost, is put right behind
 // what there is: nothing has to be jumped over, and the picture goes on at once.
+import { Hush } from './hush.ts';
 import { isTaken, mediaSource } from './media-source.ts';
 import type { Init } from './mp4.ts';
 import type { Part } from './part-queue.ts';
@@ -34,6 +35,8 @@ export class MediaFeed {
   private steps: Step[] = [];
   private stretches: Stretch[] = [];
   private run = '';
+  private init: Init | null = null;
+  private readonly hush = new Hush();
   /** The run's time behind its last part. */
   private runEndS: number | null = null;
   private isOpen = false;
@@ -46,6 +49,7 @@ export class MediaFeed {
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly onFault: (words: string) => void,
+    private readonly isMute: () => boolean,
   ) {
     const Source = mediaSource();
     if (!Source) throw new Error('no MediaSource');
@@ -63,6 +67,7 @@ export class MediaFeed {
     if (this.type !== init.type) this.steps.push({ kind: 'type', type: init.type });
     this.type = init.type;
     this.run = run;
+    this.init = init;
     this.runEndS = null;
     this.push({ kind: 'append', bytes });
     return true;
@@ -76,9 +81,11 @@ export class MediaFeed {
       this.steps.push({ kind: 'offset', seconds: offsetS });
     }
     this.runEndS = part.endS;
-    this.endS = part.endS + (this.stretches.at(-1)?.offsetS ?? 0);
+    const offsetS = this.stretches.at(-1)?.offsetS ?? 0;
+    this.endS = part.endS + offsetS;
     this.trim();
-    this.push({ kind: 'append', bytes: part.bytes });
+    const pieces = this.init ? this.hush.take(part, this.init, offsetS, this.isMute()) : [part.bytes];
+    for (const bytes of pieces) this.push({ kind: 'append', bytes });
   }
 
   /** The picture stands for want of parts; browsers keep the last frames back. */

@@ -6,6 +6,8 @@ export interface Track {
   perSecond: number;
   /** As `MediaSource.isTypeSupported` wants it. */
   codec: string;
+  /** A packet in which nothing is heard; `null`: not of sound, or not known. */
+  silence: readonly number[] | null;
 }
 
 export interface Init {
@@ -22,8 +24,19 @@ export interface Span {
   independent: boolean;
 }
 
+/** Of AAC-LC at whatever rate, of one channel and of two: what ffmpeg's encoder makes of silence. */
+const SILENCE: Readonly<Record<number, readonly number[]>> = {
+  1: [0x01, 0x18, 0x20, 0x07],
+  2: [0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c],
+};
+/** Samples in a packet of AAC-LC. */
+export const PACKET = 1024;
+const FREE = [...'free'].map((letter) => letter.charCodeAt(0));
+
 interface Box {
   type: string;
+  /** Of its name, in the whole. */
+  nameAt: number;
   /** Without its head. */
   body: DataView;
 }
@@ -74,6 +87,16 @@ export function readSpan(bytes: ArrayBuffer, { tracks }: Init): Span | null {
   }
 }
 
+/** Of a part, in place: this track becomes `free` space, which every reader passes over. The part has been read before. */
+export function blank(bytes: ArrayBuffer, { id }: Track): void {
+  const fragments = boxes(new DataView(bytes))
+    .filter(({ type }) => type === 'moof')
+    .flatMap(({ body }) => boxes(body));
+  for (const { type, body, nameAt } of fragments) {
+    if (type === 'traf' && readFragment(body).id === id) new Uint8Array(bytes).set(FREE, nameAt);
+  }
+}
+
 /** Throws a `RangeError` for a box that is longer than what it is in. */
 function boxes(view: DataView): Box[] {
   const found: Box[] = [];
@@ -85,7 +108,8 @@ function boxes(view: DataView): Box[] {
       head = 16;
     } else if (size === 0) size = view.byteLength - at;
     if (size < head) throw new RangeError('a box without a size');
-    found.push({ type: name(view, at + 4), body: slice(view, at + head, size - head) });
+    const nameAt = view.byteOffset + at + 4;
+    found.push({ type: name(view, at + 4), nameAt, body: slice(view, at + head, size - head) });
     at += size;
   }
   return found;
@@ -120,23 +144,30 @@ function readTrack(trak: DataView): Track | null {
   if (!tkhd || !mdhd || !stsd || !hdlr) return null;
   const long = (view: DataView) => view.getUint8(0) === 1;
   const [entry] = boxes(rest(stsd, 8));
-  const codec = entry && codecOf(entry);
+  const { codec, channels = 0 } = (entry && codecOf(entry)) ?? {};
   const perSecond = mdhd.getUint32(long(mdhd) ? 20 : 12);
   if (!codec || perSecond === 0) return null;
   const id = tkhd.getUint32(long(tkhd) ? 20 : 12);
-  return { id, isVideo: name(hdlr, 8) === 'vide', perSecond, codec };
+  const silence = SILENCE[channels] ?? null;
+  return { id, isVideo: name(hdlr, 8) === 'vide', perSecond, codec, silence };
 }
 
-function codecOf({ type, body }: Box): string | null {
+interface Codec {
+  codec: string | null;
+  /** Of AAC-LC. */
+  channels?: number;
+}
+
+function codecOf({ type, body }: Box): Codec | null {
   // What a sample entry of a picture, of sound has before its boxes.
   const [picture, sound] = [78, 28];
   if (type === 'avc1' || type === 'avc3') {
     const avcC = inside(rest(body, picture), 'avcC');
-    return avcC && `${type}.${hex(avcC.getUint8(1))}${hex(avcC.getUint8(2))}${hex(avcC.getUint8(3))}`;
+    return avcC && { codec: `${type}.${[1, 2, 3].map((at) => hex(avcC.getUint8(at))).join('')}` };
   }
   if (type === 'hvc1' || type === 'hev1') {
     const hvcC = inside(rest(body, picture), 'hvcC');
-    return hvcC && `${type}.${hevc(hvcC)}`;
+    return hvcC && { codec: `${type}.${hevc(hvcC)}` };
   }
   if (type === 'mp4a') {
     const esds = inside(rest(body, sound), 'esds');
@@ -161,7 +192,7 @@ function hevc(hvcC: DataView): string {
 }
 
 /** Down to the decoder's own description: ISO/IEC 14496-1, 7.2.6. */
-function aac(esds: DataView): string | null {
+function aac(esds: DataView): Codec | null {
   let at = 4;
   const open = (): number => {
     const tag = esds.getUint8(at);
@@ -177,11 +208,13 @@ function aac(esds: DataView): string | null {
   if (open() !== 4) return null;
   const kind = esds.getUint8(at);
   at += 13;
-  if (kind !== 0x40) return `mp4a.${hex(kind)}`;
+  if (kind !== 0x40) return { codec: `mp4a.${hex(kind)}` };
   if (open() !== 5) return null;
   const object = esds.getUint8(at) >> 3;
   const escaped = 32 + ((esds.getUint16(at) >> 5) & 0x3f);
-  return `mp4a.40.${object === 31 ? escaped : object}`;
+  const codec = `mp4a.40.${object === 31 ? escaped : object}`;
+  const [low, rateIsTold] = [object === 2, ((esds.getUint16(at) >> 7) & 0xf) === 0xf];
+  return low && !rateIsTold ? { codec, channels: (esds.getUint16(at) >> 3) & 0xf } : { codec };
 }
 
 function hex(byte: number): string {

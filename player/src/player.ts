@@ -235,6 +235,12 @@ export class Player {
     this.start(text);
   }
 
+  /** They were for while there was nothing else. */
+  private leaveParts(): void {
+    const isOver = this.sheets.areWholesSure && !this.mayHaveParts;
+    if (this.isByParts && isOver && !this.isExcused()) void this.open();
+  }
+
   /** To parts, from something else that plays well: of a stream that is silent they would only show the last second again. */
   private mayChange(now: number): boolean {
     const { engine } = this;
@@ -251,7 +257,8 @@ export class Player {
       const url = this.options.statusUrl ?? sheetUrl(this.url);
       return url && this.fresh(url);
     };
-    const isNew = await this.sheets.read(now, this.picture.isMoving(now), address, this.life.signal);
+    const [isMoving, minds] = [this.picture.isMoving(now), !this.options.parts];
+    const isNew = await this.sheets.read(now, isMoving, address, minds, this.life.signal);
     if (!isNew || !this.sheet) return;
     this.engine?.adopt(this.sheet);
     this.offerParts(performance.now());
@@ -276,7 +283,7 @@ export class Player {
   }
 
   private pace(): Pace {
-    return paceOf(this.sheet, this.engine);
+    return paceOf(this.sheet, this.engine, isAudible(this.video));
   }
 
   private isOver(): boolean {
@@ -293,6 +300,7 @@ export class Player {
     if (this.watchdog.shouldReopen(now, moved || this.isExcused() || isSilent)) this.reopenStill(now);
     this.fallBack(now);
     void this.comeBack(now);
+    this.leaveParts();
     this.lead.paceIs(this.pace());
     void this.readSheet(now);
     this.status = this.judge(now, moved);

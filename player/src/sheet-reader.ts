@@ -4,6 +4,8 @@ import { SheetTimes } from './sheet-times.ts';
 
 export class SheetReader {
   sheet: Sheet | null = null;
+  /** The last sheet and the one before agree on whether there are whole segments. */
+  areWholesSure = true;
   private readonly times = new SheetTimes();
 
   /** Once it is time; `true`: there is another one. */
@@ -11,6 +13,8 @@ export class SheetReader {
     nowMs: number,
     isMoving: boolean,
     address: () => string | null,
+    /** Parts are for while there is nothing else: it is looked after whether there is. */
+    minds: boolean,
     signal: AbortSignal,
   ): Promise<boolean> {
     if (!this.times.isDue(nowMs, isMoving)) return false;
@@ -19,9 +23,16 @@ export class SheetReader {
     if (signal.aborted) return false;
     if (answer.is === 'failed') this.times.failed(performance.now());
     else if (answer.is === 'none') this.times.none(performance.now());
-    else this.times.answered();
-    if (answer.is === 'there') this.sheet = answer.sheet;
+    else this.heard(answer.sheet, minds);
     return answer.is === 'there';
+  }
+
+  private heard(sheet: Sheet, minds: boolean): void {
+    const before = this.sheet?.wholeSegments ?? sheet.wholeSegments;
+    this.areWholesSure = before === sheet.wholeSegments;
+    this.sheet = sheet;
+    // Those that came back may make way again at once.
+    this.times.answered(performance.now(), minds && !(sheet.wholeSegments && this.areWholesSure));
   }
 
   /** Why there is no picture, as of the last time that it stood still. */

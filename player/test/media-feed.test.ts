@@ -42,7 +42,7 @@ class Buffer extends EventTarget {
 type Mocks = { mock: typeof import('node:test').mock };
 
 /** A feed in a browser with so much room, and what it complained of. */
-async function feeding({ mock }: Mocks, room: number, roomPerRemoval: number) {
+async function feeding({ mock }: Mocks, room: number, roomPerRemoval: number, isMute = false) {
   const buffer = new Buffer(room, roomPerRemoval);
   const sources: EventTarget[] = [];
   class Source extends EventTarget {
@@ -61,7 +61,11 @@ async function feeding({ mock }: Mocks, room: number, roomPerRemoval: number) {
   mock.method(URL, 'revokeObjectURL', () => undefined);
   const video = { currentTime: 10, buffered: { length: 0 }, src: '' };
   const faults: string[] = [];
-  const feed = new MediaFeed(video as unknown as HTMLVideoElement, (words) => faults.push(words));
+  const feed = new MediaFeed(
+    video as unknown as HTMLVideoElement,
+    (words) => faults.push(words),
+    () => isMute,
+  );
   sources[0]?.dispatchEvent(new Event('sourceopen'));
   const init = readInit(INIT);
   assert.ok(init);

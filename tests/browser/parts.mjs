@@ -12,6 +12,8 @@ import { launch, listen, scratchFolder } from './play.mjs';
 import { expect, stats, until } from './steps.mjs';
 
 const LIVE_WITHIN_S = 40;
+const WHOLE = /\/segment_[^/]*\.m4s/;
+const SHEET = /\/status\.json/;
 const PART = /\/part_[^/]*_(\d+)\.m4s/;
 /** What it is to take, and what a busy machine takes. */
 const OVER_A_LOST_PART_MS = 1500 + 500;
@@ -20,6 +22,9 @@ const OVER_A_CHANGE_MS = 4000;
 const BACK_WITHIN_S = 200;
 const RESTS_AFTER_S = 60;
 const PAUSED_S = 55;
+/** Of silence: 6 bytes in a packet of 1024 samples. Of sound: what the agent encodes has 8000. */
+const MOST_SILENT = 600;
+const LEAST_LOUD = 2000;
 const MEDIA = /\.(m3u8|m4s|mp4)(\?|$)/;
 
 function options() {
@@ -131,6 +136,47 @@ async function steady({ page, shot, seconds }) {
     expect(panel.includes(words), `${words}: ${panel}`);
   await shot('parts');
   await page.locator('edge-player').getByRole('button', { name: 'Stats' }).click();
+}
+
+/** Sound is there for who turns it on, by the button that a viewer has. */
+async function heard({ page }) {
+  await isLive(page);
+  const video = (get) => page.evaluate(get);
+  const soundBytes = () =>
+    video(() => document.querySelector('edge-player').video.webkitAudioDecodedByteCount);
+  const setMuted = (value) =>
+    page.evaluate((value) => {
+      document.querySelector('edge-player').muted = value;
+    }, value);
+  /** Bytes of sound in a second. */
+  const rate = async () => {
+    const [from, before] = [performance.now(), await soundBytes()];
+    await sleep(3000);
+    return ((await soundBytes()) - before) / ((performance.now() - from) / 1000);
+  };
+  const hasSound = await video(
+    () => document.querySelector('edge-player').video.webkitAudioDecodedByteCount > 0,
+  );
+  expect(hasSound, 'there is a track of sound: without one there is no button for it');
+  const silent = await rate();
+  expect(silent < MOST_SILENT, `what nobody hears is silence: ${silent} bytes a second`);
+  const before = await stats(page);
+  await longestStill(page);
+  await setMuted(false);
+  let loud = 0;
+  for (let tries = 0; tries < 4 && loud < LEAST_LOUD; tries += 1) loud = await rate();
+  const after = await goesOn(page, before, 10);
+  const still = await longestStill(page);
+  console.log(
+    `heard: ${silent.toFixed(0)}, ${loud.toFixed(0)} bytes/s, ${still} ms without a frame, ${short(after)}`,
+  );
+  expect(loud > LEAST_LOUD, `the camera's sound is played: ${loud} bytes a second`);
+  expect(still < OVER_A_LOST_PART_MS, `the picture goes on as the sound is turned on: ${still} ms`);
+  expect(after.reopened === before.reopened, 'and nothing is opened anew');
+  await setMuted(true);
+  await goesOn(page, await stats(page), 10);
+  const again = await rate();
+  expect(again < MOST_SILENT, `silence again: ${again} bytes a second`);
 }
 
 /** Of each place in a segment one, for ever; as S3 says it, as Supabase does, and as a CDN without CORS headers. */
@@ -256,6 +302,39 @@ async function left({ page }) {
   expect(now.reopened === seen.reopened, 'not as its picture stood still');
 }
 
+/** A small picture of a wall is not worth parts, but while whole segments make way for them; of that one a sheet is made up. */
+async function small({ page }) {
+  await isLive(page);
+  const wholes = (isThere) => async (route) => {
+    const answer = await route.fetch();
+    const sheet = await answer.json();
+    sheet.parts.whole_segments = isThere;
+    await route.fulfill({ response: answer, json: sheet });
+  };
+  const [gone, back] = [wholes(false), wholes(true)];
+  const cut = (route) =>
+    route.fulfill({ status: 404, headers: { 'access-control-allow-origin': '*' }, body: '' });
+  const setParts = (value) =>
+    page.evaluate((value) => document.querySelector('edge-player').setAttribute('parts', value), value);
+  await setParts('off');
+  const by = (protocol, seconds) =>
+    until(page, seconds, protocol, (seen) => seen.state === 'live' && seen.protocol === protocol);
+  await by('hls.js', LIVE_WITHIN_S);
+  await page.route(WHOLE, cut);
+  await page.route(SHEET, gone);
+  await by('sub_second', 90);
+  await page.unroute(WHOLE, cut);
+  await page.unroute(SHEET, gone);
+  await page.route(SHEET, back);
+  const from = performance.now();
+  // It is believed when it is said again, a minute later.
+  await by('hls.js', 120 + LIVE_WITHIN_S);
+  console.log(`small: whole segments again after ${((performance.now() - from) / 1000).toFixed(0)} s`);
+  await page.unroute(SHEET, back);
+  await setParts('on');
+  await isLive(page);
+}
+
 /** Whoever runs this reads the line and takes it away. */
 function taken(what, seconds) {
   return async ({ page }) => {
@@ -271,6 +350,7 @@ function taken(what, seconds) {
 
 const STEPS = {
   steady,
+  heard,
   lost,
   offline,
   ffmpeg: taken('ffmpeg', 40),
@@ -280,6 +360,7 @@ const STEPS = {
   paused,
   silent,
   left,
+  small,
 };
 
 async function run(wanted, profile) {
