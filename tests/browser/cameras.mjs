@@ -1,7 +1,7 @@
 // Opens the page's wall of cameras in headless Chromium: still pictures where there are some, else streams, and no more
 // of them than may play at a time; scrolled, on a phone, by keyboard and as a screen reader has it.
 //
-//   node cameras.mjs --page URL --shots FOLDER --cameras N --stills N
+//   node cameras.mjs --page URL --shots FOLDER --cameras N --stills N [--only STEP ...] [--name wall]
 //
 // The page's address has a bound of 3 (`?playing=3`). Exit 0: all was as it should be. 1: not all, with the reasons.
 // 2: it could not be tried.
@@ -22,12 +22,14 @@ function options() {
       shots: { type: 'string' },
       cameras: { type: 'string' },
       stills: { type: 'string' },
+      only: { type: 'string', multiple: true, default: [] },
+      name: { type: 'string', default: 'wall' },
     },
   });
   const [cameras, stills] = [Number(values.cameras), Number(values.stills)];
   if (!values.page || !values.shots || Number.isNaN(cameras + stills))
     throw new Error('see the head of this file');
-  return { page: values.page, shots: values.shots, cameras, stills };
+  return { ...values, cameras, stills };
 }
 
 const tiles = (page) => page.evaluate(() => window.edgeWall?.tiles() ?? []);
@@ -56,7 +58,7 @@ async function wide({ page, shot, cameras, stills }) {
   const ages = await page.locator('.age:visible').allInnerTexts();
   const areAges = ages.every((text) => /^(just now|\d+ (s|min) ago)$/.test(text));
   expect(ages.length === stills && areAges, `each still picture says how old it is: ${ages}`);
-  await shot('wall');
+  await shot('');
 }
 
 async function allLive({ page, shot, stills }) {
@@ -66,7 +68,7 @@ async function allLive({ page, shot, stills }) {
     (await page.getByRole('button', { name: 'Play all' }).getAttribute('aria-pressed')) === 'true',
     'the button says that it is pressed',
   );
-  await shot('wall-live');
+  await shot('-live');
   await page.getByRole('button', { name: 'Play all' }).click();
   await until(page, 'stills again', (seen) => modes(seen, 'still').length === stills);
 }
@@ -89,7 +91,7 @@ async function scrolled({ page, shot }) {
   const top = await until(page, 'a start', (seen) => playing(seen).length > 0 && !seen.at(-1).visible);
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(overflow <= 0, `nothing is wider than the phone: ${overflow}`);
-  await shot('wall-phone');
+  await shot('-phone');
   await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
   await until(page, 'the last one', (seen) => seen.at(-1).stats?.state === 'live');
   const now = await until(page, 'an end of the first', (seen) => seen[0].mode !== 'stream');
@@ -126,7 +128,7 @@ async function keyboard({ page, shot, cameras }) {
   await page.waitForURL(/[?&]camera=/);
   await page.waitForFunction(() => window.edgePlayer?.stats()?.state === 'live', null, { timeout: 40_000 });
   expect((await page.title()) === names.at(-1), `it plays that camera: ${await page.title()}`);
-  await shot('chosen');
+  await shot('-chosen');
   await page.getByRole('link', { name: 'All cameras' }).click();
   await page.waitForFunction(() => window.edgeWall, null, { timeout: 10_000 });
 }
@@ -137,14 +139,15 @@ async function run(wanted, profile) {
   try {
     const page = context.pages()[0] ?? (await context.newPage());
     const heard = listen(page);
-    const shot = (name) => page.screenshot({ path: join(wanted.shots, `player-${name}.png`) });
+    const shot = (more) => page.screenshot({ path: join(wanted.shots, `player-${wanted.name}${more}.png`) });
     await page.goto(wanted.page, { waitUntil: 'domcontentloaded' });
-    for (const step of [wide, allLive, notAllLive, reader, scrolled, keyboard]) {
+    const steps = [wide, allLive, notAllLive, reader, scrolled, keyboard];
+    for (const step of steps.filter(({ name }) => !wanted.only.length || wanted.only.includes(name))) {
       try {
         await step({ ...wanted, page, shot });
         console.log(`${step.name}: well`);
       } catch (error) {
-        await shot(`wall-${step.name}-fault`);
+        await shot(`-${step.name}-fault`);
         faults.push(`${step.name}: ${error.message}`);
       }
     }

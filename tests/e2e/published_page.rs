@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::browser::play;
+use crate::player::watch;
 use crate::support::agent::Place;
 use crate::support::camera::{Camera, CameraOpts};
 use crate::support::supabase_server::{SECRET_KEY, SupabaseServer};
@@ -19,9 +20,14 @@ const PUBLISHED_WITHIN: Duration = Duration::from_secs(60);
 async fn a_public_address_alone_is_a_viewer() {
     let _turn = alone().await;
     let minio = minio().await;
-    let camera = Camera::start(CameraOpts::default()).await;
+    let camera = Camera::start(CameraOpts { size: (640, 360), ..CameraOpts::default() }).await;
     let mut place = Place::new("published-page");
+    let parts = format!(
+        "  - {{id: cam_parts, rtsp_url: \"{}\", settings: {{profile: sub_second, target_width: 640}}}}\n",
+        camera.url()
+    );
     place.configure(&minio, BUCKET, &[("cam_floor", &camera.url())], "");
+    place.write_config(&(read(place.path(), "cameras.yaml") + &parts));
     let playlist = playlist_of(&minio, "cam_floor");
     let mut viewer = Viewer::watch(&playlist, &place.path().join("seen"));
     let mut agent = place.start(&[]);
@@ -33,8 +39,18 @@ async fn a_public_address_alone_is_a_viewer() {
         assert_eq!(said.trim(), minio.public_url(BUCKET, "location_1/index.html"));
     }
     viewer.segments(2, UP_WITHIN).await;
-    play(&minio.public_url(BUCKET, "location_1/index.html?camera=cam_floor"), "published", WATCH_SECONDS)
-        .await;
+    let page = |query: &str| minio.public_url(BUCKET, &format!("location_1/index.html?{query}"));
+    play(&page("camera=cam_floor"), "published", WATCH_SECONDS).await;
+    play(&page("camera=cam_parts"), "published-parts", WATCH_SECONDS).await;
+    let artifacts = Path::new(env!("CARGO_MANIFEST_DIR")).join("artifacts");
+    let seen: Value = serde_json::from_str(&read(&artifacts, "published-parts.json")).expect("JSON");
+    let samples = seen["samples"].as_array().expect("samples");
+    assert!(samples.iter().all(|sample| sample["protocol"] == "sub_second"), "it is played by parts: {seen}");
+
+    let wall = page("playing=3");
+    let args = ["--page", &wall, "--cameras", "2", "--stills", "0", "--name", "published-wall"];
+    let steps = ["--only", "wide", "--only", "reader", "--only", "keyboard"];
+    watch("cameras.mjs", &[&args[..], &steps].concat(), |_| ()).await;
     agent.stop(STOP_WITHIN).await;
     viewer.stop().await.assert_legal();
 }
