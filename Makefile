@@ -45,7 +45,7 @@ advisories: ## known vulnerabilities; their database is on the network
 	@if timeout 60 cargo deny fetch db 2>/dev/null; then cargo deny check advisories; \
 	else echo "advisories: NOT CHECKED, the advisory database is out of reach"; fi
 
-chaos: setup-test player ## every fault and 100 kill -9 on the real agent, into artifacts/chaos.md (CHAOS_OUTAGE_S, CHAOS_KILLS, CHAOS_SEED)
+chaos: setup-test player ## every fault and 100 kill -9 on the real agent, into artifacts/chaos.md (CHAOS_OUTAGE_S, CHAOS_KILLS, CHAOS_SEED, CHAOS_PROFILE)
 	cargo test --test chaos -- --all
 
 soak: setup-test player ## 8 cameras for SOAK_MINUTES (60) with random faults, into artifacts/soak.csv

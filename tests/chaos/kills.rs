@@ -1,5 +1,6 @@
 //! kill -9 of the agent or of ffmpeg at random moments, the agent started again at once.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use nix::unistd::Pid;
 use crate::bucket;
 use crate::observer;
 use crate::report::{Row, Table};
-use crate::stage::{FOLDER, SLACK, STOP_WITHIN, Stage, UP_WITHIN, last, small_camera, wall};
+use crate::stage::{FOLDER, SLACK, STOP_WITHIN, Stage, UP_WITHIN, in_parts, last, small_camera, wall};
 use crate::support::agent::Process;
 use crate::support::wait::until;
 use crate::trial::attempt;
@@ -93,7 +94,7 @@ async fn outlives(stage: &Stage, ffmpegs: &[u32]) -> Option<String> {
 
 async fn kill_ffmpeg(stage: &Stage) {
     // One that runs the camera: an agent that starts asks others what they can do.
-    let runs = |process: &Process| process.argv.contains("index.m3u8");
+    let runs = |process: &Process| process.argv.contains(if in_parts() { "frag_" } else { "index.m3u8" });
     let one = async || stage.place.ffmpegs().into_iter().find(runs).map(|process| process.pid);
     let pid = until(UP_WITHIN, "an ffmpeg to kill", one, || stage.agent.log()).await;
     // It may have ended by itself meanwhile.
@@ -103,7 +104,14 @@ async fn kill_ffmpeg(stage: &Stage) {
 /// What lies in the bucket without a playlist that names it, if that stays so.
 async fn no_orphans(stage: &Stage) -> Option<String> {
     let client = stage.minio.client();
-    let orphans = async || stage.viewer.orphans(&bucket::segments(&client, FOLDER).await);
+    let orphans = async || {
+        let mut there = bucket::media(&client, FOLDER).await;
+        let runs: BTreeSet<String> = stage.viewer.listed().iter().filter_map(|name| run_of(name)).collect();
+        // A part is there before a playlist names it, and as long as its segment is.
+        there
+            .retain(|name| !name.starts_with("part_") || run_of(name).is_none_or(|run| !runs.contains(&run)));
+        stage.viewer.orphans(&there)
+    };
     let swept = async || {
         while !orphans().await.is_empty() {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -111,6 +119,11 @@ async fn no_orphans(stage: &Stage) -> Option<String> {
     };
     let in_time = tokio::time::timeout(SWEPT_WITHIN, swept()).await.is_ok();
     if in_time { None } else { Some(format!("orphans: {:?}", orphans().await)) }
+}
+
+/// `segment_{run}_{index}.m4s`, `part_{run}_{number}.m4s`
+fn run_of(name: &str) -> Option<String> {
+    Some(name.split('_').nth(1)?.to_owned())
 }
 
 /// All but the locks, and what the next agent should know: that does not grow.

@@ -63,10 +63,12 @@ pub fn cost(viewer: &Viewer, since: Mark) -> Cost {
     cost
 }
 
-/// Segments of one run that were never listed; `None` where another run begins. `segment_{run}_{index}.ts`
+/// Segments of one run that were never listed; `None` where another run begins. `segment_{run}_{index}.ts`, or `.m4s`; without an object of the
+/// whole `segment_{run}_{index}_parts.m4s`
 fn missing(before: &str, now: &str) -> Option<u64> {
     let parts = |uri: &str| {
-        let (head, index) = uri.trim_end_matches(".ts").rsplit_once('_')?;
+        let (name, _) = uri.rsplit_once('.')?;
+        let (head, index) = name.strip_suffix("_parts").unwrap_or(name).rsplit_once('_')?;
         Some((head.to_owned(), index.parse::<u64>().ok()?))
     };
     let ((run_before, before), (run, now)) = parts(before).zip(parts(now))?;

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::stage::in_parts;
+
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     pub at: Duration,
@@ -82,6 +84,8 @@ const HANDLES_MORE: u64 = 10;
 const THREADS_MOST: u64 = 24;
 /// A camera's window, what is held or condemned, and what an outage keeps from being deleted.
 const OBJECTS_PER_CAMERA: u64 = 80;
+/// Five parts with each segment.
+const PARTED_TIMES: u64 = 6;
 const SPOOL_BYTES_PER_CAMERA: u64 = 32 << 20;
 const LOG_BYTES_PER_CAMERA_AND_MINUTE: u64 = 8 << 10;
 const LOG_BYTES_AT_ONCE: u64 = 128 << 10;
@@ -111,9 +115,10 @@ pub fn verdict(samples: &[Sample], base: Duration, cameras: u64) -> (String, Vec
         }
     }
     let minutes = last.at.as_secs() / 60;
+    let objects = cameras * OBJECTS_PER_CAMERA * if in_parts() { PARTED_TIMES } else { 1 };
     for (name, figure, most) in [
         ("threads", (|s: &Sample| s.threads) as fn(&Sample) -> u64, THREADS_MOST),
-        ("objects in the bucket", (|s| s.objects) as fn(&Sample) -> u64, cameras * OBJECTS_PER_CAMERA),
+        ("objects in the bucket", (|s| s.objects) as fn(&Sample) -> u64, objects),
         ("bytes in the spool", |s| s.spool_bytes, cameras * SPOOL_BYTES_PER_CAMERA),
         (
             "bytes of log",

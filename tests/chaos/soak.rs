@@ -96,7 +96,7 @@ async fn watch(soak: &Soak, time: Duration) -> Vec<Sample> {
     let mut samples = Vec::new();
     while start.elapsed() < time {
         ticks.tick().await;
-        let objects = bucket::segments(&client, LOCATION).await.len() as u64;
+        let objects = bucket::media(&client, LOCATION).await.len() as u64;
         let (spool, log) = (soak.place.path().join("spool"), soak.place.path().join("agent.log"));
         let sample = Sample::of(soak.agent.id(), start.elapsed(), objects, &spool, &log);
         csv.write_all(sample.csv().as_bytes()).expect("the samples can be written");

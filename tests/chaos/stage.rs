@@ -12,6 +12,8 @@ use crate::support::minio::Minio;
 use crate::support::viewer::{Report, Viewer};
 use crate::support::wait::until;
 
+/// `sub_second` has all of it in parts.
+const PROFILE: &str = "CHAOS_PROFILE";
 pub const BUCKET: &str = "streams";
 pub const CAMERA: &str = "cam";
 pub const FOLDER: &str = "location_1/cam/";
@@ -58,10 +60,20 @@ pub fn small_camera() -> CameraOpts {
     CameraOpts { size: (320, 180), fps: 10, gop: 10, audio: false, ..CameraOpts::default() }
 }
 
+/// Segments go in parts, too.
+pub fn in_parts() -> bool {
+    match std::env::var(PROFILE).as_deref() {
+        Err(_) | Ok("") => false,
+        Ok("sub_second") => true,
+        Ok(other) => panic!("{PROFILE} is {other:?}; use sub_second, or leave it out"),
+    }
+}
+
 pub fn config(place: &Place, store: &str, public: &str, cameras: &str) -> String {
+    let profile = if in_parts() { ", profile: sub_second" } else { "" };
     format!(
         "spool: {}\nstorage:\n  type: s3\n  bucket: {BUCKET}\n  endpoint: {store}\n  public_base_url: {public}/{BUCKET}\n\
-         defaults:\n  settings: {{segment_duration: 1, target_width: 320, target_fps: 10}}\ncameras:\n{cameras}",
+         defaults:\n  settings: {{segment_duration: 1, target_width: 320, target_fps: 10{profile}}}\ncameras:\n{cameras}",
         place.path().join("spool").display(),
     )
 }

@@ -129,6 +129,12 @@ impl Viewer {
         names.iter().filter(orphan).cloned().collect()
     }
 
+    /// What the playlist names now.
+    pub fn listed(&self) -> Vec<String> {
+        let seen = self.seen.borrow();
+        seen.held.iter().filter(|(_, until)| **until == Duration::MAX).map(|(name, _)| name.clone()).collect()
+    }
+
     /// Waits until something is wrong.
     pub async fn breach(&mut self, deadline: Duration) {
         let got = timeout(deadline, self.seen.wait_for(|seen| seen.breaches > 0)).await.is_ok();
