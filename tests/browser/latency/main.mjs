@@ -134,7 +134,7 @@ async function measure(parts, row, wanted, folder) {
     await place.isPlayable(STREAM_WITHIN_MS);
     const pictures = [];
     while (pictures.length < FIRST_PICTURES) pictures.push(await firstPicture(browser, place.page));
-    page = await openPage(browser, place.page);
+    page = await openPage(browser, place.page, row.isHeard);
     await sleep(1000 * wanted.settleSeconds);
     const settledMs = Date.now();
     const rig = { ...parts, place };

@@ -21,8 +21,10 @@ function verdict(row) {
 }
 
 /** Of a row without a store between. */
-const putOf = ({ putMs, hasSound }) =>
-  `${putMs ? `${putMs} ms` : 'from the box'}${hasSound ? ', with sound' : ''}`;
+const putOf = ({ putMs, hasSound, isHeard }) => {
+  const sound = isHeard ? ', sound on' : ', with sound';
+  return `${putMs ? `${putMs} ms` : 'from the box'}${hasSound ? sound : ''}`;
+};
 
 const stalled = ({ stalls, stallSeconds }) => (stalls ? `${stalls} (${dash(stallSeconds, 1)} s)` : '0');
 

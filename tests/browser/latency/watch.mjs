@@ -19,8 +19,8 @@ export async function openBrowser() {
   });
 }
 
-/** A first visit: nothing of the page is in a cache. Returns when there is a picture. */
-export async function openPage(browser, url) {
+/** A first visit: nothing of the page is in a cache. Returns when there is a picture; `isHeard`: its sound is turned on then. */
+export async function openPage(browser, url, isHeard = false) {
   const { LATENCY_PLAYER: other } = process.env;
   const context = await browser.newContext({ viewport: { width: 960, height: 720 } });
   try {
@@ -40,6 +40,11 @@ export async function openPage(browser, url) {
     );
     // While there is a route, each request takes the way through this process.
     if (other) await page.unrouteAll();
+    if (isHeard) {
+      await page.evaluate(() => {
+        document.querySelector('edge-player').muted = false;
+      });
+    }
     return page;
   } catch (error) {
     await context.close().catch(() => undefined);
