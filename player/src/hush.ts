@@ -6,8 +6,10 @@ import { blank, type Init, PACKET, readSpan, type Track } from './mp4.ts';
 import type { Part } from './part-queue.ts';
 
 /** What sound before a part is made up for: more was a jump of the time. */
-const MOST_S = 1;
+const MOST_S = 10;
 const TINY_S = 0.001;
+/** Browsers decode sound farther ahead than pictures; what stands for want of a part is then the picture, and no time is lost. */
+const AHEAD_S = 0.2;
 
 export class Hush {
   /** Of the sound that was fed, in media time. */
@@ -16,46 +18,57 @@ export class Hush {
   private isFilled = false;
 
   /** What is to be fed for a part; `offsetS`: of media time to that of its run. */
-  take(part: Part, { tracks }: Init, offsetS: number, isMute: boolean): ArrayBuffer[] {
+  take(part: Part, { tracks }: Init, offsetS: number, isMute: boolean): ArrayBuffer {
     const sound = tracks.find(({ isVideo }) => !isVideo);
-    if (!sound?.silence || !tracks.some(({ isVideo }) => isVideo)) return [part.bytes];
+    if (!sound?.silence || !tracks.some(({ isVideo }) => isVideo)) {
+      [this.endS, this.isFilled] = [null, false];
+      return part.bytes;
+    }
     const real = readSpan(part.bytes, { tracks: [sound], type: '' });
     // Time that went back would cost the picture all frames to the next keyframe.
-    const goesOn = !this.isFilled || (real !== null && real.startS + offsetS >= (this.endS ?? 0) - TINY_S);
+    const goesOn = !this.isFilled || real === null || real.startS + offsetS >= (this.endS ?? 0) - TINY_S;
     if (!isMute && goesOn) {
-      if (real) this.endS = real.endS + offsetS;
-      this.isFilled = false;
-      return [part.bytes];
+      if (real) [this.endS, this.isFilled] = [real.endS + offsetS, false];
+      return part.bytes;
     }
-    blank(part.bytes, sound);
-    const fromS = this.endS === null ? part.startS : Math.max(this.endS - offsetS, part.startS - MOST_S);
+    const before = this.endS === null ? null : this.endS - offsetS;
+    const begin = beginning(sound, part, before, real?.startS ?? null);
     // To be heard again: up to where the next part's sound begins.
-    const lasts = isMute || !real ? covering(sound, fromS, part.endS) : within(sound, fromS, real.endS);
-    if (lasts.length === 0) return [part.bytes];
-    const begin = Math.round(fromS * sound.perSecond);
-    const end = begin + lasts.reduce((sum, one) => sum + one, 0);
-    [this.endS, this.isFilled] = [end / sound.perSecond + offsetS, true];
-    return [part.bytes, fragment(sound, part.number, begin, lasts)];
+    const packets = isMute
+      ? Math.ceil(units(sound, part.endS + AHEAD_S, begin) / PACKET)
+      : Math.floor(units(sound, real?.endS ?? 0, begin) / PACKET);
+    blank(part.bytes, sound);
+    if (packets <= 0) return part.bytes;
+    [this.endS, this.isFilled] = [(begin + packets * PACKET) / sound.perSecond + offsetS, true];
+    return joined(part.bytes, fragment(sound, part.number, begin, packets));
   }
 }
 
-/** Packets that last until then at least. */
-function covering({ perSecond }: Track, fromS: number, toS: number): number[] {
-  const packets = ((toS - fromS) * perSecond) / PACKET;
-  return Array(Math.max(0, Math.ceil(packets - 0.01))).fill(PACKET);
+/** Where the silence begins, in the sound's unit. */
+function beginning(sound: Track, part: Part, beforeS: number | null, realS: number | null): number {
+  if (beforeS !== null) return units(sound, Math.max(beforeS, part.startS - MOST_S), 0);
+  const from = units(sound, part.startS, 0);
+  if (realS === null) return from;
+  // In step with its own packets, so that these follow without a hole.
+  const own = units(sound, realS, 0);
+  return own + Math.floor((from - own) / PACKET) * PACKET;
 }
 
-/** Packets that last exactly until then, the last one longer; none if there is no room for one. */
-function within({ perSecond }: Track, fromS: number, toS: number): number[] {
-  const units = Math.round(toS * perSecond) - Math.round(fromS * perSecond);
-  const lasts = Array(Math.max(0, Math.floor(units / PACKET))).fill(PACKET);
-  if (lasts.length > 0) lasts[lasts.length - 1] += units % PACKET;
-  return lasts;
+function units({ perSecond }: Track, seconds: number, since: number): number {
+  return Math.round(seconds * perSecond) - since;
+}
+
+function joined(one: ArrayBuffer, other: ArrayBuffer): ArrayBuffer {
+  const both = new Uint8Array(one.byteLength + other.byteLength);
+  both.set(new Uint8Array(one));
+  both.set(new Uint8Array(other), one.byteLength);
+  return both.buffer;
 }
 
 /** A movie fragment of silent packets: ISO/IEC 14496-12, 8.8. */
-function fragment({ id, silence }: Track, number: number, begin: number, lasts: number[]): ArrayBuffer {
+function fragment({ id, silence }: Track, number: number, begin: number, packets: number): ArrayBuffer {
   const packet = silence ?? [];
+  const each = Array.from({ length: packets });
   const [hasDataAt, hasDuration, hasSize] = [0x1, 0x100, 0x200];
   const [isFromFragment, hasFlags, aloneIsEnough] = [0x2_0000, 0x20, 0x200_0000];
   const moof = (dataAt: number) =>
@@ -68,12 +81,12 @@ function fragment({ id, silence }: Track, number: number, begin: number, lasts: 
         box('tfdt', words(0x100_0000, Math.floor(begin / 2 ** 32), begin % 2 ** 32)),
         box(
           'trun',
-          words(hasDataAt | hasDuration | hasSize, lasts.length, dataAt),
-          ...lasts.map((units) => words(units, packet.length)),
+          words(hasDataAt | hasDuration | hasSize, packets, dataAt),
+          ...each.map(() => words(PACKET, packet.length)),
         ),
       ),
     );
-  const mdat = box('mdat', ...lasts.map(() => packet));
+  const mdat = box('mdat', ...each.map(() => packet));
   return Uint8Array.from([...moof(moof(0).length + 8), ...mdat]).buffer;
 }
 

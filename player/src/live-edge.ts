@@ -113,10 +113,19 @@ export class LiveEdge {
   /** The stream turned out to be another one than was thought. */
   paceIs(pace: Pace): void {
     const [longer, shorter] = [pace.segmentS, this.pace.segmentS].sort((a, b) => b - a) as [number, number];
-    const isOther = longer > 1.2 * shorter || pace.floor !== this.pace.floor;
+    const [isOther, isHeardOtherwise] = [longer > 1.2 * shorter, pace.floor !== this.pace.floor];
+    const { usual } = this.floor;
     this.floor = floorOf(pace);
     if (isOther || this.base === 0) this.base = this.floor.usual;
+    else if (isHeardOtherwise) this.rebase(this.floor.usual - usual);
     this.pace = pace;
+  }
+
+  /** Another floor under the same stream: what stalls taught stays, and the change itself is no jitter. */
+  private rebase(byS: number): void {
+    this.base = Math.max(this.floor.least, Math.min(this.floor.most, this.base + byS));
+    this.arrivals = 0;
+    this.forget();
   }
 
   /** What is to lie ahead when it is least. */

@@ -84,13 +84,14 @@ export class MediaFeed {
     const offsetS = this.stretches.at(-1)?.offsetS ?? 0;
     this.endS = part.endS + offsetS;
     this.trim();
-    const pieces = this.init ? this.hush.take(part, this.init, offsetS, this.isMute()) : [part.bytes];
-    for (const bytes of pieces) this.push({ kind: 'append', bytes });
+    const bytes = this.init ? this.hush.take(part, this.init, offsetS, this.isMute()) : part.bytes;
+    this.push({ kind: 'append', bytes });
   }
 
-  /** The picture stands for want of parts; browsers keep the last frames back. */
+  /** The picture stands for want of parts; browsers keep the last frames back, and silence may be there for longer. */
   get isWaiting(): boolean {
-    return this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA && this.steps.length === 0;
+    const stands = this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA || this.aheadS <= 0;
+    return stands && this.steps.length === 0;
   }
 
   /** Seconds to the end of what was given. */

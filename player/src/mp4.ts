@@ -31,6 +31,8 @@ const SILENCE: Readonly<Record<number, readonly number[]>> = {
 };
 /** Samples in a packet of AAC-LC. */
 export const PACKET = 1024;
+/** What AAC can have; its track counts in samples. */
+const RATES: readonly [number, number] = [7350, 96_000];
 const FREE = [...'free'].map((letter) => letter.charCodeAt(0));
 
 interface Box {
@@ -148,7 +150,8 @@ function readTrack(trak: DataView): Track | null {
   const perSecond = mdhd.getUint32(long(mdhd) ? 20 : 12);
   if (!codec || perSecond === 0) return null;
   const id = tkhd.getUint32(long(tkhd) ? 20 : 12);
-  const silence = SILENCE[channels] ?? null;
+  const isInSamples = perSecond >= RATES[0] && perSecond <= RATES[1];
+  const silence = isInSamples ? (SILENCE[channels] ?? null) : null;
   return { id, isVideo: name(hdlr, 8) === 'vide', perSecond, codec, silence };
 }
 
@@ -213,8 +216,10 @@ function aac(esds: DataView): Codec | null {
   const object = esds.getUint8(at) >> 3;
   const escaped = 32 + ((esds.getUint16(at) >> 5) & 0x3f);
   const codec = `mp4a.40.${object === 31 ? escaped : object}`;
-  const [low, rateIsTold] = [object === 2, ((esds.getUint16(at) >> 7) & 0xf) === 0xf];
-  return low && !rateIsTold ? { codec, channels: (esds.getUint16(at) >> 3) & 0xf } : { codec };
+  const told = esds.getUint16(at);
+  // Of AAC-LC with a usual rate and 1024 samples in a packet: ISO/IEC 14496-3, 1.6.2.1 and 4.4.1.
+  const isUsual = object === 2 && ((told >> 7) & 0xf) !== 0xf && (told & 0x4) === 0;
+  return isUsual ? { codec, channels: (told >> 3) & 0xf } : { codec };
 }
 
 function hex(byte: number): string {

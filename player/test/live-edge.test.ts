@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  type Floor,
   farBehind,
+  HEARD_PARTS_FLOOR,
   LiveEdge,
   type Move,
   PARTS_FLOOR,
@@ -288,4 +290,16 @@ test('a picture that stands although there is enough is taken on, a moment later
   assert.equal(at(250, 10.8), null);
   assert.equal(at(400, 10.8), null);
   assert.equal(at(1200, 10.8)?.why, 'stuck');
+});
+
+test('another floor under the same stream keeps what stalls have taught', () => {
+  const pace = (floor: Floor): Pace => ({ segmentS: 0.2, reserveS: 0, audibleRate: 1.06, floor });
+  const live = new LiveEdge(pace(PARTS_FLOOR));
+  for (let nowMs = 0; nowMs < 3000; nowMs += 1000) live.stalled(nowMs);
+  const mute = live.floorS;
+  live.paceIs(pace(HEARD_PARTS_FLOOR));
+  const more = HEARD_PARTS_FLOOR.usual - PARTS_FLOOR.usual;
+  assert.ok(Math.abs(live.floorS - mute - more) < 1e-9, `${mute} ${live.floorS}`);
+  live.paceIs(pace(PARTS_FLOOR));
+  assert.ok(Math.abs(live.floorS - mute) < 1e-9);
 });

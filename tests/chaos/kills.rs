@@ -106,10 +106,13 @@ async fn no_orphans(stage: &Stage) -> Option<String> {
     let client = stage.minio.client();
     let orphans = async || {
         let mut there = bucket::media(&client, FOLDER).await;
-        let runs: BTreeSet<String> = stage.viewer.listed().iter().filter_map(|name| run_of(name)).collect();
-        // A part is there before a playlist names it, and as long as its segment is.
-        there
-            .retain(|name| !name.starts_with("part_") || run_of(name).is_none_or(|run| !runs.contains(&run)));
+        let named = stage.viewer.named();
+        let listed = named.iter().filter(|(_, stays)| **stays);
+        let runs: BTreeSet<String> = listed.filter_map(|(name, _)| run_of(name)).collect();
+        // A part is there before a playlist names it; that of a segment which came with others perhaps never does.
+        let is_new =
+            |name: &str| !named.contains_key(name) && run_of(name).is_some_and(|run| runs.contains(&run));
+        there.retain(|name| !(name.starts_with("part_") && is_new(name)));
         stage.viewer.orphans(&there)
     };
     let swept = async || {

@@ -239,6 +239,11 @@ impl Judge {
         let objects = self.objects.iter().chain(&self.inits).chain(&self.parts);
         let mut held: BTreeMap<_, _> =
             objects.map(|(uri, object)| (uri.clone(), object.held_until())).collect();
+        // Parts stay as long as their segment does, also when only newer ones have theirs listed.
+        let first = self.last.as_ref().and_then(|(_, playlist)| playlist.segments.first());
+        let kept =
+            self.parts.iter().filter(|(_, part)| first.is_some_and(|first| part.segment.msn >= first.msn));
+        held.extend(kept.map(|(uri, _)| (uri.clone(), Duration::MAX)));
         let names = listed.clone().flat_map(|segment| [Some(&segment.uri), segment.map.as_ref()]).flatten();
         let parts = listed.flat_map(|segment| &segment.parts).map(|part| &part.uri);
         held.extend(names.chain(parts).map(|uri| (uri.clone(), Duration::MAX)));

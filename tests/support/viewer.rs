@@ -129,10 +129,10 @@ impl Viewer {
         names.iter().filter(orphan).cloned().collect()
     }
 
-    /// What the playlist names now.
-    pub fn listed(&self) -> Vec<String> {
+    /// What a playlist has named; `true`: it has to stay, as things are.
+    pub fn named(&self) -> BTreeMap<String, bool> {
         let seen = self.seen.borrow();
-        seen.held.iter().filter(|(_, until)| **until == Duration::MAX).map(|(name, _)| name.clone()).collect()
+        seen.held.iter().map(|(name, until)| (name.clone(), *until == Duration::MAX)).collect()
     }
 
     /// Waits until something is wrong.
