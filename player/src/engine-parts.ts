@@ -88,7 +88,7 @@ export class PartsEngine implements Engine {
   }
 
   get pictureTimeMs(): number | null {
-    return this.wallOf(this.video.currentTime);
+    return this.wallOf(Math.min(this.video.currentTime, this.feed.endS));
   }
 
   get newestTimeMs(): number | null {

@@ -7,6 +7,8 @@ import { ranges } from './stats.ts';
 export class Lead {
   private live = new LiveEdge();
   private breaks = 0;
+  /** What the browser told, and all of pipelines that are no more. */
+  private counted = 0;
   /** Seeks to the live edge and over holes. */
   jumps = 0;
 
@@ -17,8 +19,14 @@ export class Lead {
     return this.live.floorS;
   }
 
+  /** Times that the picture had to wait. */
+  get stalls(): number {
+    return this.counted + this.live.dries;
+  }
+
   /** Of another pipeline nothing is known yet. */
   begin(pace: Pace): void {
+    this.counted += this.live.dries;
     this.live = new LiveEdge(pace);
     this.live.returned();
   }
@@ -27,7 +35,11 @@ export class Lead {
     this.live.paceIs(pace);
   }
 
+  /** As the browser says. */
   stalled(nowMs: number): void {
+    // It stood before that, while silence went on.
+    if (this.live.isDry) return;
+    this.counted += 1;
     this.live.stalled(nowMs);
   }
 

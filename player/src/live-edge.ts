@@ -53,6 +53,10 @@ export const USUAL_PACE: Pace = { segmentS: 2, reserveS: 0, audibleRate: 1.04 };
 
 const MAX_RATE = 1.25;
 const MIN_RATE = 0.97;
+/** While the picture stands and nobody hears: until there is enough ahead again. */
+const DRY_RATE = 0.5;
+/** Silence goes on beyond the picture's end: past this the picture stands. */
+const DRY_S = 0.03;
 /** Of what is too much, per second. */
 const GAIN = 0.3;
 const QUIET_BEFORE_SINKING_MS = 15_000;
@@ -104,6 +108,9 @@ export class LiveEdge {
   private backUntilMs = Number.NEGATIVE_INFINITY;
   private settledAtMs = Number.NEGATIVE_INFINITY;
   private rate = 1;
+  /** Times that the picture stood while its silence went on: the browser does not tell of that. */
+  dries = 0;
+  isDry = false;
   private excess: number | null = null;
 
   constructor(pace: Pace = USUAL_PACE) {
@@ -164,10 +171,20 @@ export class LiveEdge {
     const way = this.wayOut(seen);
     if (way !== null) return { rate: this.rate, seek: { to: way, why: 'stuck' } };
     this.observe(seen.nowMs, end);
+    this.seeDry(seen, end);
     const lag = seen.nowMs / 1000 - seen.currentTime;
     this.settle(seen.nowMs);
     this.excess = lag - this.worst(seen.nowMs, end) - this.floorS;
     return this.isFar(seen.nowMs) ? this.jump(seen, end) : this.adjust(seen.audible);
+  }
+
+  private seeDry({ nowMs, currentTime, waiting }: Sight, end: number): void {
+    const isDry = this.pace.floor !== undefined && !waiting && currentTime > end + DRY_S;
+    if (isDry && !this.isDry) {
+      this.dries += 1;
+      this.stalled(nowMs);
+    }
+    this.isDry = isDry;
   }
 
   private steady(): Move {
@@ -247,7 +264,7 @@ export class LiveEdge {
     // Begun, it is finished: else it would begin again and again.
     const enough = this.rate > 1 ? 0.01 : dead;
     if (excess > enough) this.rate = Math.min(most, 1 + Math.max(0.02, round(excess * GAIN)));
-    else if (excess < -dead) this.rate = MIN_RATE;
+    else if (excess < -dead) this.rate = this.isDry && !audible ? DRY_RATE : MIN_RATE;
     else if (this.rate > 1 || excess >= 0) this.rate = 1;
     return { rate: this.rate, seek: null };
   }

@@ -60,7 +60,6 @@ export class Player {
   private newestMs: number | null = null;
   private starved = false;
   private pausedByViewer = false;
-  private stalls = 0;
   private reopened = 0;
   private status: Status = { kind: 'waiting', label: 'waiting for the stream' };
 
@@ -123,7 +122,7 @@ export class Player {
       floor: engine?.isLed ? lead.floorS : null,
       bitrateKbps: engine?.bitrateKbps ?? null,
       requestsPerSecond: this.gauge.requestsPerSecond,
-      stalls: this.stalls,
+      stalls: lead.stalls,
       jumps: lead.jumps,
       reopened: this.reopened,
       lastError: engine?.lastError ?? null,
@@ -132,8 +131,8 @@ export class Player {
   }
 
   report(limits: Thresholds): Report {
-    const { url: src, stalls } = this;
-    return this.gauge.report(performance.now(), limits, { src, state: this.status.kind, stalls });
+    const seen = { src: this.url, state: this.status.kind, stalls: this.lead.stalls };
+    return this.gauge.report(performance.now(), limits, seen);
   }
 
   /** Best first; where one can't play it, the next one's turn comes. */
@@ -237,8 +236,8 @@ export class Player {
 
   /** They were for while there was nothing else. */
   private leaveParts(): void {
-    const isOver = this.sheets.areWholesSure && !this.mayHaveParts;
-    if (this.isByParts && isOver && !this.isExcused()) void this.open();
+    if (!this.isByParts || this.mayHaveParts || !this.sheets.areWholesSure) return;
+    if (!this.isExcused()) void this.open();
   }
 
   /** To parts, from something else that plays well: of a stream that is silent they would only show the last second again. */
@@ -257,8 +256,8 @@ export class Player {
       const url = this.options.statusUrl ?? sheetUrl(this.url);
       return url && this.fresh(url);
     };
-    const [isMoving, minds] = [this.picture.isMoving(now), !this.options.parts];
-    const isNew = await this.sheets.read(now, isMoving, address, minds, this.life.signal);
+    const isMoving = this.picture.isMoving(now);
+    const isNew = await this.sheets.read(now, isMoving, address, !this.options.parts, this.life.signal);
     if (!isNew || !this.sheet) return;
     this.engine?.adopt(this.sheet);
     this.offerParts(performance.now());
@@ -291,11 +290,13 @@ export class Player {
   }
 
   private sample(): void {
+    const { engine, picture } = this;
     const now = performance.now();
-    const moved = this.picture.look(now);
+    const moved = picture.look(now);
     if (moved) this.starved = false;
     if (!document.hidden) this.pausedByViewer = this.isPaused;
-    const isSilent = this.sourceIsSilent(now);
+    const isSilent =
+      engine !== null && sourceIsSilent(now, picture.movedAtMs, engine.answeredAtMs, engine.newsAtMs);
     this.restWhileAlone(now);
     if (this.watchdog.shouldReopen(now, moved || this.isExcused() || isSilent)) this.reopenStill(now);
     this.fallBack(now);
@@ -374,11 +375,6 @@ export class Player {
     });
   }
 
-  private sourceIsSilent(now: number): boolean {
-    const { engine, picture } = this;
-    return engine !== null && sourceIsSilent(now, picture.movedAtMs, engine.answeredAtMs, engine.newsAtMs);
-  }
-
   private latencies(): Latencies {
     const { engine, video } = this;
     const seen = { nowMs: performance.now(), wallMs: Date.now(), currentTime: video.currentTime };
@@ -388,7 +384,6 @@ export class Player {
   private onWaiting(): void {
     if (!this.picture.isPlaying || this.video.seeking || this.starved) return;
     this.starved = true;
-    this.stalls += 1;
     this.lead.stalled(performance.now());
   }
 

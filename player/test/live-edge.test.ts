@@ -303,3 +303,22 @@ test('another floor under the same stream keeps what stalls have taught', () => 
   live.paceIs(pace(PARTS_FLOOR));
   assert.ok(Math.abs(live.floorS - mute) < 1e-9);
 });
+
+test('parts that come later from now on are waited for, though silence goes on and no browser tells of a stall', () => {
+  const live = new LiveEdge({ segmentS: 0.2, reserveS: 0, audibleRate: 1.06, floor: PARTS_FLOOR });
+  let currentTime = 0;
+  let rate = 1;
+  let standsS = 0;
+  const stepMs = 20;
+  for (let nowMs = 0; nowMs < 40_000; nowMs += stepMs) {
+    const lateS = nowMs < 30_000 ? 0 : 0.25;
+    const end = 0.2 * Math.floor((nowMs / 1000 + 1.05 - lateS) / 0.2);
+    const stands = nowMs > 30_000 && currentTime > end;
+    if (stands) standsS += stepMs / 1000;
+    assert.ok(!stands || nowMs < 32_000, `it stands at ${nowMs}`);
+    rate = live.look(sight({ nowMs, currentTime, buffered: [[0, end]] })).rate;
+    currentTime += (rate * stepMs) / 1000;
+  }
+  assert.ok(standsS < 1, `${standsS}`);
+  assert.ok(live.dries >= 1 && live.dries < 8, `${live.dries}`);
+});

@@ -178,7 +178,7 @@ async function heard({ page }) {
   // Who can't decide.
   for (const value of [true, false, true, false, true]) {
     await setMuted(value);
-    await sleep(400);
+    await sleep(1200);
   }
   const quiet = await longestStill(page);
   expect(quiet < LESS_THAN_A_GOP_MS, `nor as it is turned off and on: ${quiet} ms`);
