@@ -1,10 +1,14 @@
 //! The spool: full, read-only, deleted.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::stream::Stream;
-use crate::support::wait::until;
+use crate::support::wait::{until, until_every};
 use crate::{BACK_WITHIN, STOP_WITHIN, UP_WITHIN, inside, lines, my_turn, place, start_apart};
+
+/// Several times in a segment.
+const REFILL: Duration = Duration::from_millis(300);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_spool_is_told_and_nothing_cut_off_is_ever_published() {
@@ -16,10 +20,15 @@ async fn a_full_spool_is_told_and_nothing_cut_off_is_ever_published() {
     a.grows(3, UP_WITHIN, &agent).await;
     b.grows(3, UP_WITHIN, &agent).await;
 
-    // A few pages are left: enough to begin a segment, too little to end it.
-    inside(&agent, &place, "dd if=/dev/zero of=spool/ballast bs=4k 2>/dev/null || true");
-    inside(&agent, &place, "truncate -s -12k spool/ballast");
     for camera in ["camera=a", "camera=b"] {
+        // A few pages are left: enough to begin a segment, too little to end it. Again and again, as what was uploaded
+        // makes room, and so does the other camera's end.
+        let fill = "dd if=/dev/zero bs=4k >>spool/ballast 2>/dev/null || true; truncate -s -8k spool/ballast";
+        let is_told = async || {
+            inside(&agent, &place, fill);
+            (lines(&agent, &[camera, "spool full: "]) > 0).then_some(())
+        };
+        until_every(REFILL, BACK_WITHIN, camera, is_told, || agent.log()).await;
         let line = agent.log_line(&[camera, "spool full: ", "make room"], BACK_WITHIN).await;
         assert!(line.contains("WARN"), "{line}");
     }
