@@ -47,6 +47,8 @@ pub(super) struct Surroundings {
     pub(super) stopwatch: Stopwatch,
     pub(super) origin: Arc<OriginStore>,
     pub(super) turns: Turns,
+    /// Of what asks the storage when a stream has ended.
+    pub(super) clears: Turns,
     pub(super) acquaintances: super::acquaintances::Acquaintances,
     pub(super) stop: CancellationToken,
     pub(super) abort: CancellationToken,
@@ -102,7 +104,7 @@ pub(super) struct Keeper {
     pub(super) cleared: AtomicBool,
     /// What is left here is this agent's own.
     pub(super) has_run: AtomicBool,
-    chatter: Chatter,
+    pub(super) chatter: Chatter,
     /// The next run may begin at once.
     has_turn: AtomicBool,
 }

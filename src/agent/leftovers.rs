@@ -13,6 +13,7 @@ use crate::camera::ending::{Remains, end};
 use crate::camera::outlets::Origin;
 use crate::camera::sheet::Posting;
 use crate::camera::status::StatusSender;
+use crate::clock;
 use crate::domain::ids::CameraId;
 use crate::domain::publication::Plan;
 use crate::engine::spool::note::Note;
@@ -24,6 +25,9 @@ const MARK: &str = "passing";
 const MOST: usize = 2048;
 /// Whoever wanted the stream before the agent was started again may say so first.
 pub(super) const GRACE: Duration = Duration::from_secs(60);
+/// Another agent has it if it is still taken then.
+const CLAIM_FOR: Duration = Duration::from_secs(2);
+const CLAIM_AGAIN: Duration = Duration::from_millis(50);
 
 pub(super) fn mark(root: &Path, id: &CameraId) -> Result<(), SpoolError> {
     private_folder(root)?;
@@ -62,14 +66,28 @@ pub(super) async fn clear(
     (status, seed): (StatusSender, u64),
     abort: CancellationToken,
 ) -> bool {
-    let (root, id) = (root.to_owned(), status.borrow().id.clone());
-    let claimed = tokio::task::spawn_blocking(move || CameraSpool::claim(&root, &id)).await;
-    let Ok(Ok(claimed)) = claimed else { return false };
+    let id = status.borrow().id.clone();
+    let Some(claimed) = claim(root, &id).await else { return false };
     let note = Note::default();
     note.lies_in(claimed.folder());
     let remains = Remains { plan, store, note, runs: claimed.earlier_runs().to_vec(), posting };
     end(remains, origin, status, seed, abort.clone()).await;
     !abort.is_cancelled()
+}
+
+/// Whoever of this agent had it before, and was cut short, is just about to let it go.
+async fn claim(root: &Path, id: &CameraId) -> Option<CameraSpool> {
+    let patient_until = clock::now() + CLAIM_FOR;
+    loop {
+        let (root, id) = (root.to_owned(), id.clone());
+        match tokio::task::spawn_blocking(move || CameraSpool::claim(&root, &id)).await.ok()? {
+            Ok(claimed) => return Some(claimed),
+            Err(SpoolError::Taken { .. }) if clock::now() < patient_until => {
+                tokio::time::sleep(CLAIM_AGAIN).await
+            }
+            Err(_) => return None,
+        }
+    }
 }
 
 #[cfg(test)]

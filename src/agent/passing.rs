@@ -11,6 +11,7 @@ use crate::camera::sheet::{Posting, Sheet};
 use crate::camera::status::CameraStatus;
 use crate::clock;
 use crate::config::model::Start;
+use crate::domain::ids::CameraId;
 use crate::engine::ffmpeg::Acquaintance;
 use crate::engine::spool::origin;
 
@@ -139,14 +140,19 @@ impl Keeper {
         let sheet = Sheet::new(&camera.id, &camera.settings, &choice);
         let posting = Posting { sheet, is_known: false, name: self.name.subscribe() };
         let clear = async {
-            if !is_own {
+            if is_own {
+                self.may_clear(&camera.id).await;
+            } else {
                 tokio::time::sleep(leftovers::GRACE).await;
             }
             if !is_own && matches!(assignment.place, Place::Here) {
                 return true;
             }
             let whose = if is_own { "this stream" } else { "a stream of an earlier agent" };
-            tracing::info!("{whose} ends, and what it left in the storage is removed");
+            if let Some(left_out) = self.chatter.may_tell(clock::now()) {
+                let left_out = Some(left_out).filter(|lines| *lines > 0);
+                tracing::info!(left_out, "{whose} ends, and what it left in the storage is removed");
+            }
             let status = (self.status.clone(), seed());
             leftovers::clear((plan, posting), (store, origin), &root, status, abort.clone()).await
         };
@@ -174,6 +180,13 @@ impl Keeper {
             tracing::warn!(
                 "not all that an earlier stream left in the storage could be removed: the next start tries again"
             );
+        }
+    }
+
+    /// Whoever stops the stream all the time must not have the storage asked as often.
+    async fn may_clear(&self, id: &CameraId) {
+        while let Err(pause) = self.around.clears.take(id, clock::now()) {
+            tokio::time::sleep(pause).await;
         }
     }
 

@@ -389,7 +389,8 @@ async fn who_starts_and_stops_all_the_time_gets_a_process_a_second() {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     place.write_config(&format!(
         "location: location_1\nspool: {here}/spool\nstorage: {{type: file, root: {here}/store}}\n\
-         http: {{listen: \"{listen}\"}}\nffmpeg: {}\n{SETTINGS}cameras:\n  - {{id: {CAMERA}, rtsp_url: \"test://\"}}\n",
+         http: {{listen: \"{listen}\"}}\nffmpeg: {}\n{SETTINGS}cameras:\n  - {{id: {CAMERA}, rtsp_url: \"test://\"}}\n\
+         \x20 - {{id: {LOCKED}, rtsp_url: \"rtsp://127.0.0.1:9/nobody\"}}\n",
         program.display(),
     ));
     let mut agent = place.start(&[]);
@@ -407,6 +408,14 @@ async fn who_starts_and_stops_all_the_time_gets_a_process_a_second() {
     }
     let took = began.elapsed();
     assert!(took >= Duration::from_secs(8 - 3), "8 runs in {took:?}");
+    // Nothing is ever published there, so each stop looks again for what may be left.
+    let (nobody, before) = (json!({"camera_id": LOCKED}), agent.log().lines().count());
+    for _ in 0..300 {
+        assert!(office.post("start", nobody.clone()).await.0.is_success());
+        assert_eq!(office.post("stop", nobody.clone()).await.0, StatusCode::OK);
+    }
+    let told = agent.log().lines().count() - before;
+    assert!(told < 30, "ten at once, and what a few runs say: {told} lines: {}", agent.log());
     let (code, answer) = office.post("start?wait=30s", wanted).await;
     assert_eq!(code, StatusCode::OK, "{answer}");
     assert_eq!(place.ffmpegs().len(), 1);

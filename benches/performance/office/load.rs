@@ -24,6 +24,8 @@ const SEGMENT: Duration = Duration::from_secs(1);
 const HELD: Duration = Duration::from_secs(6);
 /// Other cameras, which the back office starts, touches and stops.
 const CAMERAS: usize = 20;
+/// Of the log: each camera's first ten, its run and what became of it.
+const MOST_LINES: usize = 20 * CAMERAS;
 /// Connections of the back office, each with one call at a time.
 const CLERKS: u32 = 100;
 
@@ -84,6 +86,7 @@ pub fn report() -> anyhow::Result<()> {
         {
             println!("| {what} | {:.0} | {} |", sample.len() as f64 / LASTS.as_secs_f64(), row(sample));
         }
+        let lines = office.agent.log().lines().count();
         let at = |part: usize| rss.get(rss.len() * part / 10).copied().unwrap_or_default();
         println!(
             "No error; {} segments asked for too late. {:.0} Mbit/s. Agent: {cpu:.2} cores; RSS {:.1} MB after 3 s, {:.1} MB in the middle, {:.1} MB at the end; {} lines of log.\n",
@@ -92,8 +95,9 @@ pub fn report() -> anyhow::Result<()> {
             at(1),
             at(5),
             at(9),
-            office.agent.log().lines().count(),
+            lines,
         );
+        ensure!(lines < MOST_LINES, "callers fill the log: {}", office.agent.log());
         office.agent.stop()
     })
 }
