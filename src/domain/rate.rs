@@ -51,6 +51,13 @@ impl<K: Eq + Hash> Buckets<K> {
         Ok(())
     }
 
+    /// Until one may be taken.
+    pub fn pause(&self, client: &K, now: Instant) -> Duration {
+        let full_at = self.full_at.get(client).or(self.others.as_ref());
+        let after = full_at.map_or(now, |at| (*at).max(now)) + self.rate.interval;
+        (after - now).saturating_sub(self.rate.interval * self.rate.burst)
+    }
+
     /// All are looked at, so not at each request.
     fn tidy(&mut self, now: Instant) {
         if self.tidied.is_none_or(|at| now.saturating_duration_since(at) >= TIDY_EVERY) {
@@ -76,7 +83,9 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(buckets.take("a", t0), Ok(()));
         }
+        assert_eq!(buckets.pause(&"a", t0), 100 * MS);
         assert_eq!(buckets.take("a", t0), Err(100 * MS));
+        assert_eq!(buckets.pause(&"b", t0), Duration::ZERO);
         assert_eq!(buckets.take("b", t0), Ok(()), "each client has its own");
         assert_eq!(buckets.take("a", t0 + 99 * MS), Err(MS), "what was refused costs nothing");
         assert_eq!(buckets.take("a", t0 + 100 * MS), Ok(()));
