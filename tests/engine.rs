@@ -420,7 +420,9 @@ async fn a_copy_is_the_cameras_own_streams_cut_at_its_keyframes() {
         let segment = segment(&mut run).await;
         assert_eq!(segment.index, index);
         let late = segment.duration.abs_diff(Duration::from_secs(3));
-        assert!(late < Duration::from_millis(20), "2 s were asked for: {:?}", segment.duration);
+        // A run's first frame may be stamped one late.
+        let most = Duration::from_millis(if index == 0 { 50 } else { 20 });
+        assert!(late < most, "2 s were asked for: {:?}", segment.duration);
         let mut came = streams(&path(&segment).display().to_string(), true).await;
         let packets = came.iter_mut().map(|stream| stream["nb_read_packets"].take()).collect::<Vec<_>>();
         assert_eq!(packets[1], "75", "one GOP: {packets:?}");

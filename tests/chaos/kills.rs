@@ -16,7 +16,7 @@ use crate::support::agent::Process;
 use crate::support::wait::until;
 use crate::trial::attempt;
 
-/// Of the agent; the others are of ffmpeg.
+/// Of the agent; the others are of ffmpeg. The first is of the one, the second of the other.
 const AGENT_PART: f64 = 0.7;
 /// Half of the moments are this soon after a segment came, half this soon after the last kill.
 const AFTER_A_SEGMENT: Duration = Duration::from_millis(1_200);
@@ -47,7 +47,8 @@ async fn killed(name: &str, kills: u64, seed: u64) -> Row {
         }
         stage.agent.assert_running();
         let running: Vec<u32> = stage.place.ffmpegs().iter().map(|process| process.pid).collect();
-        if dice.unit() < AGENT_PART {
+        let is_agents = dice.unit() < AGENT_PART;
+        if number == 1 || (number > 2 && is_agents) {
             agents += 1;
             stage.agent.kill9().await;
             stage.agent = stage.place.start(&[]);

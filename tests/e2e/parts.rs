@@ -21,8 +21,8 @@ const CAMERA: &str = "cam_floor";
 const MORE_WITHIN: Duration = Duration::from_secs(40);
 /// For the browser to start and to end.
 const PLAYED_WITHIN: Duration = Duration::from_secs(60);
-/// A window's hold twice, and a minute.
-const SWEPT_WITHIN: Duration = Duration::from_secs(150);
+/// A hold of 37 s, another one of twice that, and as much again for a busy machine.
+const SWEPT_WITHIN: Duration = Duration::from_secs(240);
 /// A segment has a second, and five of them.
 const PARTS: usize = 5;
 const FPS: u32 = 15;
@@ -97,7 +97,10 @@ async fn a_stream_in_parts_is_legal_past_a_kill_and_a_camera_that_hangs_up() {
     let mut agent = place.start(&[]);
     viewer.segments(4, UP_WITHIN).await;
     plays_as_ordinary_hls(&playlist).await;
-    let (client, joined) = (HlsClient::play(&playlist), viewer.segment_count());
+    let client = HlsClient::play(&playlist);
+    let plays = async || (client.frames() > 0).then_some(());
+    until(UP_WITHIN, "ffmpeg's first frame", plays, || client.frames()).await;
+    let joined = viewer.segment_count();
     more(&mut viewer, 3).await;
     agent.kill9().await;
     agent = place.start(&[]);
@@ -249,7 +252,7 @@ async fn rate(client: &aws_sdk_s3::Client) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parts_alone_go_through_an_uplink_of_one_and_a_half_times_their_bitrate() {
-    let _turn = my_turn().await;
+    let _alone = alone().await;
     let minio = minio().await;
     let more_of = "--bitrate=800 --picture=moving";
     let camera =
@@ -265,7 +268,7 @@ async fn parts_alone_go_through_an_uplink_of_one_and_a_half_times_their_bitrate(
     let bytes_per_s = rate(&minio.client()).await * 3 / 2;
     proxy.set(Fault::Slow { bytes_per_s }).await;
     let before = viewer.segment_count();
-    more(&mut viewer, 15).await;
+    more(&mut viewer, 30).await;
     agent.stop(STOP_WITHIN).await;
     let report = viewer.stop().await;
     report.assert_legal();

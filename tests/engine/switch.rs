@@ -13,7 +13,11 @@ async fn ends_unfit(run: &mut Box<dyn Run>, folder: &Path) {
         match next(run).await {
             EngineEvent::Segment(segment) => assert_eq!(sizes(&segment, folder).await, [SIZE]),
             EngineEvent::Withheld { segments } => withheld += segments,
-            EngineEvent::Unfit(cause) => return assert_eq!((cause, withheld), (Cause::StreamChanged, 1)),
+            EngineEvent::Unfit(cause) => {
+                assert_eq!(cause, Cause::StreamChanged);
+                // More than one, where two came between two looks.
+                return assert!(withheld >= 1);
+            }
             other => panic!("{other:?}"),
         }
     }

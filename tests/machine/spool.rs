@@ -1,6 +1,7 @@
 //! The spool: full, read-only, deleted.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::stream::Stream;
@@ -85,7 +86,13 @@ async fn a_spool_that_a_cleaner_deleted_is_made_and_locked_again() {
     let mut a = Stream::of(&place, "a");
     let mut agent = place.start(&["run"]);
     a.grows(2, UP_WITHIN, &agent).await;
-    fs::remove_dir_all(place.path().join("spool")).unwrap();
+    // What is written meanwhile keeps the folder: a cleaner comes again.
+    let spool = place.path().join("spool");
+    let gone = async || match fs::remove_dir_all(&spool) {
+        Err(error) if error.kind() != ErrorKind::NotFound => None,
+        _ => Some(()),
+    };
+    until(BACK_WITHIN, "the end of the folder", gone, || agent.log()).await;
     a.grows(3, BACK_WITHIN, &agent).await;
     assert!(place.path().join("spool/a/lock").exists(), "the claim is there for others to see");
     let other = place.start(&["run", "--camera", "a"]);

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::interval;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::support::scratch::Scratch;
 use crate::support::viewer::{Report, Viewer};
@@ -79,6 +79,8 @@ fn render(first: u64, last: u64) -> String {
 /// Publishes a segment every 250 ms, with one fault.
 async fn publish(store: Store, fault: Fault) {
     let mut ticks = interval(SEGMENT);
+    // No two of them closer than a segment: what was late is held as long.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for last in WINDOW.. {
         ticks.tick().await;
         let first = last + 1 - WINDOW;

@@ -24,10 +24,14 @@ fn key() -> ObjectKey {
 
 /// Both HTTP stores in front of one server.
 async fn http_stores(url: &str) -> [Box<dyn ObjectStore>; 2] {
+    stores_with(url, Limits::default()).await
+}
+
+async fn stores_with(url: &str, limits: Limits) -> [Box<dyn ObjectStore>; 2] {
     let mut s3_config = s3_config(url, ACCESS_KEY, SECRET);
     s3_config.credentials.as_mut().unwrap().session_token = Some(TOKEN.into());
     let supabase_config = supabase_config(url, SECRET);
-    [Box::new(s3(&s3_config, hasty()).await), Box::new(supabase(&supabase_config, hasty()))]
+    [Box::new(s3(&s3_config, limits).await), Box::new(supabase(&supabase_config, limits))]
 }
 
 /// What every call says, put first.
@@ -49,7 +53,11 @@ async fn errors(store: &dyn ObjectStore) -> [StoreError; 4] {
 }
 
 async fn assert_all(url: &str, expected: impl Fn(&StoreError) -> bool) {
-    for store in http_stores(url).await {
+    assert_all_of(http_stores(url).await, expected).await;
+}
+
+async fn assert_all_of(stores: [Box<dyn ObjectStore>; 2], expected: impl Fn(&StoreError) -> bool) {
+    for store in stores {
         for error in errors(&*store).await {
             assert!(expected(&error), "{store:?}: {error:?}");
         }
@@ -116,7 +124,8 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn a_server_that_hangs_costs_one_attempt() {
     let server = ScriptedHttp::start(|_| std::future::pending()).await;
-    let all = assert_all(&server.url, |error| error.to_string().contains("no answer in time"));
+    let stores = stores_with(&server.url, hasty()).await;
+    let all = assert_all_of(stores, |error| error.to_string().contains("no answer in time"));
     tokio::time::timeout(Duration::from_secs(20), all).await.expect("every call ends in time");
 }
 
@@ -127,7 +136,7 @@ async fn a_body_that_never_ends_costs_one_attempt() {
         response(200, &[("content-length", "1000")], axum::body::Body::from_stream(endless))
     })
     .await;
-    for store in http_stores(&server.url).await {
+    for store in stores_with(&server.url, hasty()).await {
         let got = tokio::time::timeout(Duration::from_secs(10), store.get(&key())).await.expect("it ends");
         assert!(got.as_ref().is_err_and(is_unavailable), "{store:?}: {got:?}");
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -31,7 +32,9 @@ impl Gate {
     /// Before the server at `endpoint`.
     pub async fn start(endpoint: &str) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
-        let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        // Idle connections end before the server closes them.
+        let client = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(5));
+        let client = client.build().expect("an HTTP client");
         let (shared, endpoint) = (state.clone(), endpoint.to_owned());
         let server = ScriptedHttp::start(move |seen| {
             let (client, endpoint, shared) = (client.clone(), endpoint.clone(), shared.clone());

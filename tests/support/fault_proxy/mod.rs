@@ -101,6 +101,8 @@ impl FaultProxy {
         let (tls, certificate) = Tls::new();
         std::fs::write(folder.path().join("ca.pem"), certificate).expect("the certificate can be written");
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        // Before the server closes them.
+        let client = client.pool_idle_timeout(Duration::from_secs(5));
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),
             client: client.build().expect("an HTTP client"),
