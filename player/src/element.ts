@@ -170,8 +170,14 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       return this.face.video;
     }
 
-    stats(): Stats | null {
-      return this.player?.stats() ?? null;
+    get stats(): () => Stats | null {
+      return () => this.player?.stats() ?? null;
+    }
+
+    /** The attribute of this name: frameworks set it as a property where there is one. */
+    set stats(value: string | boolean | null) {
+      if (typeof value === 'string') this.put('stats', value);
+      else this.toggleAttribute('stats', value === true);
     }
 
     report(): Report | null {

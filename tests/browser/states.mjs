@@ -378,7 +378,7 @@ async function early({ page }) {
     // As React does it.
     await other.evaluate((src) => {
       const one = document.createElement('edge-player');
-      Object.assign(one, { id: 'made', muted: true, autoplay: true, src });
+      Object.assign(one, { id: 'made', muted: true, autoplay: true, stats: true, src });
       document.body.append(one);
       // And by attributes, once it is in the page.
       const late = document.createElement('edge-player');
@@ -393,6 +393,11 @@ async function early({ page }) {
       });
       expect(await other.evaluate((id) => document.querySelector(id).muted, id), `${id} is muted`);
     }
+    const [panel, method] = await other.evaluate(() => {
+      const made = document.querySelector('#made');
+      return [made.getAttribute('stats'), made.stats()?.state];
+    });
+    expect(panel === '' && method === 'live', `a panel, and a method of that name: ${panel} ${method}`);
   } finally {
     await other.close();
     server.close();
