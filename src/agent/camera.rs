@@ -81,6 +81,7 @@ pub(super) fn spawn(
         figures: figures.clone(),
         origin_status: Arc::new(origin_status),
         cleared: AtomicBool::new(false),
+        owes_end: AtomicBool::new(false),
         has_run: AtomicBool::new(false),
         chatter: Chatter::default(),
         has_turn: AtomicBool::new(false),
@@ -102,6 +103,8 @@ pub(super) struct Keeper {
     pub(super) origin_status: StatusSender,
     /// Nothing more is to be done about what was left here.
     pub(super) cleared: AtomicBool,
+    /// A caller's stream runs no more, and has not ended for its viewers.
+    pub(super) owes_end: AtomicBool,
     /// What is left here is this agent's own.
     pub(super) has_run: AtomicBool,
     pub(super) chatter: Chatter,
@@ -169,10 +172,11 @@ impl Keeper {
         next
     }
 
-    /// One that nobody wants any more, but whose camera refused, is not forgotten before it may be asked again.
+    /// One that nobody wants any more is not forgotten before it has ended, and, where its camera refused, may be asked
+    /// again.
     fn keeps_it(&self, now: Instant) -> bool {
-        let barred = self.status.borrow().barred;
-        self.demand.borrow().is_wanted(now) || barred.is_some_and(|barred| now < barred.until)
+        let barred = self.status.borrow().barred.is_some_and(|barred| now < barred.until);
+        self.demand.borrow().is_wanted(now) || barred || self.owes_end.load(Ordering::Relaxed)
     }
 
     /// Waits until somebody wants the stream, if it runs on demand. `false`: it is not to run any more.

@@ -58,23 +58,29 @@ impl Keeper {
             () = clock::sleep_until(barred.or(Some(clock::now()))) => false,
         };
         if !is_wanted {
-            return;
+            return self.end_what_is_left(assignment).await;
         }
         self.begin_anew(assignment);
-        let Some(room) = self.share(assignment).await else { return };
+        let Some(room) = self.share(assignment).await else {
+            return self.end_what_is_left(assignment).await;
+        };
         self.cleared.store(false, Ordering::Relaxed);
         self.has_run.store(true, Ordering::Relaxed);
         let is_owed = self.mark(assignment).await;
-        match self.run(assignment, &room, acquaintance, is_owed).await {
-            Left::Nothing => {
-                let _ = tokio::task::spawn_blocking(move || leftovers::forget(&root, &id)).await;
-            }
-            Left::Something if !self.demand.borrow().is_wanted(clock::now()) => {
-                drop(room);
-                self.rest(assignment, true);
-                self.clear_left(assignment).await;
-            }
-            Left::Something => {}
+        let left = self.run(assignment, &room, acquaintance, is_owed).await;
+        self.owes_end.store(left == Left::Something, Ordering::Relaxed);
+        if left == Left::Nothing {
+            let _ = tokio::task::spawn_blocking(move || leftovers::forget(&root, &id)).await;
+        }
+        drop(room);
+        self.end_what_is_left(assignment).await;
+    }
+
+    /// Of a caller's stream that nobody wants any more: the next run may have been called off before it began.
+    async fn end_what_is_left(&self, assignment: &Arc<Assignment>) {
+        if self.owes_end.load(Ordering::Relaxed) && !self.demand.borrow().is_wanted(clock::now()) {
+            self.rest(assignment, true);
+            self.clear_left(assignment).await;
         }
     }
 
@@ -164,6 +170,7 @@ impl Keeper {
             is_cleared = tokio::time::timeout(WIND_UP_GRACE, clear) => is_cleared == Ok(true),
         };
         self.cleared.store(true, Ordering::Relaxed);
+        self.owes_end.store(false, Ordering::Relaxed);
         if is_cleared {
             let (id, is_configured) = (camera.id.clone(), assignment.stay == Stay::Configured);
             let forget = move || match is_configured {
