@@ -7,7 +7,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(or $(GOBIN),$(or
 
 # A test that hangs fails, and the others go on: no test program takes three quarters of an hour.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
-IN_TIME = CARGO_TARGET_$(HOST)_RUNNER="timeout --foreground --verbose --kill-after=10 2700"
+IN_TIME = CARGO_TARGET_$(HOST)_RUNNER="timeout --foreground --verbose --kill-after=10 3600"
 
 .PHONY: help demo build test lint check player deny advisories bench load fleet latency chaos soak fuzz ffmpegs clean setup-run setup-test
 

@@ -53,7 +53,8 @@ impl<K: Eq + Hash> Buckets<K> {
 
     /// Until one may be taken.
     pub fn pause(&self, client: &K, now: Instant) -> Duration {
-        let full_at = self.full_at.get(client).or(self.others.as_ref());
+        let others = self.others.as_ref().filter(|_| self.full_at.len() >= self.most);
+        let full_at = self.full_at.get(client).or(others);
         let after = full_at.map_or(now, |at| (*at).max(now)) + self.rate.interval;
         (after - now).saturating_sub(self.rate.interval * self.rate.burst)
     }

@@ -14,7 +14,7 @@ use crate::support::camera::{Camera, CameraOpts};
 use crate::support::frames::{self, Expected};
 use crate::support::viewer::Viewer;
 use crate::{
-    BUCKET, NO_FFMPEG_WITHIN, STOP_WITHIN, UP_WITHIN, alone, bucket, folder_of, minio, my_turn, playlist_of,
+    BUCKET, NO_FFMPEG_WITHIN, STOP_WITHIN, UP_WITHIN, bucket, folder_of, minio, my_turn, playlist_of,
 };
 
 const CAMERA: &str = "cam_floor";
@@ -23,7 +23,7 @@ const MORE_WITHIN: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_fmp4_stream_plays_and_is_legal_past_a_kill_and_another_type() {
-    let _alone = alone().await;
+    let _turn = my_turn().await;
     let minio = minio().await;
     let camera = Camera::start(CameraOpts::default()).await;
     let listen = free_address();

@@ -32,6 +32,7 @@ mod restarts;
 mod snapshots;
 mod spool;
 mod sub_second;
+mod tokens;
 mod uplink;
 mod variants;
 

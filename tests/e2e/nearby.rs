@@ -18,9 +18,11 @@ const PLAY_SECONDS: u64 = 30;
 const PLAYED_WITHIN: Duration = Duration::from_secs(90);
 /// Reloads in a row, of which each but the first one has news.
 const RELOADS: usize = 20;
-/// A part that does not come is waited for as long as three take, and at most so long by this test.
-const PATIENCE: Duration = Duration::from_millis(600);
-const LATE: Duration = Duration::from_secs(20);
+/// A part that does not come is waited for as long as three take; clocks differ by little.
+const PATIENCE: Duration = Duration::from_millis(550);
+/// Of one part, and of all reloads: a busy machine may be late with some.
+const MOST_LATE: usize = 20;
+const LATE: usize = RELOADS / 4;
 
 struct Box {
     client: Client,
@@ -43,12 +45,16 @@ impl Box {
     }
 
     /// A part that was hinted at, which a busy machine may be late with: then it is asked for again.
-    async fn comes(&self, hint: &str) {
-        let asked = edge_agent::clock::now();
-        while self.get(hint).await.0 != StatusCode::OK {
-            let waited = asked.elapsed();
-            assert!(waited >= PATIENCE && waited < LATE, "{hint} was not waited for: {waited:?}");
+    /// How often it was.
+    async fn comes(&self, hint: &str) -> usize {
+        for late in 0..MOST_LATE {
+            let asked = edge_agent::clock::now();
+            if self.get(hint).await.0 == StatusCode::OK {
+                return late;
+            }
+            assert!(asked.elapsed() >= PATIENCE, "{hint} was not waited for: {:?}", asked.elapsed());
         }
+        panic!("{hint} did not come");
     }
 
     async fn playlist(&self, query: &str) -> Seen {
@@ -97,13 +103,14 @@ async fn start(name: &str) -> (Place, Agent, Box) {
 async fn a_reload_waits_for_the_next_part_and_tells_each_once() {
     let _turn = my_turn().await;
     let (place, mut agent, near) = start("nearby").await;
-    let mut now = near.playlist("").await;
+    let (mut now, mut late) = (near.playlist("").await, 0);
     for _ in 0..RELOADS {
         let hint = now.hint.clone().expect("a hint");
         let (next, part) = (now.msn, now.parts.len());
         // The part and the playlist are waited for at once, as players do.
         let query = format!("?_HLS_msn={next}&_HLS_part={part}");
-        let ((), newer) = tokio::join!(near.comes(&hint), near.playlist(&query));
+        let (again, newer) = tokio::join!(near.comes(&hint), near.playlist(&query));
+        late += again;
         assert!(newer.msn > next || newer.parts.len() > part, "{now:?} {newer:?}");
         if newer.msn == next {
             assert_eq!(newer.parts[part], hint, "what was hinted at came");
@@ -111,6 +118,7 @@ async fn a_reload_waits_for_the_next_part_and_tells_each_once() {
         }
         now = newer;
     }
+    assert!(late <= LATE, "{late} times no part came while it was waited for");
     let whole = near.playlist(&format!("?_HLS_msn={}", now.msn)).await;
     assert!(whole.msn > now.msn, "{whole:?}");
     for wrong in [format!("?_HLS_msn={}", whole.msn + 9), "?_HLS_part=1".into(), "?_HLS_msn=x".into()] {

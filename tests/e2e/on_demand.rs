@@ -40,6 +40,14 @@ impl Office {
         (answer.status(), answer.json().await.expect("JSON"))
     }
 
+    /// Of all kinds, for one camera.
+    async fn storage_requests(&self, camera: &str) -> u64 {
+        let text = fetch(&self.client, &format!("{}/metrics", self.base)).await;
+        let own = |line: &&str| line.contains("storage_requests_total{") && line.contains(camera);
+        let counts = text.lines().filter(own).map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        counts.map(|count| count.expect("a count")).sum()
+    }
+
     async fn status(&self) -> Value {
         let url = format!("{}/api/streams/status/{CAMERA}", self.base);
         self.client.get(url).send().await.expect("the agent answers").json().await.expect("JSON")
@@ -410,11 +418,14 @@ async fn who_starts_and_stops_all_the_time_gets_a_process_a_second() {
     assert!(took >= Duration::from_secs(8 - 3), "8 runs in {took:?}");
     // Nothing is ever published there, so each stop looks again for what may be left.
     let (nobody, before) = (json!({"camera_id": LOCKED}), agent.log().lines().count());
+    let asked_before = office.storage_requests(LOCKED).await;
     for _ in 0..300 {
         assert!(office.post("start", nobody.clone()).await.0.is_success());
         assert_eq!(office.post("stop", nobody.clone()).await.0, StatusCode::OK);
     }
     let told = agent.log().lines().count() - before;
+    let asked = office.storage_requests(LOCKED).await - asked_before;
+    assert!(asked < 60, "{asked} requests to the storage");
     assert!(told < 30, "ten at once, and what a few runs say: {told} lines: {}", agent.log());
     let (code, answer) = office.post("start?wait=30s", wanted).await;
     assert_eq!(code, StatusCode::OK, "{answer}");

@@ -28,7 +28,8 @@ const PARTS: usize = 5;
 const FPS: u32 = 15;
 
 async fn more(viewer: &mut Viewer, segments: usize) {
-    viewer.segments(viewer.segment_count() + segments, MORE_WITHIN).await;
+    let within = MORE_WITHIN + Duration::from_secs(segments as u64);
+    viewer.segments(viewer.segment_count() + segments, within).await;
 }
 
 fn settings(more: &str) -> String {
@@ -252,7 +253,7 @@ async fn rate(client: &aws_sdk_s3::Client) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parts_alone_go_through_an_uplink_of_one_and_a_half_times_their_bitrate() {
-    let _alone = alone().await;
+    let _turn = my_turn().await;
     let minio = minio().await;
     let more_of = "--bitrate=800 --picture=moving";
     let camera =

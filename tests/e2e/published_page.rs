@@ -45,7 +45,11 @@ async fn a_public_address_alone_is_a_viewer() {
     let artifacts = Path::new(env!("CARGO_MANIFEST_DIR")).join("artifacts");
     let seen: Value = serde_json::from_str(&read(&artifacts, "published-parts.json")).expect("JSON");
     let samples = seen["samples"].as_array().expect("samples");
-    assert!(samples.iter().all(|sample| sample["protocol"] == "sub_second"), "it is played by parts: {seen}");
+    let by_parts = |sample: &&Value| sample["protocol"] == "sub_second";
+    // A busy server's playlist may come too late for the beginning.
+    let since = samples.iter().position(|sample| by_parts(&sample)).expect("it is played by parts");
+    assert!(since <= samples.len() / 2, "{since} samples until it is played by parts: {seen}");
+    assert!(samples[since..].iter().all(|sample| by_parts(&sample)), "and stays so: {seen}");
 
     let wall = page("playing=3");
     let args = ["--page", &wall, "--cameras", "2", "--stills", "0", "--name", "published-wall"];

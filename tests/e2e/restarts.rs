@@ -43,14 +43,18 @@ async fn five_kills_leave_a_legal_playlist_and_no_orphan() {
     place.configure(&minio, BUCKET, &[(CAMERA, &camera.url())], SETTINGS);
     let mut viewer = Viewer::watch(&playlist_of(&minio, CAMERA), &place.path().join("seen"));
 
-    let mut agent = place.start(&[]);
+    // All ends of runs, also those that are told seldom.
+    let mut agent = place.start(&["-v"]);
+    let pauses = |agent: &Agent| agent.log().matches("camera is down").count();
+    let mut others = 0;
     use Moment::*;
     for moment in [Listed, Stored, InSpool, Stored, Listed] {
         one_more(&mut viewer, &mut agent).await;
         come(moment, &minio, &place, &mut viewer).await;
         agent.kill9().await;
+        others += pauses(&agent);
         place.no_ffmpeg_within(NO_FFMPEG_WITHIN).await;
-        agent = place.start(&[]);
+        agent = place.start(&["-v"]);
     }
     one_more(&mut viewer, &mut agent).await;
 
@@ -68,7 +72,7 @@ async fn five_kills_leave_a_legal_playlist_and_no_orphan() {
     // A run that was killed before its first segment was listed leaves no seam.
     let changes = seams::changes(&segments);
     // On a busy machine the camera may pause for so long that its run begins anew.
-    let others = agent.log().matches("camera is down").count();
+    others += pauses(&agent);
     assert!(
         (3..=5 + others).contains(&changes),
         "{changes} changes of the run for 5 restarts and {others} pauses:\n{}",

@@ -230,8 +230,8 @@ async fn silence_takes_the_place_of_sound_that_has_stopped() {
         let engine = knowing(&camera, &known, true, &folder.path().join("spool")).await;
         let mut run = start(&engine).await;
         let mut all = told(&mut run, 2).await;
-        // Two seconds: from five on ffmpeg would take it for another clock.
-        for (fault, segments) in [("freeze?what=audio", 2), ("thaw", 4)] {
+        // Some three seconds: from five on ffmpeg would take it for another clock.
+        for (fault, segments) in [("freeze?what=audio", 3), ("thaw", 4)] {
             camera.control(fault).await;
             let more = told(&mut run, segments).await;
             all.parts.extend(more.parts);

@@ -108,8 +108,9 @@ async fn one(shared: &Shared, client: &mut Client<'_>, head: Head) -> io::Result
     let body = client.body(&head, length).await?;
     if *shared.fault.borrow() == Fault::Hang {
         tokio::select! {
-            () = end_of_hang(shared) => {}
+            biased;
             () = client.gone() => return reset(),
+            () = end_of_hang(shared) => {}
         }
     }
     let fault = shared.fault.borrow().clone();
