@@ -5,7 +5,7 @@ SHELL := /bin/bash
 # Where setup.sh puts the tools that it builds.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(or $(GOBIN),$(or $(GOPATH),$(HOME)/go)/bin):/usr/local/go/bin
 
-# A test that hangs fails, and the others go on: no test program takes three quarters of an hour.
+# A test that hangs fails, and the others go on: no test program takes an hour.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 IN_TIME = CARGO_TARGET_$(HOST)_RUNNER="timeout --foreground --verbose --kill-after=10 3600"
 
