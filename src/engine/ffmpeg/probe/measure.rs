@@ -7,6 +7,9 @@ use crate::domain::media::Keyframes;
 
 /// A longer pause is a jump of the camera's clock.
 const MOST_PAUSE: i64 = 5_000_000;
+/// So are this many of the usual ones, once: the first sender report (RFC 3550 6.4.1) lays the picture's clock beside the
+/// sound's, and ffmpeg moves it by what they differ.
+const MOST_USUAL_PAUSES: i64 = 8;
 /// A frame is never sent later than this after one that is shown later.
 const MOST_REORDER: i64 = 1_000_000;
 /// At its beginning and end a stream with B-frames has gaps that are not filled yet.
@@ -38,6 +41,9 @@ pub struct Measure {
     newest: Option<i64>,
     /// From the camera's clock to ours.
     shift: i64,
+    /// Between two frames, as they came.
+    longest_pause: i64,
+    is_synchronized: bool,
     /// Frames that came after one that is shown later.
     reordered: u32,
     bytes: u64,
@@ -88,11 +94,21 @@ impl Measure {
         let next = newest.saturating_add(frame.duration.clamp(0, MOST_PAUSE));
         let Some(pts) = frame.pts else { return next };
         let at = pts.saturating_add(self.shift);
-        if (-MOST_REORDER..=MOST_PAUSE).contains(&at.saturating_sub(newest)) {
+        let pause = at.saturating_sub(newest);
+        if (-MOST_REORDER..=MOST_PAUSE).contains(&pause) && !self.is_synchronization(pause, frame.duration) {
+            self.longest_pause = self.longest_pause.max(pause);
             return at;
         }
         self.shift = next.saturating_sub(pts);
         next
+    }
+
+    fn is_synchronization(&mut self, pause: i64, duration: i64) -> bool {
+        let usual = self.longest_pause.max(duration);
+        let is =
+            !self.is_synchronized && usual > 0 && pause > ALIKE.max(usual.saturating_mul(MOST_USUAL_PAUSES));
+        self.is_synchronized |= is;
+        is
     }
 
     pub fn is_empty(&self) -> bool {
@@ -297,6 +313,41 @@ mod tests {
                 assert_eq!((measure.fps(), measure.has_b_frames()), (Some(25.0), false), "{jump}");
             }
         }
+    }
+
+    #[test]
+    fn a_clock_is_laid_beside_the_sounds_once() {
+        // Of 0.04 s, and a keyframe each second.
+        let moved = |measure: &mut Measure, numbers: std::ops::Range<i64>, by: i64| {
+            for number in numbers {
+                let frame = frame(number, number % 25 == 0);
+                measure.add(Frame { pts: frame.pts.map(|pts| pts + by), ..frame });
+            }
+        };
+        for by in [400_000, 2_700_000, 4_900_000] {
+            let mut measure = Measure::default();
+            moved(&mut measure, 0..3, 0);
+            moved(&mut measure, 3..90, by);
+            assert_eq!(millis(measure.keyframes()), (Some(1_000), 3_560), "{by}");
+            assert_eq!(measure.fps(), Some(25.0), "{by}");
+            assert!(measure.is_enough(), "{by}");
+        }
+        // What comes behind it is a pause, and so is what a slow camera does always.
+        let mut measure = Measure::default();
+        moved(&mut measure, 0..3, 0);
+        moved(&mut measure, 3..30, 900_000);
+        moved(&mut measure, 30..60, 2_400_000);
+        assert_eq!(millis(measure.keyframes()), (Some(2_500), 3_860));
+        let mut slow = Measure::default();
+        for number in 0..6 {
+            slow.add(Frame {
+                pts: Some(number * 1_500_000),
+                duration: 1_500_000,
+                bytes: 1,
+                key: number % 2 == 0,
+            });
+        }
+        assert_eq!(millis(slow.keyframes()), (Some(3_000), 7_500));
     }
 
     #[test]
