@@ -31,6 +31,8 @@ mod clip;
 mod codecs;
 #[path = "engine/fmp4.rs"]
 mod fmp4;
+#[path = "engine/handover.rs"]
+mod handover;
 #[path = "engine/parts.rs"]
 mod parts;
 #[path = "engine/renditions.rs"]
@@ -290,6 +292,7 @@ async fn a_spool_above_its_share_ends_the_run_until_there_is_room() {
                 EngineEvent::Part(_)
                 | EngineEvent::Lost { .. }
                 | EngineEvent::Withheld { .. }
+                | EngineEvent::Outgrown
                 | EngineEvent::Unfit(_) => {}
             }
         };

@@ -31,7 +31,7 @@ use crate::domain::choice::Choice;
 use crate::domain::demand::Demand;
 use crate::domain::edge::Edge;
 use crate::engine::StreamSpec;
-use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, Trials, Workshop};
+use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, Handover, Trials, Workshop};
 use crate::engine::spool::origin::forget;
 use crate::engine::spool::shares::Share;
 
@@ -222,7 +222,18 @@ impl Keeper {
         let used = encoder.clone();
         let (over, is_unfinished) = (CancellationToken::new(), AtomicBool::new(false));
         let ends = Ends { over: &over, stop: &stop, abort: &abort, is_unfinished: &is_unfinished };
-        let run = Run { assignment, keeper: self, acquaintance, encoder: used, share, told, ends, is_owed };
+        let handover = Handover::default();
+        let run = Run {
+            assignment,
+            keeper: self,
+            acquaintance,
+            handover,
+            encoder: used,
+            share,
+            told,
+            ends,
+            is_owed,
+        };
         self.tell_who_waits(assignment, &run.acquaintance);
         // Perhaps somebody has set the camera better meanwhile, or beyond the cap that a copy was found to keep.
         if run.bare_engine().encodes() || assignment.camera.settings.max_bitrate.is_some() {

@@ -1,5 +1,7 @@
 //! One camera: its engine's runs, and the publisher that outlives them.
 
+mod equipped;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,48 +103,6 @@ impl Supervisor {
         }
     }
 
-    /// Also makes still pictures.
-    #[must_use]
-    pub fn with_snapshots(self, studio: Option<Studio>) -> Self {
-        Self { studio, ..self }
-    }
-
-    /// Also tells players of the stream.
-    #[must_use]
-    pub fn with_sheet(self, posting: Option<Posting>) -> Self {
-        Self { posting, ..self }
-    }
-
-    /// Also keeps a multivariant playlist.
-    #[must_use]
-    pub fn with_variants(self, board: Option<Board>) -> Self {
-        Self { board, ..self }
-    }
-
-    /// Also publishes on this box itself.
-    #[must_use]
-    pub fn with_origin(self, origin: Option<Origin>) -> Self {
-        Self { origin, ..self }
-    }
-
-    /// Also keeps the newest parts for who serves the stream from this box.
-    #[must_use]
-    pub fn with_edge(self, edge: Option<EdgeSender>) -> Self {
-        Self { edge, ..self }
-    }
-
-    /// A stop behind `over` ends the stream for its viewers, and removes what it left in the store.
-    #[must_use]
-    pub fn over_with(self, over: CancellationToken) -> Self {
-        Self { over, ..self }
-    }
-
-    /// Each count is somebody who asks for the stream now.
-    #[must_use]
-    pub fn asked_by(self, asked: watch::Receiver<u64>) -> Self {
-        Self { asked: Some(asked), ..self }
-    }
-
     /// Runs the camera until `stop`, then finishes its last segment and publishes it; `abort` ends it at once.
     pub async fn run(
         mut self,
@@ -225,6 +185,9 @@ impl Supervisor {
                     EngineEvent::Part(part) => self.part(part, &feed).await,
                     EngineEvent::Lost { segments } => self.lost(segments),
                     EngineEvent::Withheld { segments } => self.missed(segments),
+                    EngineEvent::Outgrown => if self.hands_over(&mut current, stopping) {
+                        return End::Outgrown;
+                    }
                     EngineEvent::Unfit(cause) => self.lifecycle.handle(clock::now(), Input::Unfit(cause)),
                     EngineEvent::Exited(exit) => {
                         current = None;
@@ -274,10 +237,25 @@ impl Supervisor {
         }
     }
 
+    /// Nothing of it was published: whoever does is to announce longer segments.
+    fn hands_over(&mut self, current: &mut Option<Box<dyn Run>>, stopping: bool) -> bool {
+        if stopping || !matches!(self.lifecycle.phase(), Phase::Starting { .. }) {
+            self.runaway = true;
+            return false;
+        }
+        let id = self.status.borrow().run;
+        if let Some((run, id)) = current.take().zip(id) {
+            self.engine.hand_over(id, run);
+        }
+        // It goes on: no restart.
+        self.status.send_modify(|status| status.run = None);
+        true
+    }
+
     /// Unique also when the wall clock is set back: the dice see to it.
     fn new_run(&mut self) -> RunId {
         let dice = (self.dice.roll() >> 32) as u32;
-        let run = RunId::new(clock::wall_ms(), dice);
+        let run = self.engine.takes_over().unwrap_or_else(|| RunId::new(clock::wall_ms(), dice));
         (self.pace, self.part_pace, self.runaway) = (Pace::new(clock::now()), Pace::new(clock::now()), false);
         self.status.send_modify(|status| status.run = Some(run));
         run

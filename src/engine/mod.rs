@@ -50,6 +50,14 @@ pub trait Engine: Send + Sync + Debug {
         false
     }
 
+    /// What gave [`EngineEvent::Outgrown`] goes on under the next engine of this stream.
+    fn hand_over(&self, _id: RunId, _run: Box<dyn Run>) {}
+
+    /// What the engine before this one handed over: the run that is started next.
+    fn takes_over(&self) -> Option<RunId> {
+        None
+    }
+
     /// A run has ended, or could not begin, for this cause. `true`: it was told why, and the next run is another one.
     fn ended(&self, _exit: &Exit, _cause: Cause) -> bool {
         false
@@ -123,6 +131,9 @@ pub enum EngineEvent {
     Withheld {
         segments: u64,
     },
+    /// All that the run gives is longer than its engine said, also what it gives first: another engine can go on with it
+    /// (see [`Engine::hand_over`]).
+    Outgrown,
     /// From now on the run gives something that its viewers should not get, though it goes on: end it.
     Unfit(Cause),
     Exited(Exit),

@@ -1,6 +1,7 @@
 //! An engine with behaviour but without ffmpeg, for the drivers' tests.
 
 use std::collections::VecDeque;
+use std::fmt::{self, Debug, Formatter};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,12 +31,16 @@ pub(crate) enum Act {
     Races(u64),
     /// Segments; after this many it says that it is not fit any more, and goes on.
     Unfit(u64, Cause),
+    /// Says first that its segments are longer than its engine said, and then gives them.
+    Outgrows,
     /// Ends by itself after this time without a segment.
     Dies(Duration, Cause),
 }
 
+type Kept = Arc<Mutex<Option<(RunId, Box<dyn Run>)>>>;
+
 /// Plays its acts one after the other, the last one again and again.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct ScriptedEngine {
     folder: PathBuf,
     acts: Arc<Mutex<VecDeque<Act>>>,
@@ -53,6 +58,14 @@ pub(crate) struct ScriptedEngine {
     pub(crate) renditions: Rendition,
     /// Of each segment, half a second before it.
     pub(crate) has_parts: bool,
+    /// Handed over.
+    pub(crate) kept: Kept,
+}
+
+impl Debug for ScriptedEngine {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptedEngine").field("acts", &self.acts).finish_non_exhaustive()
+    }
 }
 
 impl ScriptedEngine {
@@ -70,6 +83,7 @@ impl ScriptedEngine {
             name: None,
             renditions: 1,
             has_parts: false,
+            kept: Arc::default(),
         }
     }
 
@@ -81,6 +95,10 @@ impl ScriptedEngine {
 #[async_trait]
 impl Engine for ScriptedEngine {
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((_, kept)) = kept.filter(|(id, _)| *id == run) {
+            return Ok(kept);
+        }
         let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
         let act = if acts.len() > 1 { acts.pop_front() } else { acts.front().copied() };
         let act = act.expect("a script has an act");
@@ -102,6 +120,14 @@ impl Engine for ScriptedEngine {
 
     fn is_outgrown(&self) -> bool {
         self.outgrown
+    }
+
+    fn hand_over(&self, id: RunId, run: Box<dyn Run>) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((id, run));
+    }
+
+    fn takes_over(&self) -> Option<RunId> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(id, _)| *id)
     }
 
     fn note(&self) -> Note {
@@ -136,7 +162,12 @@ impl Run for ScriptedRun {
             Act::Races(count) if self.index >= count => Duration::from_millis(10),
             _ if self.told => SEGMENT,
             Act::Unfit(count, _) if self.index >= count => Duration::ZERO,
-            Act::Segments(_) | Act::Live | Act::Lives(..) | Act::Races(_) | Act::Unfit(..) => SEGMENT,
+            Act::Segments(_)
+            | Act::Live
+            | Act::Lives(..)
+            | Act::Races(_)
+            | Act::Unfit(..)
+            | Act::Outgrows => SEGMENT,
             Act::Dies(after, _) => after,
         };
         let at = *self.next_at.get_or_insert(clock::now() + wait);
@@ -153,6 +184,10 @@ impl Run for ScriptedRun {
             Act::Unfit(count, cause) if self.index >= count && !self.told => {
                 self.told = true;
                 return EngineEvent::Unfit(cause);
+            }
+            Act::Outgrows if !self.told => {
+                (self.told, self.next_at) = (true, Some(at));
+                return EngineEvent::Outgrown;
             }
             _ => {}
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument as _;
 
 use super::room::Ends;
@@ -22,7 +22,7 @@ use crate::domain::encoder::{Encoder, Policy};
 use crate::domain::lifecycle::{Patience, Phase};
 use crate::engine::Engine as _;
 use crate::engine::ffmpeg::encoders::Finding;
-use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, FfmpegStills};
+use crate::engine::ffmpeg::{Acquaintance, EncoderUse, FfmpegEngine, FfmpegStills, Handover};
 use crate::engine::spool::shares::Share;
 
 /// After a panic; below `HANGS_AFTER` of the agent.
@@ -39,6 +39,8 @@ pub(super) struct Run<'a> {
     pub(super) keeper: &'a Keeper,
     /// What this stream's camera was found to send.
     pub(super) acquaintance: Acquaintance,
+    /// What one of its engines leaves to the next.
+    pub(super) handover: Handover,
     pub(super) encoder: EncoderUse,
     pub(super) share: &'a Share,
     /// How often the log was told what was chosen.
@@ -102,12 +104,16 @@ impl Run<'_> {
             let started = clock::now();
             let mut task = JoinSet::new();
             task.spawn(self.supervise().in_current_span());
-            match task.join_next().await {
+            match self.ended(&mut task).await {
                 // What the camera sends is known now, or is another thing: choose again.
                 Some(Ok(End::Outgrown)) if !self.ends.stop.is_cancelled() => {
                     let lasted = clock::now().saturating_duration_since(started);
                     published.goes_on();
-                    if self.pause(changes.next_after(lasted)).await { continue } else { return }
+                    let pause = changes.next_after(lasted);
+                    if !pause.is_zero() {
+                        self.handover.let_go().await;
+                    }
+                    if self.pause(pause).await { continue } else { return }
                 }
                 Some(Err(error)) if error.is_panic() => {}
                 _ => return,
@@ -121,6 +127,16 @@ impl Run<'_> {
                 return;
             }
         }
+    }
+
+    /// What was handed over waits for no stop.
+    async fn ended(&self, task: &mut JoinSet<End>) -> Option<Result<End, JoinError>> {
+        tokio::select! {
+            biased;
+            ended = task.join_next() => return ended,
+            () = self.ends.stop.cancelled() => self.handover.close().await,
+        }
+        task.join_next().await
     }
 
     /// `false`: it is to stop.
@@ -192,7 +208,7 @@ impl Run<'_> {
 
     fn engine(&self) -> FfmpegEngine {
         let engine = self.bare_engine().encoding_with(self.encoder.clone());
-        let engine = engine.counted_in(self.keeper.figures.ffmpeg.clone());
+        let engine = engine.counted_in(self.keeper.figures.ffmpeg.clone()).following(self.handover.clone());
         let mode = engine.mode();
         // A camera that changes all the time must not fill the log.
         if let Some(mode) = &mode

@@ -54,6 +54,37 @@ async fn a_run_that_failed_is_told_also_where_the_camera_is_looked_at_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_is_outgrown_before_it_gave_anything_goes_on_under_another_plan() {
+    let mut scene =
+        Scene::planned([Act::Outgrows, Act::Live], Arc::default(), |engine, _| engine.outgrown = true);
+    scene.ends().await;
+    let kept = scene.engine.takes_over().expect("it goes on");
+    assert!((scene.playlist(), scene.status.borrow().run) == (None, None));
+    scene.engine.outgrown = false;
+    let after = Scene::over(scene);
+    pass(9 * S).await;
+    let status = after.status.borrow().clone();
+    assert_eq!((status.run, status.restarts, after.engine.halts().len()), (Some(kept), 0, 0));
+    assert_eq!(status.restarts_by_cause, BTreeMap::new());
+    // The first one is there, too.
+    let playlist = after.playlist().expect("a playlist");
+    let first = default_plan().layout.place_of(&playlist.entries[0].key);
+    assert_eq!((first, playlist.entries.len()), (Some((kept, 0)), 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_outgrown_behind_a_stop_is_not_shown() {
+    let mut scene = Scene::with([Act::Outgrows], Arc::default(), true);
+    // Asked to end, it gives a segment first.
+    pass(S).await;
+    scene.stop.cancel();
+    scene.ends().await;
+    assert!(scene.engine.takes_over().is_none() && scene.playlist().is_none());
+    assert_eq!(scene.spooled(), 0);
+    assert!(scene.status.borrow().segments_missed > 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_storage_that_is_back_in_time_gets_all_of_a_camera_that_changes() {
     let act = Act::Lives(5, Cause::Disconnected);
     let mut scene = Scene::planned([act], Arc::default(), |engine, _| engine.outgrown = true);

@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::Workshop;
+use super::fitness::Longer;
 use super::probe::{Aim, DEADLINE, ProbeError, probe};
-use super::stderr::Longer;
 use crate::clock;
 use crate::domain::doubt::Doubt;
 use crate::domain::lifecycle::Cause;

@@ -17,9 +17,10 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::Acquaintance;
+use super::fitness::Fitness;
 use super::pipes::Pipes;
 use super::process::Lines;
-use super::stderr::{Fitness, LastWords};
+use super::stderr::LastWords;
 use super::tail::{FULL_BYTES, News, Tail, free_bytes, is_read_only, on_disk};
 use super::usage::Sampler;
 use crate::clock;

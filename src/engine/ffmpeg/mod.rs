@@ -6,6 +6,8 @@ pub mod capabilities;
 mod drive;
 mod encoder_use;
 pub mod encoders;
+mod fitness;
+mod handover;
 mod pipes;
 pub mod probe;
 mod process;
@@ -19,6 +21,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,9 +51,11 @@ use argv::FfmpegCommand;
 use capabilities::Capabilities;
 pub use encoder_use::EncoderUse;
 use encoders::Way;
+use fitness::Fitness;
+pub use handover::Handover;
+use handover::Kept;
 use pipes::{Outlets, Pipes, Recipe};
 use probe::Aim;
-use stderr::Fitness;
 pub use still::FfmpegStills;
 use tail::Tail;
 pub use trials::Trials;
@@ -98,6 +103,9 @@ pub struct FfmpegEngine {
     spool: Arc<Mutex<Option<CameraSpool>>>,
     note: Note,
     usage: FfmpegUse,
+    handover: Handover,
+    /// Nothing of an earlier run may be published when one is handed over.
+    has_run: AtomicBool,
 }
 
 impl FfmpegEngine {
@@ -116,6 +124,12 @@ impl FfmpegEngine {
     #[must_use]
     pub fn counted_in(self, usage: FfmpegUse) -> Self {
         Self { usage, ..self }
+    }
+
+    /// The same as one of several that follow each other: what is kept there came from the one before it.
+    #[must_use]
+    pub fn following(self, handover: Handover) -> Self {
+        Self { handover, ..self }
     }
 
     /// The same with another share of the spool than a camera that always runs.
@@ -157,6 +171,8 @@ impl FfmpegEngine {
             spool,
             note,
             usage,
+            handover: Handover::default(),
+            has_run: AtomicBool::new(false),
         }
     }
 
@@ -191,6 +207,23 @@ impl FfmpegEngine {
         let (write, read) = if has_sound { Some(sound_pipe().map_err(failed)?) } else { None }.unzip();
         let child = process::start(&self.workshop, &self.share, command, Stdio::piped(), write).await?;
         Ok((child, Some(read)))
+    }
+
+    /// Its spool is this engine's from now on.
+    async fn go_on_with(&self, kept: Kept) -> Result<Box<dyn Run>, EngineError> {
+        let Kept { run, spool: claimed, .. } = kept;
+        let (spool, note) = (self.spool.clone(), self.note.clone());
+        let settle = move || {
+            note.lies_in(claimed.folder());
+            *spool.lock().unwrap_or_else(PoisonError::into_inner) = Some(claimed);
+        };
+        let settled = tokio::task::spawn_blocking(settle).await;
+        settled.map_err(|error| self.gone(error))?;
+        Ok(run)
+    }
+
+    fn gone(&self, error: tokio::task::JoinError) -> SpoolError {
+        SpoolError::Io { path: self.workshop.spool_root.clone(), error: io::Error::other(error) }
     }
 
     fn recipe(&self, run: RunId, folder: &Path, is_copy: bool) -> Recipe {
@@ -231,17 +264,19 @@ impl FfmpegEngine {
                 }
             }
         };
-        let gone = |error: tokio::task::JoinError| SpoolError::Io {
-            path: self.workshop.spool_root.clone(),
-            error: std::io::Error::other(error),
-        };
-        tokio::task::spawn_blocking(make).await.unwrap_or_else(|error| Err(gone(error)))
+        tokio::task::spawn_blocking(make).await.unwrap_or_else(|error| Err(self.gone(error)))
     }
 }
 
 #[async_trait]
 impl Engine for FfmpegEngine {
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
+        let is_first = !self.has_run.swap(true, Ordering::Relaxed);
+        match self.handover.take() {
+            Some(kept) if kept.id == run => return self.go_on_with(kept).await,
+            Some(other) => other.end().await,
+            None => {}
+        }
         let (workshop, acquaintance) = (self.workshop.clone(), self.acquaintance.clone());
         if self.sight == Sight::Looks {
             let (source, aim) = (self.spec.source.clone(), aim(&self.spec));
@@ -260,6 +295,9 @@ impl Engine for FfmpegEngine {
         // A short look may have missed what a camera's frames alone tell.
         let expected = self.media.as_ref().filter(|_| aim(&self.spec) == Aim::Frames);
         let fitness = Fitness::new(&self.choice, expected).staying(self.spec.source.stays());
+        // Parts are told of before their segment shows how long it is.
+        let wish = (is_first && outlets.is_none()).then(|| self.spec.settings.wish());
+        let fitness = fitness.growing(wish);
         let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
         let tail = Tail::new(run, folder.path(), form, fitness.is_of_copy());
         let tail = if outlets.is_some() { tail.in_parts() } else { tail };
@@ -285,6 +323,20 @@ impl Engine for FfmpegEngine {
             Sight::Blind => false,
         };
         sees_otherwise || self.is_muted == self.acquaintance.has_sound(clock::now())
+    }
+
+    fn hand_over(&self, id: RunId, run: Box<dyn Run>) {
+        let spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let media = self.acquaintance.media();
+        let Choice { target_duration_s, .. } = decide(&self.spec.settings.wish(), media.as_ref());
+        let Choice { video, audio, .. } = self.choice.clone();
+        if let Some(spool) = spool {
+            self.handover.keep(Kept { id, run, spool, video, audio, target_duration_s });
+        }
+    }
+
+    fn takes_over(&self) -> Option<RunId> {
+        self.handover.id_for(&self.choice).filter(|_| self.sight == Sight::Knows)
     }
 
     fn ended(&self, exit: &Exit, cause: Cause) -> bool {

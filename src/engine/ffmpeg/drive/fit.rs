@@ -1,6 +1,6 @@
 //! Whether a run is fit for its viewers, by what ffmpeg says and by its segments.
 
-use super::super::stderr::Longer;
+use super::super::fitness::Longer;
 use super::super::tail::on_disk;
 use super::{Driver, NEXT_FRAME};
 use crate::clock;
@@ -46,17 +46,18 @@ impl Driver {
 
     /// Of what is new in the spool.
     pub(super) async fn judge(&mut self, event: EngineEvent) {
-        let mut longer = None;
-        if let EngineEvent::Segment(segment) = &event {
-            self.words.all_is_well();
-            longer = self.fitness.see(segment.duration);
+        let EngineEvent::Segment(Segment { duration, .. }) = event else { return self.show(event).await };
+        self.words.all_is_well();
+        let Some(longer) = self.fitness.see(duration) else { return self.show(event).await };
+        let is_first = matches!(longer, Longer::Interval { .. });
+        self.acquaintance.outgrow(clock::now(), longer);
+        if is_first && self.fitness.goes_on_with(self.acquaintance.media().as_ref(), duration) {
+            self.pass_on(EngineEvent::Outgrown).await;
+            return self.show(event).await;
         }
-        self.is_false_start |= matches!(longer, Some(Longer::Interval { .. }));
+        self.is_false_start |= is_first;
         self.show(event).await;
-        if let Some(longer) = longer {
-            self.acquaintance.outgrow(clock::now(), longer);
-            self.pass_on(EngineEvent::Unfit(Cause::StreamChanged)).await;
-        }
+        self.pass_on(EngineEvent::Unfit(Cause::StreamChanged)).await;
     }
 
     /// Unless it is a segment that is longer than was announced, or comes behind one.
