@@ -3,7 +3,7 @@ import { Rate } from './rate.ts';
 import { type Look, Quality, type Report, type Thresholds } from './report.ts';
 import type { Counts } from './totals.ts';
 
-type Seen = Pick<Look, 'moving' | 'excused' | 'latency'>;
+type Seen = Pick<Look, 'moving' | 'excused' | 'latency' | 'waitedMs'>;
 
 export class Gauge {
   requestsPerSecond: number | null = null;

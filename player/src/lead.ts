@@ -4,6 +4,11 @@ import { HEARD_PARTS_FLOOR, LiveEdge, PARTS_FLOOR, type Pace, USUAL_PACE } from 
 import type { Sheet } from './sheet.ts';
 import { ranges } from './stats.ts';
 
+/** Nobody sees less; browsers may say for a moment that there is no more while the picture moves on. */
+const LEAST_MS = 100;
+/** Between two looks of a page that is seen; more was a machine that slept, or a page that nobody saw. */
+const MOST_STEP_MS = 1000;
+
 export class Lead {
   private live = new LiveEdge();
   private breaks = 0;
@@ -11,6 +16,10 @@ export class Lead {
   private counted = 0;
   /** Seeks to the live edge and over holes. */
   jumps = 0;
+  /** That the picture stood for want of data, of all pipelines. */
+  waitedMs = 0;
+  private standsSinceMs: number | null = null;
+  private countedToMs = 0;
 
   constructor(private readonly video: HTMLVideoElement) {}
 
@@ -29,6 +38,7 @@ export class Lead {
     this.counted += this.live.dries;
     this.live = new LiveEdge(pace);
     this.live.returned();
+    this.standsSinceMs = null;
   }
 
   paceIs(pace: Pace): void {
@@ -43,7 +53,13 @@ export class Lead {
     this.live.stalled(nowMs);
   }
 
-  steer(engine: Engine, nowMs: number): void {
+  /** `null`: nothing plays, or is to. */
+  steer(engine: Engine | null, nowMs: number): void {
+    if (engine?.isLed) this.lead(engine, nowMs);
+    this.count(nowMs, engine);
+  }
+
+  private lead(engine: Engine, nowMs: number): void {
     const { live, video } = this;
     if (engine.breaks !== this.breaks) live.returned();
     this.breaks = engine.breaks;
@@ -60,6 +76,20 @@ export class Lead {
       this.jumps += 1;
     }
     if (video.playbackRate !== move.rate) video.playbackRate = move.rate;
+  }
+
+  /** Who jumps waits for no data, as far as one knows. */
+  private count(nowMs: number, engine: Engine | null): void {
+    const { live, video } = this;
+    const isDry = live.isDry || video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
+    if (!engine || !isDry || video.paused || video.seeking) {
+      this.standsSinceMs = null;
+      return;
+    }
+    this.standsSinceMs ??= nowMs;
+    if (nowMs - this.standsSinceMs < LEAST_MS) return;
+    this.waitedMs += Math.min(nowMs - Math.max(this.standsSinceMs, this.countedToMs), MOST_STEP_MS);
+    this.countedToMs = nowMs;
   }
 
   toLive(engine: Engine | null, { segmentS }: Pace): void {

@@ -277,8 +277,7 @@ export class Player {
   }
 
   private steer(): void {
-    const { engine } = this;
-    if (engine?.isLed && !this.isOver() && !this.isResting) this.lead.steer(engine, performance.now());
+    this.lead.steer(this.isOver() || this.isResting ? null : this.engine, performance.now());
   }
 
   private pace(): Pace {
@@ -326,7 +325,8 @@ export class Player {
     // Before the first picture, too, who paused waits for nothing.
     const excused = this.isExcused() || (this.engine !== null && this.video.paused);
     const latency = shownLatency(this.latencies());
-    this.gauge.look(now, this.totals.with(this.engine), { moving, excused, latency });
+    const { waitedMs } = this.lead;
+    this.gauge.look(now, this.totals.with(this.engine), { moving, excused, latency, waitedMs });
   }
 
   /** By the viewer: what was opened just now begins paused. */

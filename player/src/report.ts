@@ -52,7 +52,10 @@ const MOST_STEP_MS = 2000;
 
 /** What the player sees at one look; the counts are those since the stream was chosen. */
 export interface Look {
+  /** There was a new picture within the last second. */
   moving: boolean;
+  /** That it stood for want of data until now, however short a time each. */
+  waitedMs: number;
   /** Nobody expects a picture (paused, hidden, nothing to play). */
   excused: boolean;
   latency: number | null;
@@ -85,6 +88,7 @@ export class Quality {
   private recent: Slice[] = [];
   private lastMs: number;
   private counted = { requests: 0, failedRequests: 0 };
+  private countedWaitMs = 0;
   private latencies: number[] = [];
 
   constructor(openedMs: number) {
@@ -95,9 +99,11 @@ export class Quality {
     const passedMs = Math.min(nowMs - this.lastMs, MOST_STEP_MS);
     this.lastMs = nowMs;
     const slice = this.sliceOf(nowMs);
+    const stoodMs = Math.min(seen.waitedMs - this.countedWaitMs, passedMs);
+    this.countedWaitMs = seen.waitedMs;
     this.count(seen, slice);
     if (this.firstPictureAtMs === null) this.await(nowMs, passedMs, seen);
-    else if (!seen.excused) this.watch(passedMs, seen, slice);
+    else if (!seen.excused) this.watch(passedMs, stoodMs, seen, slice);
     this.wasExcused = seen.excused;
   }
 
@@ -134,11 +140,12 @@ export class Quality {
     if (moving) this.firstPictureAtMs = nowMs;
   }
 
-  private watch(passedMs: number, { moving, latency }: Look, slice: Slice): void {
+  /** A picture may also stand for another reason than want of data. */
+  private watch(passedMs: number, stoodMs: number, { moving, latency }: Look, slice: Slice): void {
     this.watchedMs += passedMs;
     slice.watchedMs += passedMs;
-    if (!moving) slice.stalledMs += passedMs;
-    else if (latency !== null) this.keep(latency);
+    slice.stalledMs += moving ? stoodMs : passedMs;
+    if (moving && latency !== null) this.keep(latency);
   }
 
   private sliceOf(nowMs: number): Slice {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { parseThresholds, Quality, USUAL_THRESHOLDS } from '../src/report.ts';
 
 const COUNTS = { src: 'https://h/stream.m3u8', state: 'live', stalls: 0 };
-const NONE = { requests: 0, failedRequests: 0 };
+const NONE = { requests: 0, failedRequests: 0, waitedMs: 0 };
 const LIMITS = USUAL_THRESHOLDS;
 
 /** Looks twice a second; `moving` at second `s`. */
@@ -37,6 +37,26 @@ test('waiting counts against the time since the first picture', () => {
     watched(41, (s) => s < 31).report(42_000, { ...LIMITS, buffering: 0.5 }, COUNTS).alerts,
     [],
   );
+});
+
+test('short stalls count, also those between two looks', () => {
+  const quality = new Quality(0);
+  const look = (atMs: number, moving: boolean, waitedMs: number) =>
+    quality.look(atMs, { ...NONE, moving, excused: false, latency: null, waitedMs });
+  // What was waited for before the first picture is no stall.
+  look(1000, true, 900);
+  let waitedMs = 900;
+  for (let at = 1500; at <= 61_000; at += 500) {
+    if (at % 2000 === 0) waitedMs += 300;
+    look(at, true, waitedMs);
+  }
+  const { stallRatio, alerts } = quality.report(61_000, LIMITS, COUNTS);
+  assert.ok(Math.abs(stallRatio - 0.15) < 0.001, `${stallRatio}`);
+  assert.deepEqual(alerts, ['buffering']);
+  // A picture that stands for long is counted once, and no more than the time that passed.
+  look(61_500, false, waitedMs + 500);
+  look(62_000, true, waitedMs + 9000);
+  assert.ok(Math.abs(quality.report(62_000, LIMITS, COUNTS).stallRatio - 10 / 61) < 0.001);
 });
 
 test('what was long ago is no alert', () => {
@@ -81,7 +101,14 @@ function asked(seconds: number, failing: (s: number) => boolean, perSecond = 2):
   for (let s = 1; s <= seconds; s += 1) {
     requests += perSecond;
     if (failing(s)) failedRequests += perSecond;
-    quality.look(s * 1000, { moving: true, excused: false, latency: null, requests, failedRequests });
+    quality.look(s * 1000, {
+      ...NONE,
+      moving: true,
+      excused: false,
+      latency: null,
+      requests,
+      failedRequests,
+    });
   }
   return quality;
 }
@@ -116,7 +143,8 @@ test('requests are judged over the last five minutes, and counted since the stre
   // Also while nobody watches, or there is no picture yet.
   const quality = new Quality(0);
   for (let s = 1; s <= 30; s += 1) {
-    quality.look(s * 1000, { moving: false, excused: true, latency: null, requests: s, failedRequests: s });
+    const counts = { requests: s, failedRequests: s, waitedMs: 0 };
+    quality.look(s * 1000, { moving: false, excused: true, latency: null, ...counts });
   }
   assert.deepEqual(quality.report(30_000, LIMITS, COUNTS).alerts, ['errors']);
 });
