@@ -16,7 +16,8 @@ const WHOLE = /\/segment_[^/]*\.m4s/;
 const SHEET = /\/status\.json/;
 const PART = /\/part_[^/]*_(\d+)\.m4s/;
 /** What it is to take, and what a busy machine takes. */
-const OVER_A_LOST_PART_MS = 1500 + 500;
+const OVER_A_LOST_PART_MS = 1500;
+const BUSY_MS = 500;
 const OVER_A_CHANGE_MS = 4000;
 /** A minute after the trouble; after a second one two. */
 const BACK_WITHIN_S = 200;
@@ -207,6 +208,7 @@ async function heard({ page }) {
 /** Of each place in a segment one, for ever; as S3 says it, as Supabase does, and as a CDN without CORS headers. */
 async function lost({ page }) {
   await isLive(page);
+  const stills = [];
   for (const [place, status, cors] of [
     [0, 404, true],
     [2, 400, true],
@@ -227,9 +229,11 @@ async function lost({ page }) {
     await page.unroute(PART, lose);
     const still = await longestStill(page);
     console.log(`lost: part ${place} of a segment: ${still} ms without a frame`);
-    expect(still < OVER_A_LOST_PART_MS, `it plays on behind it: ${still} ms, ${short(after)}`);
+    stills.push(still);
+    expect(still < OVER_A_LOST_PART_MS + BUSY_MS, `it plays on behind it: ${still} ms, ${short(after)}`);
     expect(after.reopened === before.reopened, 'without opening it anew');
   }
+  expect(Math.min(...stills) < OVER_A_LOST_PART_MS, `one of them in time: ${stills}`);
 }
 
 /** The viewer's network is gone for 10 s. */

@@ -341,6 +341,30 @@ async function elsewhere({ page }) {
   }
 }
 
+/** Where there is no MediaSource, as on iPhones before iOS 17.1, the browser's own HLS plays it. */
+async function native({ page }) {
+  await isLive(page);
+  const other = await page.context().newPage();
+  try {
+    await other.addInitScript(() => {
+      for (const name of ['MediaSource', 'ManagedMediaSource', 'WebKitMediaSource']) delete window[name];
+    });
+    await other.goto(page.url());
+    const begun = await until(other, LIVE_WITHIN_S, 'live by itself', ({ state }) => state === 'live');
+    expect(begun.protocol === 'native', `the browser's own HLS plays, not ${begun.protocol}`);
+    await until(other, 20, '8 s more', ({ currentTime }) => currentTime > begun.currentTime + 8);
+    // Its own retries end; the player's do not.
+    await other.route(MEDIA, (route) => route.abort());
+    await until(other, 60, 'sign of it', ({ state }) => state !== 'live');
+    await other.unroute(MEDIA);
+    const again = await until(other, LIVE_WITHIN_S, 'live again', ({ state }) => state === 'live');
+    const seen = ({ framesPresented }) => framesPresented > again.framesPresented + 50;
+    await until(other, 20, 'fifty frames more', seen);
+  } finally {
+    await other.close();
+  }
+}
+
 /** What a page sets before the class is there counts, and what is muted stays so wherever it is put. */
 async function early({ page }) {
   const { playlistUrl } = await isLive(page);
@@ -439,6 +463,7 @@ const STEPS = {
   mounted,
   lost,
   elsewhere,
+  native,
   early,
   behind,
   offline,

@@ -13,6 +13,8 @@ import { launch, scratchFolder } from './play.mjs';
 const STALL_MS = 2000;
 /** hls.js mends what it tells of, but a playlist that it takes wrongly makes it tell at every segment. */
 const MOST_ERRORS = 3;
+/** By parts from the box: about a second, and what a busy machine takes. */
+const NEAR_S = 2.5;
 
 const page = (playlist, config) => `<!doctype html><video id="video" muted></video>
 <script src="hls.js"></script><script>
@@ -112,6 +114,7 @@ async function run(wanted, context) {
       const wrong = faults(judged, { fatal, errors }, wanted);
       if (wanted.byParts && parts < 3 * fragments)
         wrong.push(`took ${parts} parts and ${fragments} whole segments`);
+      if (wanted.byParts && !(latency < NEAR_S)) wrong.push(`${latency} s behind`);
       console.log(JSON.stringify({ name, ...judged, latency, parts, fragments, errors, faults: wrong }));
       if (wrong.length) process.exitCode = 1;
     }
