@@ -50,6 +50,8 @@ pub(super) struct Floor {
     /// The end of the last playlist that was sent, from the last confirmed number on.
     tail: Option<MediaPlaylist>,
     doubt: Option<Doubt>,
+    /// Where the last one without an entry that was sent ended, and whether for ever: it may be there though nobody said so.
+    sent_empty: Option<(Msn, bool)>,
     /// The newest other name of one of this machine's runs.
     other_name: Option<RunId>,
     /// The longest playlist that anybody may have stored.
@@ -120,8 +122,16 @@ impl Floor {
     }
 
     pub(super) fn sent(&mut self, playlist: &MediaPlaylist) {
+        if playlist.entries.is_empty() {
+            self.sent_empty = Some((next_msn(playlist), playlist.ended));
+        }
         self.raise(Numbers { confirmed: 0, ..numbers(playlist) });
         self.tail = self.numbers.map(|numbers| behind(playlist, numbers.confirmed));
+    }
+
+    /// Its very number: another agent's empty one tells of other segments.
+    pub(super) fn sent_it_empty(&self, playlist: &MediaPlaylist) -> bool {
+        self.sent_empty == Some((next_msn(playlist), playlist.ended))
     }
 
     /// What was sent last was stored.

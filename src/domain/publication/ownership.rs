@@ -282,9 +282,9 @@ impl Ownership {
 
     fn is_rivals(&self, title: &Title, playlist: &MediaPlaylist) -> bool {
         let is_history = title.taken_over.is_some_and(|last| next_msn(playlist) <= last.next());
-        // What names nothing does not tell who wrote it, and what was sent may be there though nobody said so.
-        let was_sent = self.floor.last().is_some_and(|last| next_msn(playlist) <= last.next());
-        let is_own_empty = playlist.entries.is_empty() && was_sent;
+        // What names nothing does not tell who wrote it.
+        let is_known = next_msn(playlist) <= self.floor.known() || self.floor.sent_it_empty(playlist);
+        let is_own_empty = playlist.entries.is_empty() && is_known;
         !self.made_by_us(playlist) && !is_history && !is_own_empty
     }
 
