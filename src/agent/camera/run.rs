@@ -88,6 +88,7 @@ impl Run<'_> {
     pub(super) async fn supervised(&self) {
         let mut published = Published::new(self.keeper, self.is_owed);
         self.one_after_the_other(&mut published).await;
+        self.handover.close().await;
         self.ends.is_unfinished.store(published.are_unfinished(), Ordering::Relaxed);
     }
 

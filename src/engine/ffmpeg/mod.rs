@@ -271,7 +271,6 @@ impl FfmpegEngine {
 #[async_trait]
 impl Engine for FfmpegEngine {
     async fn start(&self, run: RunId) -> Result<Box<dyn Run>, EngineError> {
-        let is_first = !self.has_run.swap(true, Ordering::Relaxed);
         match self.handover.take() {
             Some(kept) if kept.id == run => return self.go_on_with(kept).await,
             Some(other) => other.end().await,
@@ -296,6 +295,7 @@ impl Engine for FfmpegEngine {
         let expected = self.media.as_ref().filter(|_| aim(&self.spec) == Aim::Frames);
         let fitness = Fitness::new(&self.choice, expected).staying(self.spec.source.stays());
         // Parts are told of before their segment shows how long it is.
+        let is_first = !self.has_run.swap(true, Ordering::Relaxed);
         let wish = (is_first && outlets.is_none()).then(|| self.spec.settings.wish());
         let fitness = fitness.growing(wish);
         let form = Form { kind: self.spec.settings.segment_type, renditions: self.choice.renditions() };
