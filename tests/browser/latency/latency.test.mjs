@@ -179,6 +179,8 @@ const FIGURES = {
     firstPictures: [0.4],
     putPerS: 6,
     getPerS: 8,
+    settlingStalls: 2,
+    player: { shown: 0.48 },
   },
   seconds: 60,
 };
@@ -196,7 +198,7 @@ const FAULTY = {
   targets: {},
   before: 0.5,
   backToLive: null,
-  isOver: true,
+  behindSeconds: 60,
   curve: [
     [-100, 500],
     [0, 900],
@@ -214,9 +216,18 @@ const BROKEN = {
 
 test('a row without figures is told, too', () => {
   const text = markdownOf([PLAIN, BROKEN, FAULTY]);
-  assert.match(text, /`low` \| 60 ms \| 0\.50 s \| 0\.70 s \| 1 \(2\.0 s\).*missed: median 0\.5 > 0\.4/);
+  assert.match(
+    text,
+    /`low` \| 60 ms \| 0\.50 s \| 0\.70 s \| 0\.48 s \| 1 \(2\.0 s\), 2 while it found its place \|.*missed: median 0\.5 > 0\.4/,
+  );
   assert.match(text, /`x` \| 60 ms \| error: profile <x> \/ is not known/);
   assert.match(text, /not within 60 s/);
+  const near = markdownOf([
+    { ...PLAIN, putMs: 0 },
+    { ...FAULTY, hasSound: true, backToLive: 2 },
+  ]);
+  assert.match(near, /from the box .* \| 6\.0 \| – \|/);
+  assert.match(near, /away for 10 s, with sound .* 2\.0 s \|/);
   for (const chart of [barChart([PLAIN, BROKEN]), curveChart([FAULTY, { ...BROKEN, fault: 'kill' }])]) {
     assert.match(chart, /^<svg .*<\/svg>\n$/s);
     assert.doesNotMatch(chart, /NaN|undefined|Infinity/);

@@ -10,7 +10,7 @@ import { AgentPlace, ClockCamera, freePort, ROOT, startMinio, stopAll } from './
 import { SlowProxy } from './proxy.mjs';
 import { intoDocs, writeReport } from './report.mjs';
 import { FAULTS, GET_MS, missed, PROFILES, rowsFor, withRow } from './rows.mjs';
-import { firstPicture, notes, openBrowser, openPage, stats } from './watch.mjs';
+import { firstPicture, notes, openBrowser, openPage, reported, stats } from './watch.mjs';
 
 const ARTIFACTS = join(ROOT, 'artifacts');
 const STREAM_WITHIN_MS = 90_000;
@@ -21,6 +21,8 @@ const BEFORE_FAULT_MS = 15_000;
 const OUTAGE_MS = 10_000;
 const CAMERA_OFF_MS = 5_000;
 const UPLINK_TIMES = 1.5;
+/** Of the time that is measured, for faults that would go on for ever. */
+const LASTS_FOR = 2 / 3;
 
 function number(name, usual) {
   const value = Number(process.env[name] || usual);
@@ -71,27 +73,32 @@ async function watchFault(rig, row, page, wanted, settledMs) {
   if (row.fault === 'uplink') proxy.set({ uplinkBytesPerS: UPLINK_TIMES * streamBytesPerS });
   else if (lasts) proxy.set({ [row.fault === 'lost' ? 'loses' : row.fault]: true });
   else await DO[row.fault](rig);
-  const overMs = lasts ? null : Date.now();
-  const untilMs = (overMs ?? beganMs) + 1000 * wanted.faultSeconds;
-  await sleep(untilMs - Date.now());
+  if (lasts) {
+    await sleep(beganMs + 1000 * LASTS_FOR * wanted.faultSeconds - Date.now());
+    proxy.set({});
+  }
+  const overMs = Date.now();
+  await sleep((lasts ? beganMs : overMs) + 1000 * wanted.faultSeconds - Date.now());
   // Before the notes are asked for: that takes a while.
   const toMs = Date.now();
   const { frames } = await notes(page);
   const before = median(ages(frames, settledMs, beganMs).map(([, age]) => age));
-  const during = stalls(frames, beganMs, toMs);
+  // What is over at once is judged with what comes behind it.
+  const judgedToMs = lasts ? overMs : toMs;
+  const during = stalls(frames, beganMs, judgedToMs);
   return {
     before: before / 1000,
-    ...latency(frames, beganMs, toMs),
+    ...latency(frames, beganMs, judgedToMs),
     stalls: during.count,
     stallSeconds: during.seconds,
-    backToLive: overMs === null ? null : backToLive(frames, before, overMs, toMs),
-    isOver: overMs !== null,
-    offSeconds: overMs === null ? null : (overMs - beganMs) / 1000,
+    backToLive: backToLive(frames, before, overMs, toMs),
+    offSeconds: (overMs - beganMs) / 1000,
+    behindSeconds: (toMs - overMs) / 1000,
     lost: proxy.log.filter(({ isLost }) => isLost).length,
     streamKbps: (streamBytesPerS * 8) / 1000,
     ...traffic(proxy.log, beganMs, toMs),
     curve: ages(frames, settledMs, toMs).map(([at, age]) => [at - beganMs, age]),
-    overAtMs: overMs === null ? null : overMs - beganMs,
+    overAtMs: overMs - beganMs,
   };
 }
 
@@ -142,12 +149,13 @@ async function measure(parts, row, wanted, folder) {
       ? await watchFault(rig, row, page, wanted, settledMs)
       : await watchCalm(rig, page, wanted, settledMs);
     const { stalls: told, protocol, floor, framesDropped } = (await stats(page)) ?? {};
+    const shown = (await reported(page))?.latency?.median ?? null;
     if (wanted.keepsLog) keepLog(row, { proxy: proxy.log, page: await notes(page), agent: place.log() });
     return {
       firstPicture: median(pictures),
       firstPictures: pictures,
       ...figures,
-      player: { told, protocol, floor, framesDropped },
+      player: { told, protocol, floor, framesDropped, shown },
     };
   } finally {
     proxy.set({});
@@ -179,7 +187,8 @@ function told(row, figures) {
   words.push(
     `first picture ${s(figures.firstPicture)}, ${figures.putPerS.toFixed(1)} PUT/s, ${figures.getPerS.toFixed(1)} GET/s`,
   );
-  if (figures.isOver) words.push(`live again after ${s(figures.backToLive)}`);
+  if (row.fault) words.push(`live again after ${s(figures.backToLive)}`);
+  words.push(`the player says ${s(figures.player.shown)}`);
   const misses = missed(row.targets, figures);
   if (misses) words.push(misses.length ? `MISSED ${misses.join(', ')}` : 'all targets met');
   return words.join('; ');

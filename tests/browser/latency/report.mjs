@@ -26,14 +26,28 @@ const putOf = ({ putMs, hasSound, isHeard }) => {
   return `${putMs ? `${putMs} ms` : 'from the box'}${hasSound ? sound : ''}`;
 };
 
-const stalled = ({ stalls, stallSeconds }) => (stalls ? `${stalls} (${dash(stallSeconds, 1)} s)` : '0');
+const stalled = ({ stalls, stallSeconds, settlingStalls }) => {
+  const before = settlingStalls ? `, ${settlingStalls} while it found its place` : '';
+  return `${stalls ? `${stalls} (${dash(stallSeconds, 1)} s)` : '0'}${before}`;
+};
 
 function plainTable(rows) {
-  let text = head('profile', 'PUT', 'median', 'p95', 'stalls', 'first picture', 'PUT/s', 'GET/s', 'targets');
+  let text = head(
+    'profile',
+    'PUT',
+    'median',
+    'p95',
+    'the player says',
+    'stalls',
+    'first picture',
+    'PUT/s',
+    'GET/s',
+    'targets',
+  );
   for (const row of rows) {
     const name = [`\`${row.profile}\``, putOf(row)];
     if (row.error) {
-      text += line([...name, `error: ${short(row.error)}`, '', '', '', '', '', 'missed']);
+      text += line([...name, `error: ${short(row.error)}`, '', '', '', '', '', '', 'missed']);
       continue;
     }
     const figures = [row.median, row.p95].map((value) => `${dash(value)} s`);
@@ -41,10 +55,12 @@ function plainTable(rows) {
     text += line([
       ...name,
       ...figures,
+      `${dash(row.player?.shown)} s`,
       stalled(row),
       first,
       dash(row.putPerS, 1),
-      dash(row.getPerS, 1),
+      // The box is asked directly: nobody counts that.
+      row.putMs ? dash(row.getPerS, 1) : '–',
       verdict(row),
     ]);
   }
@@ -73,6 +89,14 @@ function makeUpTable(rows) {
   return text;
 }
 
+const faultOf = ({ fault, hasSound }) => `${FAULTS[fault].words}${hasSound ? ', with sound' : ''}`;
+
+/** Of older rows it may not be known. */
+function backOf({ backToLive, behindSeconds }) {
+  if (behindSeconds === undefined) return backToLive ? `${dash(backToLive, 1)} s` : '–';
+  return backToLive === null ? `not within ${dash(behindSeconds, 0)} s` : `${dash(backToLive, 1)} s`;
+}
+
 function faultTable(rows) {
   let text = head(
     'profile',
@@ -85,18 +109,13 @@ function faultTable(rows) {
     'live again after',
   );
   for (const row of rows) {
-    const name = [`\`${row.profile}\``, FAULTS[row.fault].words];
+    const name = [`\`${row.profile}\``, faultOf(row)];
     if (row.error) {
       text += line([...name, `error: ${short(row.error)}`, '', '', '', '', '']);
       continue;
     }
     const seconds = [row.before, row.median, row.p95].map((value) => `${dash(value)} s`);
-    const back = row.isOver
-      ? row.backToLive === null
-        ? `not within ${row.seconds} s`
-        : `${dash(row.backToLive, 1)} s`
-      : '–';
-    text += line([...name, ...seconds, row.stalls, `${dash(row.stallSeconds, 1)} s`, back]);
+    text += line([...name, ...seconds, row.stalls, `${dash(row.stallSeconds, 1)} s`, backOf(row)]);
   }
   return text;
 }
@@ -207,7 +226,7 @@ export function curveChart(rows) {
   rows.forEach((row, i) => {
     const top = TOP + 16 + i * (PANEL + GAP);
     const bottom = top + PANEL;
-    inner += text(60, top - 6, `${row.profile}: ${FAULTS[row.fault].words}`);
+    inner += text(60, top - 6, `${row.profile}: ${faultOf(row)}`);
     const { curve = [] } = row;
     if (row.error || curve.length < 2) {
       inner += text(66, top + 20, 'no figures: see the table', 'class="s"');

@@ -16,7 +16,7 @@ const TARGETS = {
   },
 };
 
-/** What goes wrong while it plays. `lasts`: as long as it is measured; the others are over at some time. */
+/** What goes wrong while it plays. `lasts`: two thirds of the time that is measured; the others are over at some time. */
 export const FAULTS = {
   jitter: { words: 'a fifth of the PUTs takes three times as long', lasts: true },
   lost: { words: '1 % of the media objects is lost', lasts: true },
@@ -67,17 +67,24 @@ export function rowsFor(profiles, only) {
     fault: null,
     targets: {},
   }));
-  const faulty = profiles.flatMap((profile) =>
-    Object.keys(FAULTS).map((fault) => ({
-      name: `${profile}/${fault}`,
-      profile,
-      putMs: PUT_MS[0],
-      fault,
-      targets: {},
+  const faultyRow = (profile, fault) => ({
+    name: `${profile}/${fault}`,
+    profile,
+    putMs: PUT_MS[0],
+    fault,
+    targets: {},
+  });
+  const faulty = profiles.flatMap((profile) => Object.keys(FAULTS).map((fault) => faultyRow(profile, fault)));
+  // What a late part does to a muted player is another thing where there is sound: silence goes on.
+  const faultySounding = parted.flatMap((profile) =>
+    ['jitter', 'lost'].map((fault) => ({
+      ...faultyRow(profile, fault),
+      name: `${profile}/sound-${fault}`,
+      hasSound: true,
     })),
   );
   const wanted = only.split(/[\s,]+/).filter(Boolean);
-  const rows = [...plain, ...sounding, ...heard, ...near, ...faulty];
+  const rows = [...plain, ...sounding, ...heard, ...near, ...faulty, ...faultySounding];
   if (wanted.length === 0) {
     return rows.filter(({ fault, profile }) => fault === null || FAULTY_PROFILES.includes(profile));
   }

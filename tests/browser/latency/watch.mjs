@@ -67,3 +67,7 @@ export async function firstPicture(browser, url) {
 
 /** What the player itself says at the end. */
 export const stats = (page) => page.evaluate(() => globalThis.edgePlayer?.stats() ?? null);
+
+/** What it would tell an operator. */
+export const reported = (page) =>
+  page.evaluate(() => document.querySelector('edge-player')?.report() ?? null);
