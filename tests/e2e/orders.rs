@@ -216,6 +216,39 @@ async fn who_waits_for_an_unknown_camera_learns_why_it_gives_nothing() {
     agent.stop(STOP_WITHIN).await;
 }
 
+/// A camera that is there, takes the connection, and whose sound goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_camera_that_sends_no_picture_learns_that() {
+    let _turn = my_turn().await;
+    let minio = minio().await;
+    let camera = Camera::start(CameraOpts { audio: true, ..CameraOpts::default() }).await;
+    camera.control("freeze?what=video").await;
+    let mut place = Place::new("adhoc-no-picture");
+    let (office, mut agent, _) = office(&mut place, &minio, ADHOC, "[]").await;
+    let (office, url) = (&office, camera.url());
+    let start = async |id: &str, quality: &str, wait: &str| {
+        let body = json!({"stream_id": id, "rtsp_url": url, "quality": quality});
+        office.post(&format!("start?wait={wait}"), body).await
+    };
+    let (looked_at, encoded, impatient) = tokio::join!(
+        start("auto", "auto", "60s"),
+        start("low", "low", "60s"),
+        start("medium", "medium", "2s")
+    );
+    for (code, answer) in [&looked_at, &encoded] {
+        assert_eq!(*code, StatusCode::BAD_GATEWAY, "{answer}");
+        let cause = answer["cause"].as_str().unwrap_or_default();
+        assert!(["stalled", "bad_stream"].contains(&cause), "{answer}");
+    }
+    // Nobody knows yet.
+    assert_eq!((impatient.0, &impatient.1["status"]), (StatusCode::ACCEPTED, &json!("starting")));
+    // It is no reason to give up.
+    camera.control("thaw").await;
+    let (code, answer) = start("low", "low", "60s").await;
+    assert_eq!(code, StatusCode::OK, "{answer}");
+    agent.stop(STOP_WITHIN).await;
+}
+
 /// What must not be reached is not, and nothing that a caller says gets into the log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_camera_is_started_only_where_it_may_be() {

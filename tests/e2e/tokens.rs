@@ -1,10 +1,11 @@
-//! Who may, by tokens that lie in files: two at once, others at a reload.
+//! Who may, by tokens that lie in files and by keys that sign: two at once, others at a reload.
 
 use std::fs;
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
 
 use crate::browser::free_address;
 use crate::support::agent::Place;
@@ -27,10 +28,14 @@ impl Office {
     }
 
     fn configure(&self, files: &[&str]) {
+        self.configure_signing(files, "");
+    }
+
+    fn configure_signing(&self, files: &[&str], more: &str) {
         let files: Vec<_> = files.iter().map(|name| self.secret(name).display().to_string()).collect();
         self.place.write_config(&format!(
             "location: l\nspool: {}\nstorage: {{type: none}}\n\
-             http: {{listen: \"{}\", token_file: [{}]}}\n\
+             http: {{listen: \"{}\", token_file: [{}]{more}}}\n\
              cameras: [{{id: cam, rtsp_url: \"test://\", settings: {{start: on_demand}}}}]\n",
             self.secret("spool").display(),
             self.listen,
@@ -41,6 +46,24 @@ impl Office {
     async fn answers(&self, token: &str) -> StatusCode {
         let url = format!("http://{}/api/streams", self.listen);
         self.client.get(url).bearer_auth(token).send().await.expect("the agent answers").status()
+    }
+
+    /// An address for a viewer.
+    async fn signed(&self, token: &str) -> String {
+        let url = format!("http://{}/api/streams/cam/sign", self.listen);
+        let answer =
+            self.client.post(url).bearer_auth(token).json(&json!({})).send().await.expect("an answer");
+        let answer: Value = answer.error_for_status().expect("it signs").json().await.expect("JSON");
+        answer["url"].as_str().expect("an address").to_owned()
+    }
+
+    /// Whether an address is good, as soon as it is so.
+    async fn opens(&self, address: &str, expected: bool) {
+        let is_so = async || {
+            let status = self.client.get(address).send().await.expect("the agent answers").status();
+            ((status != StatusCode::FORBIDDEN) == expected).then_some(())
+        };
+        until(UP_WITHIN, &format!("{address} opens: {expected}"), is_so, || "").await;
     }
 
     /// For the old, the new and the next one, as soon as it is so.
@@ -93,5 +116,39 @@ async fn tokens_of_files_change_at_a_reload_and_a_missing_file_changes_nothing()
     office.takes([false, false, true]).await;
     let log = agent.log();
     assert!(![OLD, NEW, NEXT].iter().any(|token| log.contains(token)), "{log}");
+    agent.stop(STOP_WITHIN).await;
+}
+
+/// Two at once, too: addresses of the old key go on until it is withdrawn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signing_keys_change_at_a_reload() {
+    let _turn = my_turn().await;
+    let client = Client::builder().no_proxy().build().expect("a client");
+    let office = Office { client, listen: free_address(), place: Place::new("signing-keys") };
+    fs::write(office.secret("token"), format!("{OLD}\n")).unwrap();
+    let [old, new] = ["o", "n"].map(|letter| letter.repeat(40));
+    let keys = |keys: &[&str]| office.configure_signing(&["token"], &format!(", signing_keys: {keys:?}"));
+    keys(&[&old]);
+    let mut agent = office.place.start(&[]);
+    agent.log_line(&["edge-agent started"], UP_WITHIN).await;
+    let by_old = office.signed(OLD).await;
+    // There is nothing to play yet: whoever may ask gets 404.
+    office.opens(&by_old, true).await;
+
+    // With another token, which tells when it holds.
+    fs::write(office.secret("token"), NEW).unwrap();
+    keys(&[&new, &old]);
+    agent.signal(Signal::SIGHUP);
+    office.takes([false, true, false]).await;
+    let by_new = office.signed(NEW).await;
+    office.opens(&by_old, true).await;
+    office.opens(&by_new, true).await;
+
+    keys(&[&new]);
+    agent.signal(Signal::SIGHUP);
+    office.opens(&by_old, false).await;
+    office.opens(&by_new, true).await;
+    let log = agent.log();
+    assert!(![&old, &new].iter().any(|key| log.contains(key.as_str())), "{log}");
     agent.stop(STOP_WITHIN).await;
 }
