@@ -215,5 +215,5 @@ async fn status(State(desk): State<Desk>, query: Result<Query<StatusQuery>, Quer
 
 fn path_of(stream: &StreamStatus) -> String {
     let by_id = || format!("{STREAMS_PATH}/{}/stream.m3u8", stream.stream_id);
-    stream.local_url.clone().unwrap_or_else(by_id)
+    stream.local_url.clone().or_else(|| stream.playlist_url.clone()).unwrap_or_else(by_id)
 }
