@@ -292,8 +292,8 @@ async fn copying(place: &Place, camera: &Camera) -> (Agent, Office) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_for_a_camera_that_nobody_knows_need_not_wait_for_its_keyframes() {
     let _turn = my_turn().await;
-    // Every four seconds, and segments are to last one.
-    let camera = Camera::start(CameraOpts { gop: 100, ..CameraOpts::default() }).await;
+    // Every three seconds, and segments are to last one.
+    let camera = Camera::start(CameraOpts { gop: 75, ..CameraOpts::default() }).await;
     let place = Place::new("on-demand-glance");
     let (mut agent, office) = copying(&place, &camera).await;
     let (code, answer) = office.post("start?wait=30s", json!({"camera_id": CAMERA})).await;
@@ -303,9 +303,9 @@ async fn who_waits_for_a_camera_that_nobody_knows_need_not_wait_for_its_keyframe
         let status = office.status().await;
         let why = status["mode_reason"].as_str().unwrap_or_default().to_owned();
         let goes_on = status["segments_published"].as_u64() > Some(3) && status["phase"] == "live";
-        (goes_on && why.contains("keyframe interval 4 s")).then_some(status)
+        (goes_on && why.contains(", asked for 1 s")).then_some(status)
     };
-    let status = until(UP_WITHIN, "segments of four seconds", fits, || agent.log()).await;
+    let status = until(UP_WITHIN, "segments of three seconds", fits, || agent.log()).await;
     // What it began with went on.
     assert_eq!((&status["mode"], &status["reconnect_count"]), (&json!("copy"), &json!(0)), "{status}");
     assert_eq!(status["segments_missed"], 0, "{status}");

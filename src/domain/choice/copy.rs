@@ -78,7 +78,7 @@ fn regular(wish: &Wish, interval: Duration) -> Result<Cuts, String> {
     let most = most(wish.segment_duration);
     let asked = seconds(wish.segment_duration);
     let mut why = format!("keyframe interval {}", seconds(interval));
-    if segment > most.mul_f64(1.0 + SLACK) {
+    if segment > longest(wish.segment_duration) {
         return Err(format!("{why}, asked for {asked}, at most {}", seconds(most)));
     }
     if segment > interval && !is_near(segment, wish.segment_duration) {
@@ -159,8 +159,13 @@ fn segment(asked: Duration, interval: Duration) -> Duration {
 }
 
 /// The longest segments for which a copy is worth it.
-pub(super) fn most(asked: Duration) -> Duration {
+fn most(asked: Duration) -> Duration {
     (asked * MOST_FACTOR).max(MOST_AT_LEAST).min(MOST).max(asked.mul_f64(MOST_OVER_ASKED))
+}
+
+/// A measured one.
+pub(super) fn longest(asked: Duration) -> Duration {
+    most(asked).mul_f64(1.0 + SLACK)
 }
 
 fn is_near(a: Duration, b: Duration) -> bool {

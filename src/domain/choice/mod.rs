@@ -38,7 +38,7 @@ impl Wish {
     /// No segment is longer, whatever the camera sends.
     pub fn longest_segment(&self) -> Duration {
         let may_copy = self.passthrough || self.quality == Some(Quality::Auto);
-        if may_copy { copy::most(self.segment_duration) } else { self.segment_duration }
+        if may_copy { copy::longest(self.segment_duration) } else { self.segment_duration }
     }
 }
 

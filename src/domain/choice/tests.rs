@@ -240,6 +240,16 @@ fn nothing_is_said_of_keyframes_that_nobody_looked_at() {
 }
 
 #[test]
+fn a_copy_has_no_longer_segments_than_the_settings_bear() {
+    for (asked, longest) in [(1.0, 4.2), (2.0, 4.2), (5.0, 10.5)] {
+        let bears = Wish { segment_duration: S(asked), ..wish() }.longest_segment();
+        assert!((bears.as_secs_f64() - longest).abs() < 1e-6, "{bears:?}");
+        assert_eq!(of_interval(asked, longest - 0.01).video, VideoOut::Copy);
+        encoding(&of_interval(asked, longest + 0.01));
+    }
+}
+
+#[test]
 fn gops_that_vary_are_copied_if_the_longest_still_fits_behind_a_cut() {
     let of = |asked: f64, longest: f64| {
         let mut video = video();
