@@ -17,7 +17,8 @@ use super::{DemoArgs, Outcome, say, start_logging};
 use crate::agent::{Agent, playlist_url, random_key};
 use crate::camera::status::CameraStatus;
 use crate::clock;
-use crate::config::model::{Camera, Config, FileConfig, HttpConfig, LIVE_STREAM, Settings, StoreConfig};
+use crate::config::model::{Camera, Config, FileConfig, HttpConfig, LIVE_STREAM, StoreConfig};
+use crate::config::{Overrides, Said};
 use crate::domain::source::Source;
 use crate::engine::spool::root::default_root;
 use crate::http::HttpError;
@@ -33,7 +34,7 @@ pub(super) async fn demo(args: DemoArgs) -> Outcome {
     let folder = tempdir()?;
     let mut signals = Signals::listen(false).map_err(anyhow::Error::from)?;
     let (mut agent, config) = tokio::select! {
-        started = start(args.listen, &folder) => started?,
+        started = start(args.listen, args.profile, &folder) => started?,
         _ = signals.stop() => return Ok(()),
     };
     let camera = &config.cameras[0];
@@ -66,8 +67,12 @@ pub(super) async fn demo(args: DemoArgs) -> Outcome {
 const USUAL_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// At the wanted address; if none is wanted and the usual one is taken, at a free port.
-async fn start(wanted: Option<SocketAddr>, folder: &Folder) -> anyhow::Result<(Agent, Config)> {
-    let mut config = config(wanted.unwrap_or(USUAL_ADDRESS), folder)?;
+async fn start(
+    wanted: Option<SocketAddr>,
+    profile: Option<String>,
+    folder: &Folder,
+) -> anyhow::Result<(Agent, Config)> {
+    let mut config = config(wanted.unwrap_or(USUAL_ADDRESS), profile, folder)?;
     match Agent::start(&config, &[&config.cameras[0]]).await {
         Err(error) if wanted.is_none() && matches!(error.downcast_ref(), Some(HttpError::InUse { .. })) => {
             config.http = Some(http(SocketAddr::new(USUAL_ADDRESS.ip(), 0))?);
@@ -78,14 +83,15 @@ async fn start(wanted: Option<SocketAddr>, folder: &Folder) -> anyhow::Result<(A
     }
 }
 
-fn config(listen: SocketAddr, folder: &Folder) -> anyhow::Result<Config> {
+fn config(listen: SocketAddr, profile: Option<String>, folder: &Folder) -> anyhow::Result<Config> {
+    let wanted = Overrides { profile, ..Overrides::default() };
     let camera = Camera {
         id: "demo".parse()?,
         name: "Test pattern".into(),
         source: Source::TestPattern,
         use_case: LIVE_STREAM.into(),
         enabled: true,
-        settings: Settings::default(),
+        settings: wanted.over(&Said::default()).map_err(anyhow::Error::msg)?,
         said: Default::default(),
     };
     Ok(Config {

@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing::Level;
 
 use crate::config::{self, EnvFile, Faults, FileEnv, Loaded, ProcessEnv};
+use crate::domain::profile::Profile;
 use crate::sys::{heap, systemd};
 use crate::telemetry::logging::{self, LogFormat};
 
@@ -115,6 +116,9 @@ struct DemoArgs {
     /// Where the page is served [default: 127.0.0.1:8080, or another port if that one is taken]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<std::net::SocketAddr>,
+    /// As settings.profile; sub_second is half a second behind the lens
+    #[arg(long, value_name = "PROFILE", value_parser = Profile::ALL.map(Profile::name))]
+    profile: Option<String>,
     /// Stop after this time, e.g. 30s
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     run_for: Option<Duration>,
