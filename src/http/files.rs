@@ -14,7 +14,7 @@ use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tower_http::services::ServeDir;
 use utoipa::PartialSchema as _;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn};
-use utoipa::openapi::{PathItem, Required, ResponseBuilder, ResponsesBuilder};
+use utoipa::openapi::{ContentBuilder, PathItem, Required, ResponseBuilder, ResponsesBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::beneath::Beneath;
@@ -28,6 +28,14 @@ use crate::domain::playlist::with_query;
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Far more than a hundred segments take.
 const MOST_PLAYLIST: usize = 1024 * 1024;
+/// All that [`class_of`] knows, by their content types.
+const SERVED: [ObjectClass; 5] = [
+    ObjectClass::Playlist,
+    ObjectClass::Segment,
+    ObjectClass::Fmp4,
+    ObjectClass::Snapshot,
+    ObjectClass::Sheet,
+];
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3600);
 
 pub(super) fn router(root: PathBuf, places: Places) -> OpenApiRouter {
@@ -61,7 +69,14 @@ fn described() -> Operation {
         ("404", "There is none of this name, or not now"),
         ("416", "It has no such part"),
     ];
-    let answers = answers.map(|(status, what)| (status, ResponseBuilder::new().description(what).build()));
+    let content = |answer: ResponseBuilder, class: ObjectClass| {
+        answer.content(class.content_type(), ContentBuilder::new().build())
+    };
+    let answers = answers.map(|(status, what)| {
+        let answer = ResponseBuilder::new().description(what);
+        let classes = SERVED.into_iter().filter(|_| status == "200" || status == "206");
+        (status, classes.fold(answer, content).build())
+    });
     OperationBuilder::new()
         .summary(Some("A playlist of a stream that this server has, or what belongs to it"))
         .tag("streams")
@@ -205,6 +220,7 @@ mod tests {
         for name in ["/l/c/segment_0_000001.m4s", "/l/c/init_0.mp4"] {
             assert_eq!(class_of(name), Some(ObjectClass::Fmp4));
         }
+        assert!(SERVED.map(ObjectClass::content_type).contains(&ObjectClass::Part.content_type()));
         for path in [
             "/",
             "",
