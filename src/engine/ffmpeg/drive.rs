@@ -306,6 +306,7 @@ impl Driver {
     async fn hear_the_rest(&mut self) {
         while let Some(line) = self.stderr.next().await {
             self.hear(&line);
+            self.hear_of_sound(&line);
         }
     }
 

@@ -12,11 +12,7 @@ use crate::engine::{EngineEvent, Halt};
 impl Driver {
     pub(super) async fn heed(&mut self, line: &str) {
         self.hear(line);
-        self.hear_of_silence(line);
-        if self.fitness.hears_of_unknown_sound(line) {
-            // The run ends with that, and the next one has none.
-            self.acquaintance.sound_is_unknown(clock::now());
-        }
+        self.hear_of_sound(line);
         if let Some(cause) = self.fitness.hear(line) {
             // What is finished until now is still good.
             self.look().await;
@@ -27,6 +23,14 @@ impl Driver {
             }
         } else if self.fitness.sound_jumps() && self.sound_judged_at.is_none() {
             self.sound_judged_at = Some(clock::now() + NEXT_FRAME);
+        }
+    }
+
+    /// Also of a child that has ended: the run ends with that, and the next one has none.
+    pub(super) fn hear_of_sound(&self, line: &str) {
+        self.hear_of_silence(line);
+        if self.fitness.hears_of_unknown_sound(line) {
+            self.acquaintance.sound_is_unknown(clock::now());
         }
     }
 
