@@ -30,9 +30,9 @@ use crate::engine::{Engine, EngineEvent, Exit, Halt, Run};
 use crate::store::ObjectStore;
 
 /// The supervisor's sign of life when nothing happens.
-const BEAT: Duration = Duration::from_secs(5);
-/// Without a beat for so long, it is this process that stood still.
-const HELD_UP: Duration = Duration::from_secs(8);
+const BEAT: Duration = Duration::from_secs(1);
+/// Without a beat for so long, it is this process that stood still. Less is no stall of any segment's.
+const HELD_UP: Duration = Duration::from_secs(3);
 
 /// Why a supervisor has nothing more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
