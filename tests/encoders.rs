@@ -3,7 +3,6 @@
 #![expect(clippy::disallowed_methods, reason = "a test measures real time")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,9 @@ use edge_agent::engine::ffmpeg::{Trials, Workshop};
 use edge_agent::engine::spool::watch::SpoolWatch;
 use edge_agent::sys::child::Spawner;
 use tokio::sync::RwLock;
+
+#[path = "support/script.rs"]
+mod program;
 
 /// Whoever counts this process's children has to be alone.
 static CHILDREN: RwLock<()> = RwLock::const_new(());
@@ -33,11 +35,7 @@ async fn try_all(ffmpeg: &Capabilities, nodes: Vec<PathBuf>, encoders: &[Encoder
 /// The real ffmpeg's answers, and a script for its work: `$OUT` is where the encoded picture goes.
 async fn script(folder: &Path, body: &str) -> Capabilities {
     let path = folder.join("ffmpeg");
-    // Written under another name and renamed: a fork of another test may still hold it open for writing.
-    let text = format!("#!/bin/sh\necho $$ > {}\n{body}\n", folder.join("pid").display());
-    fs::write(folder.join("new"), text).expect("a file");
-    fs::set_permissions(folder.join("new"), fs::Permissions::from_mode(0o755)).expect("a mode");
-    fs::rename(folder.join("new"), &path).expect("a name");
+    program::write(&path, &format!("echo $$ > {}\n{body}", folder.join("pid").display()));
     let h264_encoders = vec!["h264_nvenc".into(), "h264_vaapi".into()];
     let found = detect(Some(&real())).await.expect("install ffmpeg: apt-get install ffmpeg");
     Capabilities { path, h264_encoders, ..found }
@@ -285,10 +283,7 @@ async fn an_ffmpeg_before_4_4_is_refused_with_its_mend() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut path = folder.path().join("ffmpeg");
     let tell = "s/^ffmpeg version [^ ]*/ffmpeg version 4.3.7-0+deb11u1/";
-    fs::write(folder.path().join("new"), format!("#!/bin/sh\nffmpeg \"$@\" | sed '{tell}'\n"))
-        .expect("a file");
-    fs::set_permissions(folder.path().join("new"), fs::Permissions::from_mode(0o755)).expect("a mode");
-    fs::rename(folder.path().join("new"), &path).expect("a name");
+    program::write(&path, &format!("ffmpeg \"$@\" | sed '{tell}'"));
     if let Some(old) = std::env::var_os("EDGE_AGENT_TEST_OLD_FFMPEG") {
         path = old.into();
     }

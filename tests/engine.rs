@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +34,8 @@ mod fmp4;
 mod handover;
 #[path = "engine/parts.rs"]
 mod parts;
+#[path = "support/script.rs"]
+mod program;
 #[path = "engine/renditions.rs"]
 mod renditions;
 #[path = "engine/switch.rs"]
@@ -89,8 +90,7 @@ fn workshop_of(
 /// A shell script in ffmpeg's place.
 fn script(folder: &Path, body: &str) -> Capabilities {
     let path: PathBuf = folder.join("ffmpeg");
-    fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("a file");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+    program::write(&path, body);
     let rtsp_options = RtspOptions::InScript;
     Capabilities {
         path,

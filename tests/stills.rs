@@ -1,7 +1,6 @@
 //! Still pictures of segments with the real ffmpeg, and with scripts that behave as badly as it can.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -13,6 +12,9 @@ use edge_agent::engine::ffmpeg::{FfmpegStills, Workshop};
 use edge_agent::engine::spool::watch::SpoolWatch;
 use edge_agent::engine::{STILL_NEEDS, StillError, Stills};
 use edge_agent::sys::child::Spawner;
+
+#[path = "support/script.rs"]
+mod program;
 
 /// `EDGE_AGENT_TEST_FFMPEG` names another one (`make ffmpegs`).
 fn real() -> PathBuf {
@@ -33,10 +35,7 @@ async fn stills(path: &Path) -> FfmpegStills {
 
 /// A script in ffmpeg's place.
 async fn script(folder: &Path, body: &str) -> FfmpegStills {
-    // Written under another name and renamed: a fork of another test may still hold it open for writing.
-    fs::write(folder.join("new"), format!("#!/bin/sh\n{body}\n")).expect("a file");
-    fs::set_permissions(folder.join("new"), fs::Permissions::from_mode(0o755)).expect("a mode");
-    fs::rename(folder.join("new"), folder.join("ffmpeg")).expect("a name");
+    program::write(&folder.join("ffmpeg"), body);
     stills(&folder.join("ffmpeg")).await
 }
 

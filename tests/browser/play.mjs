@@ -10,9 +10,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { faults, longestFreeze } from './judge.mjs';
+import { faults, isEnough, longestFreeze, stalls } from './judge.mjs';
+import { watchPauses } from './pauses.mjs';
 
 const LOOK_EVERY_MS = 250;
+/** Where the machine stood still it is watched on, but no longer than this many times. */
+const MOST_TIMES = 2;
 /** What a container's `/dev/shm` does not have. */
 const ROOM_BYTES = 2 ** 31;
 export const BROWSER_ARGS = [
@@ -134,20 +137,24 @@ export async function firstFrame(page, seconds, startMs) {
   throw new Error(`no frame within ${seconds} s (${seen})`);
 }
 
-export async function watch(page, seconds, startMs) {
+/** For so many seconds, and on until these are enough. */
+export async function watch(page, seconds, startMs, areEnough) {
   const samples = [];
   const from = performance.now();
   // A look may take a while on a busy machine.
-  const isOver = () =>
-    samples.length > 1
-      ? samples.at(-1).at - samples[0].at >= seconds
-      : performance.now() - from > 2 * seconds * 1000;
-  while (!isOver()) {
+  const isSeen = () => samples.length > 1 && samples.at(-1).at - samples[0].at >= seconds;
+  const isLate = () => performance.now() - from > MOST_TIMES * seconds * 1000;
+  while (!(isSeen() && areEnough(samples)) && !isLate()) {
     const sample = await look(page, startMs);
     if (sample) samples.push(sample);
     await sleep(LOOK_EVERY_MS);
   }
   return samples;
+}
+
+/** In the time of the looks. */
+export function since(startMs, pauses) {
+  return pauses.map((pause) => pause.map((ms) => (ms - startMs) / 1000));
 }
 
 export function summary(samples, shown) {
@@ -173,18 +180,22 @@ export function summary(samples, shown) {
 
 async function run(wanted, profile) {
   const context = await launch(profile, wanted);
+  const machine = watchPauses();
   try {
     const page = context.pages()[0] ?? (await context.newPage());
     const heard = listen(page);
     const startMs = performance.now();
+    const how = () => ({ pauses: since(startMs, machine.seen()) });
     const report = { page: wanted.page, faults: [], ...heard };
     try {
       await page.goto(wanted.page, { waitUntil: 'domcontentloaded' });
       const shown = await firstFrame(page, wanted.firstFrame, startMs);
-      const samples = await watch(page, wanted.seconds, startMs);
-      Object.assign(report, summary(samples, shown), { samples });
-      report.faults.push(...faults(samples, wanted.seconds));
-      if (report.stalls > wanted.maxStalls) report.faults.push(`${report.stalls} stalls`);
+      const { seconds } = wanted;
+      const samples = await watch(page, seconds, startMs, (seen) => isEnough(seen, seconds, how()));
+      Object.assign(report, summary(samples, shown), how(), { samples });
+      report.faults.push(...faults(samples, seconds, how()));
+      const stood = stalls([shown, ...samples], how());
+      if (stood > wanted.maxStalls) report.faults.push(`${stood} stalls`);
       if (heard.consoleErrors.length) report.faults.push(`console: ${heard.consoleErrors[0]}`);
     } catch (error) {
       report.faults.push(error.message);
@@ -192,6 +203,7 @@ async function run(wanted, profile) {
     if (wanted.screenshot) await page.screenshot({ path: wanted.screenshot });
     return report;
   } finally {
+    machine.stop();
     await context.close();
   }
 }

@@ -11,6 +11,18 @@ export function stats(page) {
   return page.evaluate(() => window.edgePlayer?.stats() ?? null);
 }
 
+/** What is wrong is so each time; a machine that stood still is not. */
+export async function bestOf(tries, attempt) {
+  for (let left = tries - 1; ; left -= 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (left <= 0) throw error;
+      console.log(`once more: ${error.message}`);
+    }
+  }
+}
+
 /** Waits until the player's stats are so, and gives them. */
 export async function until(page, seconds, words, isSo) {
   const from = performance.now();

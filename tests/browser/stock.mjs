@@ -7,6 +7,9 @@ import { readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { playback } from './judge.mjs';
+import { median } from './latency/figures.mjs';
+import { lengthOf, watchPauses } from './pauses.mjs';
 import { launch, scratchFolder } from './play.mjs';
 
 /** Two segments: a playlist that is taken wrongly stops playback for good or for as long; less is the machine's doing. */
@@ -15,6 +18,10 @@ const STALL_MS = 2000;
 const MOST_ERRORS = 3;
 /** By parts from the box: about a second, and what a busy machine takes. */
 const NEAR_S = 2.5;
+const NEAR_FOR_MS = 5000;
+/** What goes wrong while the machine stands still for so long may be its doing. */
+const MACHINE_STOOD_MS = 2000;
+const TRIES = 3;
 
 const page = (playlist, config) => `<!doctype html><video id="video" muted></video>
 <script src="hls.js"></script><script>
@@ -25,26 +32,8 @@ hls.on(Hls.Events.FRAG_LOADED, (_, { part }) => (part ? seen.parts++ : seen.frag
 hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
 hls.loadSource(${JSON.stringify(playlist)});
 hls.attachMedia(video);
-setInterval(() => {
-  seen.samples.push([performance.now(), video.currentTime]);
-  seen.latency = hls.latency;
-}, 100);
+setInterval(() => seen.samples.push([performance.now(), video.currentTime, hls.latency]), 100);
 </script>`;
-
-/** What the samples say from the first frame on. */
-export function judge(samples) {
-  const at = samples.findIndex(([, time]) => time > 0);
-  if (at < 0) return { firstFrameMs: null, playedS: 0, stalls: [] };
-  const [first, last] = [samples[at], samples.at(-1)];
-  const stalls = [];
-  let moved = first;
-  for (const sample of samples.slice(at + 1)) {
-    if (sample[1] <= moved[1] && sample !== last) continue;
-    if (sample[0] - moved[0] > STALL_MS) stalls.push(Math.round(sample[0] - moved[0]));
-    moved = sample;
-  }
-  return { firstFrameMs: Math.round(first[0]), playedS: last[1] - first[1], stalls };
-}
 
 function options() {
   const { values, positionals } = parseArgs({
@@ -98,26 +87,46 @@ function faults({ firstFrameMs, playedS, stalls }, { fatal, errors }, { seconds,
   return found;
 }
 
+function verdict({ name }, { samples, fatal, errors, parts, fragments }, wanted) {
+  const judged = playback(samples, STALL_MS);
+  const wrong = faults(judged, { fatal, errors }, wanted);
+  if (wanted.byParts && parts < 3 * fragments)
+    wrong.push(`took ${parts} parts and ${fragments} whole segments`);
+  const newest = samples.filter(([ms]) => ms > samples.at(-1)[0] - NEAR_FOR_MS);
+  const latency = median(newest.map(([, , latency]) => latency));
+  if (wanted.byParts && !(latency < NEAR_S)) wrong.push(`${latency} s behind`);
+  return { name, ...judged, latency, parts, fragments, errors, faults: wrong };
+}
+
+/** All players from the beginning; whether they played, and how long the machine stood still meanwhile. */
+async function play(wanted, tab, address) {
+  const machine = watchPauses();
+  await tab.goto(address);
+  // That is what is tested: that nothing goes wrong for so long.
+  await sleep(wanted.seconds * 1000);
+  let isWell = true;
+  for (const [index, player] of wanted.players.entries()) {
+    const seen = await tab.frame(String(index)).evaluate(() => window.seen);
+    const said = verdict(player, seen, wanted);
+    console.log(JSON.stringify(said));
+    isWell &&= !said.faults.length;
+  }
+  machine.stop();
+  return { isWell, stoodMs: lengthOf(machine.seen()) };
+}
+
 async function run(wanted, context) {
   const server = await serve(wanted);
   const { port } = server.address();
   try {
     const tab = context.pages()[0] ?? (await context.newPage());
-    await tab.goto(`http://127.0.0.1:${port}/`);
-    // That is what is tested: that nothing goes wrong for so long.
-    await sleep(wanted.seconds * 1000);
-    for (const [index, { name }] of wanted.players.entries()) {
-      const { samples, fatal, errors, parts, fragments, latency } = await tab
-        .frame(String(index))
-        .evaluate(() => window.seen);
-      const judged = judge(samples);
-      const wrong = faults(judged, { fatal, errors }, wanted);
-      if (wanted.byParts && parts < 3 * fragments)
-        wrong.push(`took ${parts} parts and ${fragments} whole segments`);
-      if (wanted.byParts && !(latency < NEAR_S)) wrong.push(`${latency} s behind`);
-      console.log(JSON.stringify({ name, ...judged, latency, parts, fragments, errors, faults: wrong }));
-      if (wrong.length) process.exitCode = 1;
+    for (let left = TRIES - 1; ; left -= 1) {
+      const { isWell, stoodMs } = await play(wanted, tab, `http://127.0.0.1:${port}/`);
+      if (isWell) return;
+      if (left <= 0 || stoodMs < MACHINE_STOOD_MS) break;
+      console.log(`once more, as the machine stood still for ${Math.round(stoodMs)} ms`);
     }
+    process.exitCode = 1;
   } finally {
     server.close();
     server.closeAllConnections();

@@ -6,11 +6,13 @@
 // reasons. 2: it could not be tried.
 import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { faults } from './judge.mjs';
-import { firstFrame, launch, listen, scratchFolder, summary, watch } from './play.mjs';
+import { faults, isEnough } from './judge.mjs';
+import { watchPauses } from './pauses.mjs';
+import { firstFrame, launch, listen, scratchFolder, since, summary, watch } from './play.mjs';
 
 /** Many players share a machine that may be busy: looks come late then, and so does the clock of the sound. */
-const TOGETHER = { interval: 4, pace: 0.5 };
+const TOGETHER = { interval: 4, pace: 0.5, settle: 6, share: 0.5 };
+const OPEN_WITHIN_MS = 40_000;
 const TILE = { width: 320, height: 280 };
 
 function options() {
@@ -41,7 +43,7 @@ async function open(page, urls, columns) {
   // Frames come in any order.
   return Promise.all(
     urls.map(async (url) => {
-      const deadline = performance.now() + 10_000;
+      const deadline = performance.now() + OPEN_WITHIN_MS;
       for (;;) {
         const frame = page.frames().find((frame) => frame.url() === url);
         if (frame) return frame;
@@ -52,11 +54,14 @@ async function open(page, urls, columns) {
   );
 }
 
-async function judge(frame, { seconds, first }, startMs) {
+async function judge(frame, { seconds, first }, machine) {
+  const startMs = performance.now();
+  const how = () => ({ ...TOGETHER, pauses: since(startMs, machine.seen()) });
   try {
     const shown = await firstFrame(frame, first, startMs);
-    const samples = await watch(frame, seconds, startMs);
-    return { ...summary(samples, shown), faults: faults(samples, seconds, TOGETHER) };
+    const samples = await watch(frame, seconds, startMs, (seen) => isEnough(seen, seconds, how()));
+    const { pauses } = how();
+    return { ...summary(samples, shown), pauses, faults: faults(samples, seconds, how()) };
   } catch (error) {
     return { faults: [error.message] };
   }
@@ -67,15 +72,16 @@ async function run(wanted, profile) {
   const rows = Math.ceil(wanted.pages.length / columns);
   const size = { width: columns * TILE.width, height: rows * TILE.height };
   const context = await launch(profile, size);
+  const machine = watchPauses();
   try {
     const page = context.pages()[0] ?? (await context.newPage());
     const heard = listen(page);
-    const startMs = performance.now();
     const frames = await open(page, wanted.pages, columns);
-    const reports = await Promise.all(frames.map((frame) => judge(frame, wanted, startMs)));
+    const reports = await Promise.all(frames.map((frame) => judge(frame, wanted, machine)));
     if (wanted.screenshot) await page.screenshot({ path: wanted.screenshot });
     return { reports, heard };
   } finally {
+    machine.stop();
     await context.close();
   }
 }

@@ -1,7 +1,6 @@
 //! Storage credentials that change, or expire, while the agent runs.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use nix::sys::signal::Signal;
 use crate::support::agent::Place;
 use crate::support::gate::Gate;
 use crate::support::minio::{Minio, Temporary};
+use crate::support::script;
 use crate::support::viewer::Viewer;
 use crate::support::wait::until;
 use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, minio, my_turn, playlist_of};
@@ -156,6 +156,8 @@ async fn a_reload_between_two_looks_at_a_profile_does_not_hide_its_rotation() {
     agent.signal(Signal::SIGHUP);
     agent.log_line(&["configuration reloaded", "unchanged=2"], UP_WITHIN).await;
     agent.log_line(&["info", "storage credentials were renewed"], UP_WITHIN).await;
+    // What was signed before is stored.
+    more(&mut viewers, 1, UP_WITHIN).await;
     gate.revoke(&old.access_key);
     more(&mut viewers, 3, UP_WITHIN).await;
     agent.stop(STOP_WITHIN).await;
@@ -210,8 +212,7 @@ async fn a_profile_that_gives_nothing_is_no_line_per_question() {
     more(&mut viewers, 2, UP_WITHIN).await;
 
     let program = place.path().join("program");
-    fs::write(&program, format!("#!/bin/sh\necho $$ | tee -a '{}' >&2\nexit 1\n", asked.display())).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    script::write(&program, &format!("echo $$ | tee -a '{}' >&2\nexit 1", asked.display()));
     put(&file, &format!("[default]\ncredential_process = {}\n", program.display()));
     let often = async || (lines(&fs::read_to_string(&asked).unwrap_or_default(), "") >= 3).then_some(());
     until(Duration::from_secs(90), "a third question", often, || agent.log()).await;

@@ -1,7 +1,6 @@
 //! A hardware encoder that dies in use and comes back. There is none here: a script stands for one.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::agent::{Agent, Place};
 use crate::support::camera::{Camera as RtspCamera, CameraOpts};
 use crate::support::m3u8::Playlist;
+use crate::support::script;
 use crate::support::wait::until;
 use crate::{STOP_WITHIN, UP_WITHIN, my_turn};
 
@@ -40,8 +40,7 @@ struct Hardware {
     folder: PathBuf,
 }
 
-const SCRIPT: &str = r#"#!/bin/sh
-case "$*" in
+const SCRIPT: &str = r#"case "$*" in
 *-encoders*) ffmpeg "$@"; echo ' V..... h264_v4l2m2m a stand-in'; exit ;;
 *h264_v4l2m2m*pipe:1) echo x >> FOLDER/tried ;;
 *h264_v4l2m2m*) echo x >> FOLDER/used ;;
@@ -65,8 +64,7 @@ impl Hardware {
         let folder = place.join("hardware");
         fs::create_dir(&folder).unwrap();
         let path = folder.join("ffmpeg.sh");
-        fs::write(&path, SCRIPT.replace("FOLDER", &folder.display().to_string())).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        script::write(&path, &SCRIPT.replace("FOLDER", &folder.display().to_string()));
         Self { folder }
     }
 

@@ -46,7 +46,8 @@ async fn an_fmp4_stream_plays_and_is_legal_past_a_kill_and_another_type() {
     more(&mut viewer).await;
     let names = bucket::objects(&minio.client(), &folder_of(CAMERA)).await;
     let inits = names.iter().filter(|name| name.starts_with("init_")).count();
-    assert_eq!(inits, 2, "one for each run: {names:?}");
+    let most = 2 + camera.held_up().await;
+    assert!((2..=most).contains(&inits), "one for each run: {names:?}");
     assert!(!names.iter().any(|name| name.ends_with(".ts")), "{names:?}");
 
     configure(&mut place, "mpegts");

@@ -50,18 +50,18 @@ async fn a_camera_is_seen_through_the_bucket_for_a_minute() {
     let left = segments(&minio.client(), &folder_of("cam_floor")).await;
     assert!(left.len() <= WINDOW + HELD + 2, "{left:?}");
 
+    // A camera that a busy machine holds up costs a run; nothing else does.
+    let held_up = camera.held_up().await;
     let report = viewer.stop().await;
     report.assert_legal();
-    report.assert_no_gap_of(LONGEST_GAP);
+    report.assert_no_gap_of(if held_up == 0 { LONGEST_GAP } else { 2 * LONGEST_GAP });
     let last = report.segments.last().unwrap().segment.duration;
     assert!(
         last < Duration::from_millis(1900),
         "the last segment is a whole one ({last:?}), not ffmpeg's last"
     );
-    assert!(
-        report.segments.iter().skip(1).all(|seen| !seen.segment.discontinuity),
-        "one run, one continuity"
-    );
+    let seams = report.segments.iter().skip(1).filter(|seen| seen.segment.discontinuity).count();
+    assert!(seams <= held_up, "one run, one continuity: {seams} seams, {held_up} times held up");
     let expected = Expected { size: (854, 480), fps: 15, audio: true };
     assert_eq!(frames::faults(&report.segments, expected).await, Vec::<String>::new());
 }

@@ -1,7 +1,6 @@
 //! A camera that runs while somebody wants it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::browser::free_address;
 use crate::support::agent::{Agent, Place};
 use crate::support::camera::{Camera, CameraOpts};
+use crate::support::script;
 use crate::support::wait::until;
 use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, bucket, folder_of, minio, my_turn, playlist_of};
 
@@ -82,7 +82,7 @@ async fn ten_viewers_have_one_ffmpeg_and_nobody_has_none() {
         let uptime_s = office.status().await["uptime_s"].as_f64();
         (uptime_s >= Some(2.0 * IDLE.as_secs_f64())).then_some(())
     };
-    until(4 * IDLE, "the renewals", renew, || "").await;
+    until(12 * IDLE, "the renewals", renew, || "").await;
     assert_eq!(place.ffmpegs().len(), 1, "it was wanted all the time");
     place.no_ffmpeg_within(GONE_WITHIN).await;
     let ended = async || fetch(&office.client, &playlist).await.contains("#EXT-X-ENDLIST").then_some(());
@@ -307,7 +307,9 @@ async fn who_waits_for_a_camera_that_nobody_knows_need_not_wait_for_its_keyframe
     };
     let status = until(UP_WITHIN, "segments of three seconds", fits, || agent.log()).await;
     // What it began with went on.
-    assert_eq!((&status["mode"], &status["reconnect_count"]), (&json!("copy"), &json!(0)), "{status}");
+    let restarts = status["reconnect_count"].as_u64().expect("a count") as usize;
+    assert_eq!(status["mode"], "copy", "{status}");
+    assert!(restarts <= camera.held_up().await, "{status}");
     assert_eq!(status["segments_missed"], 0, "{status}");
     let log = agent.log();
     let (before, after) = log.split_once("keyframe interval not measured").expect("a glance");
@@ -384,8 +386,7 @@ async fn starts_and_stops_that_cross_are_one_stream_and_leave_nothing() {
 }
 
 /// Each start of ffmpeg for a stream is a line in `runs`.
-const COUNTING: &str = r#"#!/bin/sh
-case "$*" in *-hls_time*) echo x >> FOLDER/runs ;; esac
+const COUNTING: &str = r#"case "$*" in *-hls_time*) echo x >> FOLDER/runs ;; esac
 exec ffmpeg "$@"
 "#;
 
@@ -395,8 +396,7 @@ async fn who_starts_and_stops_all_the_time_gets_a_process_a_second() {
     let (listen, place) = (free_address(), Place::new("on-demand-restless"));
     let program = place.path().join("ffmpeg.sh");
     let here = place.path().display().to_string();
-    fs::write(&program, COUNTING.replace("FOLDER", &here)).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    script::write(&program, &COUNTING.replace("FOLDER", &here));
     place.write_config(&format!(
         "location: location_1\nspool: {here}/spool\nstorage: {{type: file, root: {here}/store}}\n\
          http: {{listen: \"{listen}\"}}\nffmpeg: {}\n{SETTINGS}cameras:\n  - {{id: {CAMERA}, rtsp_url: \"test://\"}}\n\

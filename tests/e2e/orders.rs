@@ -238,7 +238,9 @@ async fn who_waits_for_a_camera_that_sends_no_picture_learns_that() {
     for (code, answer) in [&looked_at, &encoded] {
         assert_eq!(*code, StatusCode::BAD_GATEWAY, "{answer}");
         let cause = answer["cause"].as_str().unwrap_or_default();
-        assert!(["stalled", "bad_stream"].contains(&cause), "{answer}");
+        // ffmpeg hangs up where a busy machine holds it up.
+        let is_busy = cause == "unreachable" && camera.held_up().await > 0;
+        assert!(is_busy || ["stalled", "bad_stream"].contains(&cause), "{answer}");
     }
     // Nobody knows yet.
     assert_eq!((impatient.0, &impatient.1["status"]), (StatusCode::ACCEPTED, &json!("starting")));

@@ -16,7 +16,7 @@ use crate::support::wait::until;
 use crate::{STOP_WITHIN, UP_WITHIN, alone};
 
 /// All states, one after the other; going offline alone takes 20 s.
-const STATES_WITHIN: Duration = Duration::from_secs(900);
+const STATES_WITHIN: Duration = Duration::from_secs(1200);
 
 const CAMERAS: usize = 6;
 /// Those of them that have still pictures.

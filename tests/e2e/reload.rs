@@ -7,7 +7,6 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::support::agent::{Agent, Place};
-use crate::support::camera::{Camera, CameraOpts};
 use crate::support::minio::Minio;
 use crate::support::viewer::Viewer;
 use crate::support::wait::until;
@@ -62,10 +61,10 @@ fn names(names: &[&str]) -> BTreeSet<String> {
 async fn a_reload_touches_what_changed_and_nothing_else() {
     let _turn = my_turn().await;
     let minio = minio().await;
-    let camera = Camera::start(CameraOpts::default()).await;
     let mut place = Place::new("reload");
     place.env("AWS_ACCESS_KEY_ID", &minio.access_key).env("AWS_SECRET_ACCESS_KEY", &minio.secret_key);
-    let steady = format!("{{id: steady, rtsp_url: \"{}\"", camera.url());
+    // Its time limits are no camera's: a busy machine ends no run.
+    let steady = "{id: steady, rtsp_url: \"test://\"";
     let before = format!(
         "  - {steady}}}\n  - {{id: changing, rtsp_url: \"test://\"}}\n  - {{id: leaving, rtsp_url: \"test://\"}}\n"
     );

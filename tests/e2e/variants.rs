@@ -23,7 +23,7 @@ use crate::{BUCKET, STOP_WITHIN, alone, minio, playlist_of};
 const WATCH_SECONDS: u32 = 20;
 /// A look of 8 s, and segments of 4 s, on a busy machine.
 const UP_WITHIN: Duration = Duration::from_secs(60);
-const PLAY_WITHIN: Duration = Duration::from_secs(90);
+const PLAY_WITHIN: Duration = Duration::from_secs(150);
 
 struct Variant {
     id: &'static str,
@@ -65,10 +65,11 @@ const USUAL: [Variant; 8] = [
     ),
     variant(
         "gop_3s_pcma",
-        "--size=640x360 --bitrate=600 --fps=10 --gop=30 --audio=pcma",
+        // A look of 8 s sees two of their keyframes, also on a busy machine.
+        "--size=640x360 --bitrate=600 --fps=10 --gop=27 --audio=pcma",
         (640, 360),
         true,
-        &["copying: H.264 Main 640x360, keyframe interval 3 s, asked for 2 s"],
+        &["copying: H.264 Main 640x360, keyframe interval 2.7 s, asked for 2 s"],
     ),
     variant(
         "gop_varies",
@@ -207,11 +208,12 @@ async fn play_all(variants: &'static [Variant]) {
 
     let mut wrong = watch(variants, &minio, &listen).await;
     let streams = streams(&listen).await;
+    let held_up = join_all(cameras.iter().map(Camera::held_up)).await;
     agent.assert_running();
     agent.stop(STOP_WITHIN).await;
-    for ((variant, viewer), status) in variants.iter().zip(viewers).zip(&streams) {
+    for (((variant, viewer), status), held_up) in variants.iter().zip(viewers).zip(&streams).zip(held_up) {
         let report = viewer.stop().await;
-        for fault in judge(variant, status, &report).await {
+        for fault in judge(variant, status, held_up, &report).await {
             writeln!(wrong, "{}: {fault}", variant.id).unwrap();
         }
     }
@@ -254,7 +256,7 @@ async fn watch(variants: &[Variant], minio: &Minio, listen: &str) -> String {
     format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr))
 }
 
-async fn judge(variant: &Variant, status: &Value, report: &Report) -> Vec<String> {
+async fn judge(variant: &Variant, status: &Value, held_up: usize, report: &Report) -> Vec<String> {
     let mut wrong = report.breaches.clone();
     let mode = status["mode_reason"].as_str().unwrap_or_default();
     eprintln!("{}: {mode}", variant.id);
@@ -265,8 +267,12 @@ async fn judge(variant: &Variant, status: &Value, report: &Report) -> Vec<String
     if !variant.modes.iter().any(is) {
         wrong.push(format!("the mode is {mode:?}"));
     }
-    if status["stream_id"] != variant.id || status["reconnect_count"] != 0 {
-        wrong.push(format!("{status}"));
+    let restarts = status["reconnect_count"].as_u64().expect("a count") as usize;
+    // Where there is sound, the first sender report may move the picture (RFC 3550 6.4.1), on a busy machine by seconds.
+    let moved =
+        usize::from(variant.camera.contains("--audio") && status["restarts_by_cause"]["clock_jumped"] == 1);
+    if status["stream_id"] != variant.id || restarts > held_up + moved {
+        wrong.push(format!("{held_up} times held up: {status}"));
     }
     // The newest may have been cut short by the stop.
     let whole = &report.segments[report.segments.len().saturating_sub(2)];

@@ -13,11 +13,13 @@ use crate::support::wait::until;
 
 const BUCKET: &str = "streams";
 const KEY: &str = "l/cam/stream.m3u8";
+/// With a store that hangs; a busy machine is not one.
+const PATIENCE: Duration = Duration::from_secs(8);
 const SLOW_DOWN: Canned =
     Canned { status: 503, headers: &[("retry-after", "2")], body: "<Error><Code>SlowDown</Code></Error>" };
 
 fn client(minio: &Minio, endpoint: &str) -> Client {
-    let patience = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(2)).build();
+    let patience = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
     let config = minio.client().config().to_builder();
     let config = config.endpoint_url(endpoint).retry_config(RetryConfig::disabled());
     Client::from_conf(config.timeout_config(patience).build())

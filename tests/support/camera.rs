@@ -93,6 +93,13 @@ impl Camera {
         answer.json().await.expect("the camera answers with JSON")
     }
 
+    /// How often it sent nothing for so long that a client hangs up, as the machine was busy; a test that stops it
+    /// counts, too.
+    pub async fn held_up(&self) -> usize {
+        let status = self.control("status").await;
+        status["held_up"].as_u64().expect("the camera counts") as usize
+    }
+
     /// A host that hangs: its kernel still takes connections and data, and nothing answers.
     pub fn hang(&self, hangs: bool) {
         self.signal(if hangs { Signal::SIGSTOP } else { Signal::SIGCONT });

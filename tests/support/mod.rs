@@ -14,6 +14,7 @@ pub mod m3u8;
 pub mod minio;
 pub mod s3s_server;
 pub mod scratch;
+pub mod script;
 pub mod scripted_http;
 pub mod seams;
 pub mod supabase_server;

@@ -8,13 +8,13 @@ process plays many cameras at little cost.
 It prints one line, `READY rtsp-port=N control-port=M`, and ends when its standard input does.
 
 Control: HTTP GET on the control port, answered by a line of JSON.
-  /status                             clients, frames and keyframes sent
+  /status                             clients, frames and keyframes sent, and how often the machine held it up
   /freeze?what=all|video|audio        no more media; TCP and RTSP stay up
   /thaw                               media again; the frozen frames are lost, RTP time has gone on
   /jump?seconds=60[&what=video]       shifts all later RTP timestamps; negative is backwards, to
                                       the stream's start at most
   /switch?size=640x360&fps=15&gop=30  another picture size, rate or GOP from the next frame on
-  /lose?frames=10                     drops the next video frames
+  /lose?frames=10[&what=audio]        drops the next frames, of the picture if nothing is said
   /kick                               closes every client's connection
   /exit                               the process dies at once
 
@@ -44,6 +44,8 @@ from rtsp_clips import SECOND, Profile, encode_audio  # noqa: E402
 # --- the camera --------------------------------------------------------------------------------------------
 
 
+# ffmpeg hangs up after 2.5 s of silence.
+PATIENCE, CAUGHT_UP = 2 * SECOND, SECOND // 10
 # What they send as sound is not what they say.
 NO_CODECS = ["alien", "siren"]
 
@@ -121,13 +123,15 @@ class Camera:
         self.frozen = {"video": False, "audio": False}
         self.shift = {"video": 0, "audio": 0}
         self.sent = {"video": 0, "audio": 0}
-        self.keyframes = self.frames_to_lose = 0
+        self.frames_to_lose = {"video": 0, "audio": 0}
+        self.keyframes = 0
+        self.held_up, self.is_late = 0, False
         self.queue, self.changed, self.ticket = [], threading.Condition(), 0
         threading.Thread(target=self.feed, daemon=True).start()
 
     def withholds(self, kind):
-        if kind == "video" and self.frames_to_lose > 0:
-            self.frames_to_lose -= 1
+        if self.frames_to_lose[kind] > 0:
+            self.frames_to_lose[kind] -= 1
             return True
         return self.frozen[kind]
 
@@ -176,6 +180,13 @@ class Camera:
         self.ticket += 1  # orders streams that are due at once
         heapq.heappush(self.queue, (stream.due, self.ticket, stream))
 
+    def note_lateness(self, late):
+        """Tells tests how often a busy machine held it up for longer than clients have patience."""
+        is_late = late > PATIENCE
+        self.held_up += is_late and not self.is_late
+        # Until it has caught up it is the same time.
+        self.is_late = is_late or (self.is_late and late > CAUGHT_UP)
+
     def feed(self):
         while True:
             with self.changed:
@@ -186,6 +197,7 @@ class Camera:
                     self.changed.wait(wait / SECOND)
                     continue
                 stream = heapq.heappop(self.queue)[2]
+            self.note_lateness(time.monotonic_ns() - stream.due)
             if stream.alive:
                 stream.step()
             if stream.alive:
@@ -221,7 +233,12 @@ class Control:
         camera = self.camera
         kinds = {"all": ["video", "audio"], "video": ["video"], "audio": ["audio"]}[query.get("what", "all")]
         if action == "status":
-            return {"sent": camera.sent, "keyframes": camera.keyframes, "clients": len(self.clients())}
+            return {
+                "sent": camera.sent,
+                "keyframes": camera.keyframes,
+                "clients": len(self.clients()),
+                "held_up": camera.held_up,
+            }
         if action == "freeze":
             camera.frozen.update({kind: True for kind in kinds})
         elif action == "thaw":
@@ -242,7 +259,8 @@ class Control:
                 old.picture,
             )
         elif action == "lose":
-            camera.frames_to_lose = int(query["frames"])
+            for kind in kinds if "what" in query else ["video"]:
+                camera.frames_to_lose[kind] = int(query["frames"])
         elif action == "kick":
             GLib.idle_add(lambda: [client.close() for client in self.clients()] and False)
         elif action == "exit":
