@@ -432,6 +432,31 @@ mod tests {
         assert!(sounds.len() > 400 && silences <= 16, "{silences} of {}, at the beginning", sounds.len());
     }
 
+    /// Until the next sender report tells where it belongs.
+    #[test]
+    fn silence_goes_on_while_sound_comes_back_with_old_times() {
+        let tracks = Tracks::join(&init(1000), Some(&init(16_000))).unwrap();
+        let tracks = Tracks { silence: Some(Bytes::from_static(b"hush")), ..tracks };
+        let mut cutter = Cutter::new(&tracks, cut(200, 900), 1 << 20);
+        let (mut made, mut next) = (Vec::new(), 0);
+        for number in 0..500 {
+            let shown_ms = number * 40;
+            while next * 64 <= shown_ms {
+                match next * 64 {
+                    5_000..8_000 => {}
+                    at @ 8_000..12_000 => cutter.hear(packet((at - 3_000) * 16)),
+                    at => cutter.hear(packet(at * 16)),
+                }
+                next += 1;
+            }
+            made.extend(cutter.see(Sample { time: shown_ms, ..frame(number, 40, 25) }).unwrap());
+            let covered_ms = sounds(&made).last().map_or(0, |(at, _)| at / 16);
+            assert!(shown_ms < 1_500 || covered_ms + 1_500 > shown_ms, "{covered_ms} ms of {shown_ms}");
+        }
+        assert!(!cutter.is_sound_homeless(), "it was for four seconds");
+        assert!(sounds(&made).iter().rev().take(100).all(|(_, silence)| !silence), "it is back");
+    }
+
     #[test]
     fn sound_that_has_no_place_is_told() {
         let mut silence = Silence::new(Some(Bytes::from_static(b"hush")), 16_000);

@@ -11,6 +11,8 @@ use crate::domain::codecs::lc_channels;
 
 /// So long sound may be behind a part's beginning, and so long none may come, by the picture's time.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// Sound that is to be played so long before its moment is of no use to it: silence goes on.
+const TOO_LATE: Duration = Duration::from_secs(2);
 /// Sound whose place is silence already, for so long: its clock is another one.
 const MOST_HOMELESS: Duration = Duration::from_secs(5);
 /// More was a jump of the picture's time.
@@ -70,8 +72,12 @@ impl Silence {
         let lasts = seconds(packet.duration.min(PACKET).into(), self.per_second);
         self.homeless = if has_place { Duration::ZERO } else { self.homeless.saturating_add(lasts) };
         let time = seconds(packet.time, self.per_second);
-        // What is to be played much later leaves this moment without sound.
-        if picture.is_none_or(|picture| time <= picture.saturating_add(PATIENCE)) {
+        // What is to be played much later, or should have been, leaves this moment without sound.
+        let is_of_now = |picture: Duration| {
+            let is_in_time = has_place || picture <= time.saturating_add(TOO_LATE);
+            is_in_time && time <= picture.saturating_add(PATIENCE)
+        };
+        if picture.is_none_or(is_of_now) {
             (self.heard_at, self.is_silent) = (picture, false);
         }
         has_place
