@@ -3,7 +3,7 @@
 mod equipped;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -29,10 +29,11 @@ use crate::engine::spool::root::discard;
 use crate::engine::{Engine, EngineEvent, Exit, Halt, Run};
 use crate::store::ObjectStore;
 
-/// The supervisor's sign of life when nothing happens.
+/// The supervisor's sign of life when nothing happens: while there is a run, and while there is none.
 const BEAT: Duration = Duration::from_secs(1);
-/// Without a beat for so long, it is this process that stood still. Less is no stall of any segment's.
-const HELD_UP: Duration = Duration::from_secs(3);
+const SLOW_BEAT: Duration = Duration::from_secs(5);
+/// Without a beat for so long, it is this process that stood still.
+const HELD_UP: Duration = Duration::from_secs(2);
 
 /// Why a supervisor has nothing more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,8 @@ pub struct Supervisor {
     asked: Option<watch::Receiver<u64>>,
     /// The publisher knows which runs were this machine's.
     told_runs: bool,
+    /// When those who follow the status were woken last.
+    told_at: Instant,
 }
 
 impl Supervisor {
@@ -100,6 +103,7 @@ impl Supervisor {
             over: CancellationToken::new(),
             asked: None,
             told_runs: false,
+            told_at: clock::now(),
         }
     }
 
@@ -163,17 +167,20 @@ impl Supervisor {
         let mut current: Option<Box<dyn Run>> = None;
         let (mut stopping, mut looked) = (false, clock::now());
         loop {
-            let before = std::mem::replace(&mut looked, clock::now());
-            if looked.saturating_duration_since(before) >= HELD_UP {
-                self.lifecycle.handle(looked, Input::HeldUp);
+            let now = clock::now();
+            let lost = now.saturating_duration_since(looked);
+            if current.is_some() && lost >= HELD_UP {
+                self.lifecycle.handle(now, Input::HeldUp(lost));
             }
             while let Some(action) = self.lifecycle.poll(clock::now()) {
                 self.act(action, &mut current).await;
             }
+            looked = clock::now();
             self.tell();
             if self.lifecycle.is_over() {
                 return End::Stopped;
             }
+            let beat = if current.is_some() { BEAT } else { SLOW_BEAT };
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !stopping => {
@@ -210,7 +217,7 @@ impl Supervisor {
                 () = self.engine.renewal() => self.lifecycle.handle(clock::now(), Input::Renew),
                 () = clock::sleep_until(self.lifecycle.deadline()) => {}
                 () = clock::sleep_until(Some(self.looks.next())) => {}
-                () = tokio::time::sleep(BEAT) => {}
+                () = tokio::time::sleep(beat) => {}
             }
         }
     }
@@ -345,16 +352,24 @@ impl Supervisor {
 
     fn tell(&mut self) {
         let now = clock::now();
-        let Self { lifecycle, looks, voice, restarts_before, .. } = self;
-        self.status.send_modify(|status| {
+        let Self { lifecycle, looks, voice, restarts_before, told_at, .. } = self;
+        self.status.send_if_modified(|status| {
+            let before = (status.phase, status.restarts, status.barred);
             status.phase = lifecycle.phase();
             status.restarts = *restarts_before + lifecycle.restarts();
             status.barred = lifecycle.barred();
             status.beat = now;
-            if let Some(verdict) = looks.look(now, lifecycle, status) {
+            let verdict = looks.look(now, lifecycle, status);
+            if let Some(verdict) = verdict {
                 voice.looked(now, verdict);
             }
             voice.calm(now, status.segments_missed);
+            // A beat alone wakes nobody each time.
+            let is_due = now.saturating_duration_since(*told_at) >= SLOW_BEAT;
+            let is_news =
+                is_due || verdict.is_some() || before != (status.phase, status.restarts, status.barred);
+            *told_at = if is_news { now } else { *told_at };
+            is_news
         });
     }
 }

@@ -26,6 +26,35 @@ async fn a_silent_engine_is_replaced_and_the_seam_is_marked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_that_the_box_stood_still_is_no_silence_of_the_camera() {
+    let scene = Scene::new([Act::Segments(3), Act::Live]);
+    pass(8 * S).await;
+    for _ in 0..3 {
+        // All at once: nobody runs meanwhile.
+        tokio::time::advance(5 * S).await;
+        pass(S / 2).await;
+    }
+    assert_eq!(scene.engine.halts(), [], "it had 3.5 s of its own");
+    pass(7 * S).await;
+    assert_eq!(scene.engine.halts(), [Halt::Terminate]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_beat_alone_wakes_nobody_but_each_fifth() {
+    let mut scene = Scene::new([Act::Segments(1), Act::Live]);
+    pass(3 * S).await;
+    scene.status.mark_unchanged();
+    let (mut woken, beat) = (0, scene.status.borrow().beat);
+    let watch = async {
+        while scene.status.changed().await.is_ok() {
+            woken += 1;
+        }
+    };
+    assert!(tokio::time::timeout(4 * S, watch).await.is_err());
+    assert!(woken <= 2 && scene.status.borrow().beat >= beat + 3 * S, "{woken}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_failed_is_told_also_where_the_camera_is_looked_at_again() {
     for (act, cause) in [
         (Act::Segments(3), Cause::Stalled),

@@ -67,8 +67,8 @@ pub enum Input {
     Renew,
     /// The run gives nonsense faster than real time.
     Runaway,
-    /// Nobody looked for a while (this process was stopped, or starved): the run may have given segments meanwhile.
-    HeldUp,
+    /// Nobody looked for so long (this process was stopped, or starved): the run may have given segments meanwhile.
+    HeldUp(Duration),
     /// Somebody asks for the stream now: the next try need not wait for its time.
     Asked,
     Exited(Cause),
@@ -234,7 +234,7 @@ impl Lifecycle {
             Input::Unfit(cause) => self.end(cause, Stage::Asked),
             Input::Renew => self.end(Cause::Asked, Stage::Asked),
             Input::Runaway => self.end(Cause::ClockJumped, Stage::Killed),
-            Input::HeldUp => self.held_up(now),
+            Input::HeldUp(lost) => self.held_up(now, lost),
             Input::Asked => self.hurry(now),
             Input::Exited(cause) => self.exited(now, cause),
         }
@@ -257,11 +257,12 @@ impl Lifecycle {
         }
     }
 
-    /// Patience begins again.
-    fn held_up(&mut self, now: Instant) {
+    /// That time is nobody's: a run that gave nothing in all the rest is still a dead one.
+    fn held_up(&mut self, now: Instant, lost: Duration) {
         match &mut self.phase {
-            Phase::Starting { since: at } | Phase::Live { last_segment: at, .. } => *at = now,
-            Phase::Idle | Phase::Stopping { .. } | Phase::BackingOff { .. } => {}
+            Phase::Starting { since: at } | Phase::Live { last_segment: at, .. } => *at = now.min(*at + lost),
+            Phase::Stopping { next_at, .. } => *next_at = (now + self.patience.grace).min(*next_at + lost),
+            Phase::Idle | Phase::BackingOff { .. } => {}
         }
     }
 

@@ -57,9 +57,27 @@ fn an_agent_that_was_stopped_itself_takes_no_run_for_dead() {
     let t0 = start();
     let mut life = started(t0);
     life.handle(t0 + 3 * S, Input::SegmentProduced(2 * S));
-    life.handle(t0 + 60 * S, Input::HeldUp);
+    life.handle(t0 + 60 * S, Input::HeldUp(60 * S));
     assert_eq!(life.poll(t0 + 60 * S), None);
     assert_eq!(life.poll(t0 + 67 * S), Some(Action::Terminate));
+    // Nor does a run that ends have less time for it.
+    life.handle(t0 + 80 * S, Input::HeldUp(12 * S));
+    assert_eq!(life.poll(t0 + 80 * S), None);
+    assert_eq!(life.poll(t0 + 82 * S), Some(Action::Kill));
+}
+
+#[test]
+fn a_run_that_gives_nothing_ends_also_where_the_agent_stands_still_again_and_again() {
+    let t0 = start();
+    let mut life = started(t0);
+    life.handle(t0 + S, Input::SegmentProduced(2 * S));
+    // Three seconds in each four.
+    let ended = (1..60).find(|times| {
+        let now = t0 + S + 4 * S * *times;
+        life.handle(now, Input::HeldUp(3 * S));
+        life.poll(now) == Some(Action::Terminate)
+    });
+    assert_eq!(ended, Some(7), "seven seconds of its own");
 }
 
 #[test]
@@ -219,7 +237,7 @@ proptest! {
                 4 if running => { running = false; life.handle(now, Input::Exited(Cause::Disconnected)); }
                 5 if running => { running = false; life.handle(now, Input::Exited(Cause::Auth)); }
                 6 => life.handle(now, Input::Unfit(Cause::PictureChanged)),
-                7 => life.handle(now, Input::HeldUp),
+                7 => life.handle(now, Input::HeldUp(S * wait_s)),
                 8 => life.handle(now, Input::Runaway),
                 9 => life.handle(now, Input::Asked),
                 _ => {}
