@@ -16,7 +16,7 @@ help: ## this list
 
 demo: player ## a test picture in the browser: no camera, bucket or configuration needed
 	cargo build --release
-	@cargo run --quiet --release -- demo $(if $(PROFILE),--profile '$(PROFILE)')
+	@cargo run --quiet --release -- demo $(if $(filter command,$(word 1,$(origin PROFILE))),--profile '$(PROFILE)')
 
 build: player ## the agent, at target/release/edge-agent
 	cargo build --release

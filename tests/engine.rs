@@ -197,6 +197,21 @@ async fn what_ffmpeg_says_becomes_the_cause() {
 }
 
 #[tokio::test]
+async fn sound_that_nobody_can_decode_is_heard_of_in_the_last_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = [
+        "[info]   Stream #0:0: Video: h264 (Main), yuv420p, 320x240, 10 fps",
+        "[error] Decoder (codec none) not found for input stream #0:1",
+    ];
+    // Read when the child has ended.
+    let body = format!("(sleep 0.1; printf '%s\\n' '{}' '{}' >&2) & exit 1", said[0], said[1]);
+    let engine = engine(script(folder.path(), &body), "test://", folder.path());
+    assert!(!engine.is_outgrown());
+    let exit = exit(&mut start(&engine).await).await;
+    assert!(engine.is_outgrown(), "the next one goes without it: {exit:?}");
+}
+
+#[tokio::test]
 async fn a_child_that_ignores_sigterm_is_killed() {
     let folder = tempfile::tempdir().expect("a folder");
     let ready = folder.path().join("ready");

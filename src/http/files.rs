@@ -220,7 +220,12 @@ mod tests {
         for name in ["/l/c/segment_0_000001.m4s", "/l/c/init_0.mp4"] {
             assert_eq!(class_of(name), Some(ObjectClass::Fmp4));
         }
-        assert!(SERVED.map(ObjectClass::content_type).contains(&ObjectClass::Part.content_type()));
+        for name in
+            ["stream.m3u8", "a.ts", "a.m4s", "init_0.mp4", "part_0_1.m4s", "snapshot.jpg", "status.json"]
+        {
+            let content_type = class_of(name).map(ObjectClass::content_type).expect(name);
+            assert!(SERVED.map(ObjectClass::content_type).contains(&content_type), "{name} is not described");
+        }
         for path in [
             "/",
             "",

@@ -306,6 +306,8 @@ impl Driver {
     async fn hear_the_rest(&mut self) {
         while let Some(line) = self.stderr.next().await {
             self.hear(&line);
+            // What it says of its streams is needed to know which one is meant; the run is over anyway.
+            let _ = self.fitness.hear(&line);
             self.hear_of_sound(&line);
         }
     }
