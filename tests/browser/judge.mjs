@@ -9,8 +9,6 @@ const ALONE = { interval: 2, pace: 0.8, settle: 1, share: 0.8, pauses: [] };
 /** ffmpeg hangs up after 2.5 s of silence, and begins anew. */
 const LONG_S = 2;
 const ANEW_S = 6;
-/** Farther apart, nobody looked in between. */
-const LOOKED_MS = 300;
 
 /**
  * One look at the page: `at` and all times in seconds.
@@ -114,8 +112,14 @@ export function stalls(samples, how) {
   return count;
 }
 
-/** A video's `[ms, currentTime]`, from the first frame on. What nobody looked at is nobody's stall. */
-export function playback(looks, stallMs) {
+/** How much of the time from one to the other the machine did not stand still. */
+function ownMs(fromMs, toMs, pauses) {
+  const lost = pauses.map(([from, to]) => Math.max(0, Math.min(to, toMs) - Math.max(from, fromMs)));
+  return toMs - fromMs - lost.reduce((sum, ms) => sum + ms, 0);
+}
+
+/** A video's `[ms, currentTime]`, from the first frame on. The machine's own `pauses`, in the same ms, are nobody's stall. */
+export function playback(looks, stallMs, pauses = []) {
   const at = looks.findIndex(([, time]) => time > 0);
   if (at < 0) return { firstFrameMs: null, playedS: 0, stalls: [] };
   const shown = looks.slice(at);
@@ -123,7 +127,7 @@ export function playback(looks, stallMs) {
   const stalls = [];
   let [movedTo, stoodMs, lookedMs] = [first[1], 0, first[0]];
   for (const look of shown.slice(1)) {
-    stoodMs += Math.min(LOOKED_MS, look[0] - lookedMs);
+    stoodMs += ownMs(lookedMs, look[0], pauses);
     lookedMs = look[0];
     if (look[1] <= movedTo && look !== last) continue;
     if (stoodMs > stallMs) stalls.push(Math.round(stoodMs));

@@ -8,6 +8,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { lengthOf, watchPauses } from './pauses.mjs';
 import { launch, listen, scratchFolder } from './play.mjs';
 import { bestOf, expect, stats, until } from './steps.mjs';
 import { leastStill, longestStill, witness } from './stills.mjs';
@@ -228,9 +229,11 @@ async function lost({ page }) {
     [2, 400, true],
     [4, 404, false],
   ]) {
-    const still = await leastStill(OVER_A_LOST_PART_MS, () => withoutOne(page, loss));
-    stills.push(still);
-    expect(still < OVER_A_LOST_PART_MS + BUSY_MS, `it plays on behind it: ${still} ms`);
+    await bestOf(3, async () => {
+      const still = await withoutOne(page, loss);
+      expect(still < OVER_A_LOST_PART_MS + BUSY_MS, `it plays on behind it: ${still} ms`);
+      stills.push(still);
+    });
   }
   expect(Math.min(...stills) < OVER_A_LOST_PART_MS, `one of them in time: ${stills}`);
 }
@@ -313,6 +316,8 @@ async function left({ page }) {
   await page.route(PART, cut);
   await until(page, 60, 'whole segments', ({ state, protocol }) => state === 'live' && protocol === 'hls.js');
   await page.unroute(PART, cut);
+  const seen = await stats(page);
+  const machine = watchPauses();
   await longestStill(page);
   const looks = [];
   const changed = await until(page, BACK_WITHIN_S, 'parts again', ({ protocol, reopened }) => {
@@ -328,6 +333,9 @@ async function left({ page }) {
   console.log(`left: live by parts ${Math.round(afterMs)} ms after the change, ${still} ms without a frame`);
   expect(still < OVER_A_CHANGE_MS, `the picture hardly stands over the change: ${still} ms`);
   expect(now.reopened === looks[0].reopened, 'not as its picture stood still');
+  const isQuiet = lengthOf(machine.seen()) === 0;
+  machine.stop();
+  expect(!isQuiet || now.reopened === seen.reopened, 'nor did it stand still before');
 }
 
 /** A small picture of a wall is not worth parts, but while whole segments make way for them; of that one a sheet is made up. */

@@ -1,5 +1,6 @@
 // What tests of the page's states are made of.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { lengthOf, watchPauses } from './pauses.mjs';
 
 const LOOK_EVERY_MS = 100;
 
@@ -11,14 +12,18 @@ export function stats(page) {
   return page.evaluate(() => window.edgePlayer?.stats() ?? null);
 }
 
-/** What is wrong is so each time; a machine that stood still is not. */
+/** Again, if the machine itself stood still meanwhile. */
 export async function bestOf(tries, attempt) {
   for (let left = tries - 1; ; left -= 1) {
+    const machine = watchPauses();
     try {
       return await attempt();
     } catch (error) {
-      if (left <= 0) throw error;
-      console.log(`once more: ${error.message}`);
+      const stoodMs = Math.round(lengthOf(machine.seen()));
+      if (left <= 0 || stoodMs === 0) throw error;
+      console.log(`once more, as the machine stood still for ${stoodMs} ms: ${error.message}`);
+    } finally {
+      machine.stop();
     }
   }
 }

@@ -87,8 +87,8 @@ function faults({ firstFrameMs, playedS, stalls }, { fatal, errors }, { seconds,
   return found;
 }
 
-function verdict({ name }, { samples, fatal, errors, parts, fragments }, wanted) {
-  const judged = playback(samples, STALL_MS);
+function verdict({ name }, { samples, fatal, errors, parts, fragments }, wanted, pauses) {
+  const judged = playback(samples, STALL_MS, pauses);
   const wrong = faults(judged, { fatal, errors }, wanted);
   if (wanted.byParts && parts < 3 * fragments)
     wrong.push(`took ${parts} parts and ${fragments} whole segments`);
@@ -106,8 +106,11 @@ async function play(wanted, tab, address) {
   await sleep(wanted.seconds * 1000);
   let isWell = true;
   for (const [index, player] of wanted.players.entries()) {
-    const seen = await tab.frame(String(index)).evaluate(() => window.seen);
-    const said = verdict(player, seen, wanted);
+    const frame = tab.frame(String(index));
+    const seen = await frame.evaluate(() => window.seen);
+    const startMs = (await frame.evaluate(() => performance.timeOrigin)) - performance.timeOrigin;
+    const pauses = machine.seen().map((pause) => pause.map((ms) => ms - startMs));
+    const said = verdict(player, seen, wanted, pauses);
     console.log(JSON.stringify(said));
     isWell &&= !said.faults.length;
   }

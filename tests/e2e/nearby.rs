@@ -114,7 +114,7 @@ async fn a_reload_waits_for_the_next_part_and_tells_each_once() {
         let asked = edge_agent::clock::now();
         let (again, newer) = tokio::join!(near.comes(&hint), near.playlist(&query));
         late += again;
-        if newer == now && asked.elapsed() >= RELOAD_PATIENCE {
+        if again > 0 && newer == now && asked.elapsed() >= RELOAD_PATIENCE {
             // As much as it waits: the machine stood still.
             late += 1;
             continue;

@@ -241,7 +241,7 @@ async fn silence_takes_the_place_of_sound_that_has_stopped() {
         let (picture, sound) = (times(&film, "v").await, times(&film, "a").await);
         let ends = |times: &[(f64, f64)]| times.last().map(|(decoded, _)| *decoded).expect("some");
         // What an encoder of sound keeps back is in the next part.
-        assert!((ends(&picture) - ends(&sound)).abs() < 1.0, "{} {}", ends(&picture), ends(&sound));
+        assert!((ends(&picture) - ends(&sound)).abs() < 1.0, "{more}: {} {}", ends(&picture), ends(&sound));
         let gap = sound.windows(2).map(|pair| pair[1].0 - pair[0].0).fold(0.0, f64::max);
         // Less than two packets are no silence yet.
         assert!(

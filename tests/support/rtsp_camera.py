@@ -45,7 +45,7 @@ from rtsp_clips import SECOND, Profile, encode_audio  # noqa: E402
 
 
 # ffmpeg hangs up after 2.5 s of silence.
-PATIENCE, CAUGHT_UP = 2 * SECOND, SECOND // 10
+PATIENCE, CAUGHT_UP = 23 * SECOND // 10, SECOND // 10
 # What they send as sound is not what they say.
 NO_CODECS = ["alien", "siren"]
 
@@ -148,14 +148,15 @@ class Camera:
             kind = self.audio.caps.get_structure(0).get_name()
             pay = {
                 "audio/mpeg": "rtpmp4gpay pt=97",
-                "audio/x-alaw": "rtppcmapay pt=8",
-                "audio/x-mulaw": "rtppcmupay pt=0",
+                # What is lost is no reason to send the rest earlier.
+                "audio/x-alaw": "rtppcmapay pt=8 perfect-rtptime=false",
+                "audio/x-mulaw": "rtppcmupay pt=0 perfect-rtptime=false",
             }
             # One is no audio by its description, the other is audio of a codec that ffmpeg has no name for.
             if self.sound == "alien":
                 pay[kind] = "rtpgstpay pt=98"
             if self.sound == "siren":
-                pay[kind] = "rtpsirenpay pt=98"
+                pay[kind] = "rtpsirenpay pt=98 perfect-rtptime=false"
             line += f" appsrc name=audio is-live=true format=time max-bytes=0 ! {pay[kind]} name=pay1"
         return f"( {line} )"
 
@@ -364,6 +365,9 @@ def main():
     audio = None if args.audio == "none" else encode_audio("pcma" if args.audio in NO_CODECS else args.audio)
     if args.audio == "siren":
         audio.caps = Gst.Caps.from_string("audio/x-siren, dct-length=(int)320")
+        # 20 ms of it: with more the payloader's clock would run ahead.
+        for frame in audio.frames:
+            frame.data = frame.data[:40]
     camera = Camera(profile, audio, args.audio)
 
     server = GstRtspServer.RTSPServer()

@@ -20,7 +20,7 @@ use super::m3u8::Segment;
 const POLL_EVERY: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(5);
 /// Of a store that hangs; a busy machine is not one.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long after its hold an object may still be there.
 const PRUNE_WITHIN: Duration = Duration::from_secs(4);
 const PLAYLISTS_SHOWN: usize = 6;
