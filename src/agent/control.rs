@@ -112,6 +112,8 @@ async fn settled(
 ) -> Outcome {
     let mut wanted = demand.subscribe();
     let stopped = async { wanted.wait_for(|demand| !demand.is_wanted(clock::now())).await.is_ok() };
+    // What is settled by time alone wakes nobody.
+    let now = status.clone();
     let prolong = || demand.send_modify(|demand| demand.prolong(clock::now(), idle_timeout));
     let settles = async { status.wait_for(|status| is_settled(status, asked_at)).await.is_err() };
     tokio::pin!(settles, stopped);
@@ -122,6 +124,9 @@ async fn settled(
             _ = &mut stopped => return Outcome::Stopped,
             () = tokio::time::sleep((idle_timeout / 2).min(PROLONG_EVERY)) => {
                 prolong();
+                if is_settled(&now.borrow(), asked_at) {
+                    return Outcome::Known;
+                }
                 continue;
             }
         };

@@ -32,8 +32,8 @@ use crate::store::ObjectStore;
 /// The supervisor's sign of life when nothing happens: while there is a run, and while there is none.
 const BEAT: Duration = Duration::from_secs(1);
 const SLOW_BEAT: Duration = Duration::from_secs(5);
-/// Without a beat for so long, it is this process that stood still.
-const HELD_UP: Duration = Duration::from_secs(2);
+/// A beat that is so late: this process stood still.
+const HELD_UP: Duration = Duration::from_secs(1);
 
 /// Why a supervisor has nothing more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,22 +165,20 @@ impl Supervisor {
     /// Until the camera is stopped; then the segment channels close behind it.
     async fn supervise(&mut self, feed: Feed, stop: &CancellationToken) -> End {
         let mut current: Option<Box<dyn Run>> = None;
-        let (mut stopping, mut looked) = (false, clock::now());
+        let (mut stopping, mut due) = (false, clock::now());
         loop {
-            let now = clock::now();
-            let lost = now.saturating_duration_since(looked);
-            if current.is_some() && lost >= HELD_UP {
-                self.lifecycle.handle(now, Input::HeldUp(lost));
-            }
+            self.held_up(due, current.is_some());
             while let Some(action) = self.lifecycle.poll(clock::now()) {
+                let began = clock::now();
                 self.act(action, &mut current).await;
+                self.held_up(began, current.is_some());
             }
-            looked = clock::now();
             self.tell();
             if self.lifecycle.is_over() {
                 return End::Stopped;
             }
             let beat = if current.is_some() { BEAT } else { SLOW_BEAT };
+            due = clock::now() + beat;
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !stopping => {
@@ -219,6 +217,15 @@ impl Supervisor {
                 () = clock::sleep_until(Some(self.looks.next())) => {}
                 () = tokio::time::sleep(beat) => {}
             }
+        }
+    }
+
+    /// What a run might have done since `due`, it had no time for.
+    fn held_up(&mut self, due: Instant, has_run: bool) {
+        let now = clock::now();
+        let lost = now.saturating_duration_since(due);
+        if has_run && lost >= HELD_UP {
+            self.lifecycle.handle(now, Input::HeldUp(lost));
         }
     }
 

@@ -40,6 +40,17 @@ async fn the_time_that_the_box_stood_still_is_no_silence_of_the_camera() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_silent_camera_is_given_up_also_on_a_box_that_is_late_each_time() {
+    let scene = Scene::new([Act::Segments(3), Act::Live]);
+    pass(8 * S).await;
+    for _ in 0..10 {
+        tokio::time::advance(11 * S / 5).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(scene.engine.halts(), [Halt::Terminate]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_beat_alone_wakes_nobody_but_each_fifth() {
     let mut scene = Scene::new([Act::Segments(1), Act::Live]);
     pass(3 * S).await;

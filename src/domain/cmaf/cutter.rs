@@ -391,6 +391,17 @@ mod tests {
             let sounds = with_a_gap(0, 0, late_ms);
             assert!(sounds.len() > 290 && sounds.iter().all(|(_, silence)| !silence), "{late_ms}");
         }
+        // However late it is as long as there is some: behind what was silent at the beginning, and behind a gap.
+        for (late_ms, from_ms, until_ms) in
+            [(2_100, 0, 0), (3_000, 0, 0), (2_100, 9_000, 9_800), (3_000, 9_000, 9_800)]
+        {
+            let sounds = with_a_gap(from_ms, until_ms, late_ms);
+            let last = sounds.iter().rev().take(60);
+            assert!(
+                last.clone().count() == 60 && last.clone().all(|(_, silence)| !silence),
+                "{late_ms} {from_ms}"
+            );
+        }
     }
 
     #[test]
@@ -435,26 +446,46 @@ mod tests {
     /// Until the next sender report tells where it belongs.
     #[test]
     fn silence_goes_on_while_sound_comes_back_with_old_times() {
-        let tracks = Tracks::join(&init(1000), Some(&init(16_000))).unwrap();
-        let tracks = Tracks { silence: Some(Bytes::from_static(b"hush")), ..tracks };
-        let mut cutter = Cutter::new(&tracks, cut(200, 900), 1 << 20);
-        let (mut made, mut next) = (Vec::new(), 0);
-        for number in 0..500 {
-            let shown_ms = number * 40;
-            while next * 64 <= shown_ms {
-                match next * 64 {
-                    5_000..8_000 => {}
-                    at @ 8_000..12_000 => cutter.hear(packet((at - 3_000) * 16)),
-                    at => cutter.hear(packet(at * 16)),
+        for (late_ms, report_ms) in [(0, 12_000), (0, 14_200), (600, 12_900)] {
+            let tracks = Tracks::join(&init(1000), Some(&init(16_000))).unwrap();
+            let tracks = Tracks { silence: Some(Bytes::from_static(b"hush")), ..tracks };
+            let mut cutter = Cutter::new(&tracks, cut(200, 900), 1 << 20);
+            let (mut made, mut next) = (Vec::new(), 0);
+            for number in 0..500 {
+                let shown_ms = number * 40;
+                while next * 64 + late_ms <= shown_ms {
+                    let at_ms = next * 64;
+                    let told_ms = if (8_000..report_ms).contains(&at_ms) { at_ms - 3_000 } else { at_ms };
+                    if !(5_000..8_000).contains(&at_ms) {
+                        cutter.hear(packet(told_ms * 16));
+                    }
+                    next += 1;
                 }
-                next += 1;
+                made.extend(cutter.see(Sample { time: shown_ms, ..frame(number, 40, 25) }).unwrap());
+                let covered_ms = sounds(&made).last().map_or(0, |(at, _)| at / 16);
+                assert!(shown_ms < 1_500 || covered_ms + 1_500 > shown_ms, "{covered_ms} ms of {shown_ms}");
+                assert!(!cutter.is_sound_homeless(), "at {shown_ms} ms it may still be put right");
             }
-            made.extend(cutter.see(Sample { time: shown_ms, ..frame(number, 40, 25) }).unwrap());
-            let covered_ms = sounds(&made).last().map_or(0, |(at, _)| at / 16);
-            assert!(shown_ms < 1_500 || covered_ms + 1_500 > shown_ms, "{covered_ms} ms of {shown_ms}");
+            assert!(
+                sounds(&made).iter().rev().take(80).all(|(_, silence)| !silence),
+                "it is back: {late_ms}"
+            );
         }
-        assert!(!cutter.is_sound_homeless(), "it was for four seconds");
-        assert!(sounds(&made).iter().rev().take(100).all(|(_, silence)| !silence), "it is back");
+    }
+
+    #[test]
+    fn sound_whose_times_nobody_puts_right_is_told() {
+        let mut silence = Silence::new(Some(Bytes::from_static(b"hush")), 16_000);
+        let second = Duration::from_secs(1);
+        assert!(silence.hears(&packet(16_000), Some(second)));
+        silence.fill(&mut Vec::new(), second, 2 * second);
+        silence.fill(&mut Vec::new(), 3 * second, 5 * second);
+        // Of 64 ms each.
+        let told_after = (1..200).find(|_| {
+            assert!(!silence.hears(&packet(2 * 16_000), Some(5 * second)));
+            silence.is_homeless()
+        });
+        assert_eq!(told_after, Some(125), "eight seconds");
     }
 
     #[test]

@@ -11,10 +11,12 @@ use crate::domain::codecs::lc_channels;
 
 /// So long sound may be behind a part's beginning, and so long none may come, by the picture's time.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Sound that is to be played so long before its moment is of no use to it: silence goes on.
+/// Sound that was to be played so long ago, and longer than it ever used to be late, is of no use: silence goes on.
 const TOO_LATE: Duration = Duration::from_secs(2);
 /// Sound whose place is silence already, for so long: its clock is another one.
 const MOST_HOMELESS: Duration = Duration::from_secs(5);
+/// A sender report may put times right that are [`TOO_LATE`]: RFC 3550 6.2 wants one each 2 to 6 s.
+const REPORTED_WITHIN: Duration = Duration::from_secs(8);
 /// More was a jump of the picture's time.
 const MOST: Duration = Duration::from_secs(10);
 /// Of AAC-LC, at whatever rate: what ffmpeg's encoder makes of silence.
@@ -50,6 +52,9 @@ pub(super) struct Silence {
     is_silent: bool,
     /// Of packets in a row that have none.
     homeless: Duration,
+    /// How late the last packet was that had a place, and whether the newest one is too late.
+    lag: Option<Duration>,
+    is_too_late: bool,
 }
 
 impl Silence {
@@ -62,30 +67,42 @@ impl Silence {
             heard_at: None,
             is_silent: false,
             homeless: Duration::ZERO,
+            lag: None,
+            is_too_late: false,
         }
     }
 
     /// Whether the packet has a place; `picture`: the end of its last frame.
     pub(super) fn hears(&mut self, packet: &Sample, picture: Option<Duration>) -> bool {
         let has_place = packet.time >= self.filled;
+        let time = seconds(packet.time, self.per_second);
+        let late = picture.map(|picture| picture.saturating_sub(time));
+        let is_too_late = !has_place && late.is_some_and(|late| self.is_lost(late));
         // That of the last one before a pause is the whole pause.
         let lasts = seconds(packet.duration.min(PACKET).into(), self.per_second);
-        self.homeless = if has_place { Duration::ZERO } else { self.homeless.saturating_add(lasts) };
-        let time = seconds(packet.time, self.per_second);
-        // What is to be played much later, or should have been, leaves this moment without sound.
-        let is_of_now = |picture: Duration| {
-            let is_in_time = has_place || picture <= time.saturating_add(TOO_LATE);
-            is_in_time && time <= picture.saturating_add(PATIENCE)
-        };
-        if picture.is_none_or(is_of_now) {
+        let goes_on = !has_place && is_too_late == self.is_too_late;
+        let homeless = if goes_on { self.homeless } else { Duration::ZERO };
+        self.homeless = if has_place { homeless } else { homeless.saturating_add(lasts) };
+        self.is_too_late = is_too_late;
+        if has_place {
+            self.lag = late;
+        }
+        // What is to be played much later leaves this moment without sound.
+        let is_of_now = picture.is_none_or(|picture| time <= picture.saturating_add(PATIENCE));
+        if is_of_now && !is_too_late {
             (self.heard_at, self.is_silent) = (picture, false);
         }
         has_place
     }
 
+    /// Sound that never had a place may be as late as this.
+    fn is_lost(&self, late: Duration) -> bool {
+        self.lag.is_some_and(|lag| late > TOO_LATE.max(lag.saturating_add(PATIENCE)))
+    }
+
     /// It comes, and never where it could be played.
     pub(super) fn is_homeless(&self) -> bool {
-        self.homeless >= MOST_HOMELESS
+        self.homeless >= if self.is_too_late { REPORTED_WITHIN } else { MOST_HOMELESS }
     }
 
     /// Adds to the sound of a part that is played then what it lacks.
