@@ -130,6 +130,8 @@ export function playback(looks, stallMs, pauses = []) {
     stoodMs += ownMs(lookedMs, look[0], pauses);
     lookedMs = look[0];
     if (look[1] <= movedTo && look !== last) continue;
+    // A page that did not look for a while may have played on.
+    stoodMs -= 1000 * (look[1] - movedTo);
     if (stoodMs > stallMs) stalls.push(Math.round(stoodMs));
     [movedTo, stoodMs] = [look[1], 0];
   }

@@ -129,11 +129,11 @@ test('a stall is what the player stood of itself', () => {
   const looks = good(20).map(({ at }) => [1000 * at, Math.max(0, at - 1)]);
   assert.deepEqual(playback(looks, 2000), { firstFrameMs: 1250, playedS: 18.75, stalls: [] });
   const stood = looks.map(([ms, time]) => [ms, time < 4 ? time : Math.max(4, time - 3)]);
-  assert.deepEqual(playback(stood, 2000).stalls, [3250]);
+  assert.deepEqual(playback(stood, 2000).stalls, [3000]);
   const asleep = stood.filter(([ms]) => ms <= 5000 || ms >= 8000);
   assert.deepEqual(playback(asleep, 2000, [[5000, 8000]]).stalls, []);
   // A page that blocks itself.
-  assert.deepEqual(playback(asleep, 2000, [[1000, 2000]]).stalls, [3250]);
+  assert.deepEqual(playback(asleep, 2000, [[1000, 2000]]).stalls, [3000]);
   const toTheEnd = looks.map(([ms, time]) => [ms, Math.min(time, 14)]);
   assert.deepEqual(playback(toTheEnd, 2000).stalls, [5000]);
   const black = looks.map(([ms]) => [ms, 0]);

@@ -211,9 +211,13 @@ async function withoutOne(page, [place, status, cors]) {
     return number === chosen ? route.fulfill({ status, headers, body: '' }) : route.continue();
   };
   await page.route(PART, lose);
-  await until(page, 15, `part ${place} given up`, ({ partsLost }) => partsLost > before.partsLost);
-  const after = await goesOn(page, await stats(page), 10);
-  await page.unroute(PART, lose);
+  let after;
+  try {
+    await until(page, 15, `part ${place} given up`, ({ partsLost }) => partsLost > before.partsLost);
+    after = await goesOn(page, await stats(page), 10);
+  } finally {
+    await page.unroute(PART, lose);
+  }
   const still = await longestStill(page);
   console.log(`lost: part ${place} of a segment: ${still} ms without a frame, ${short(after)}`);
   expect(after.reopened === before.reopened, 'without opening it anew');

@@ -84,10 +84,7 @@ impl Scene {
 
     /// Runs that a busy machine has ended, as it held the camera up.
     async fn held_up(&self) -> usize {
-        let mut ended = 0;
-        for cause in ["unreachable", "disconnected", "crashed", "stalled", "bad_stream"] {
-            ended += self.restarts(cause).await;
-        }
+        let ended = self.status().await["reconnect_count"].as_u64().expect("a count");
         (self.held_up_before + self.camera.held_up().await).min(ended as usize)
     }
 
@@ -246,10 +243,10 @@ async fn sound_that_nobody_can_decode_stops_no_picture() {
     ));
     let mut agent = place.start(&[]);
     let stored = place.path().join("store/l/cam_floor/stream.m3u8");
-    // The camera's clocks are laid beside each other behind its first sender report, five seconds at most.
+    // Ten seconds: the camera's clocks are laid beside each other at its first sender report.
     let goes_on = async || {
         let text = std::fs::read_to_string(&stored).ok()?;
-        text.contains("#EXT-X-MEDIA-SEQUENCE:3").then_some(())
+        (text.matches("#EXTINF").count() >= 5).then_some(())
     };
     until(UP_WITHIN, "a playlist that goes on", goes_on, || agent.log()).await;
     let log = agent.log();
