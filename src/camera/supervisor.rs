@@ -173,12 +173,13 @@ impl Supervisor {
                 self.act(action, &mut current).await;
                 self.held_up(began, current.is_some());
             }
+            let looked = clock::now();
             self.tell();
             if self.lifecycle.is_over() {
                 return End::Stopped;
             }
             let beat = if current.is_some() { BEAT } else { SLOW_BEAT };
-            due = clock::now() + beat;
+            due = looked + beat;
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !stopping => {

@@ -474,6 +474,43 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_that_stands_for_a_while_does_not_make_late_sound_lost() {
+        let tracks = Tracks::join(&init(1000), Some(&init(16_000))).unwrap();
+        let tracks = Tracks { silence: Some(Bytes::from_static(b"hush")), ..tracks };
+        let mut cutter = Cutter::new(&tracks, cut(200, 900), 1 << 20);
+        let (mut made, mut next, mut shown) = (Vec::new(), 0, 0);
+        for now_ms in (0..20_000).step_by(40) {
+            while next * 64 + 3_000 <= now_ms {
+                cutter.hear(packet(next * 1024));
+                next += 1;
+            }
+            // A second of it comes at once.
+            if !(8_000..9_000).contains(&now_ms) {
+                while shown * 40 <= now_ms {
+                    made.extend(cutter.see(Sample { time: shown * 40, ..frame(shown, 40, 25) }).unwrap());
+                    shown += 1;
+                }
+            }
+            assert!(!cutter.is_sound_homeless(), "{now_ms}");
+        }
+        assert!(sounds(&made).iter().rev().take(60).all(|(_, silence)| !silence));
+    }
+
+    #[test]
+    fn sound_that_is_in_time_now_and_then_and_never_has_a_place_is_told() {
+        let mut silence = Silence::new(Some(Bytes::from_static(b"hush")), 16_000);
+        let second = Duration::from_secs(1);
+        assert!(silence.hears(&packet(16_000), Some(second)));
+        silence.fill(&mut Vec::new(), second, 2 * second);
+        silence.fill(&mut Vec::new(), 3 * second, 9 * second);
+        let told = (0..200).any(|number| {
+            silence.hears(&packet(if number % 2 == 0 { 6 } else { 8 } * 16_000), Some(9 * second));
+            silence.is_homeless()
+        });
+        assert!(told);
+    }
+
+    #[test]
     fn sound_whose_times_nobody_puts_right_is_told() {
         let mut silence = Silence::new(Some(Bytes::from_static(b"hush")), 16_000);
         let second = Duration::from_secs(1);

@@ -17,6 +17,8 @@ const TOO_LATE: Duration = Duration::from_secs(2);
 const MOST_HOMELESS: Duration = Duration::from_secs(5);
 /// A sender report may put times right that are [`TOO_LATE`]: RFC 3550 6.2 wants one each 2 to 6 s.
 const REPORTED_WITHIN: Duration = Duration::from_secs(8);
+/// How late sound was is forgotten so many times slower than it comes.
+const FORGETS: u32 = 16;
 /// More was a jump of the picture's time.
 const MOST: Duration = Duration::from_secs(10);
 /// Of AAC-LC, at whatever rate: what ffmpeg's encoder makes of silence.
@@ -50,11 +52,11 @@ pub(super) struct Silence {
     heard_at: Option<Duration>,
     /// None came since silence was put in.
     is_silent: bool,
-    /// Of packets in a row that have none.
+    /// Of packets without one since the last that had one; and of those that were too late.
     homeless: Duration,
-    /// How late the last packet was that had a place, and whether the newest one is too late.
+    lost: Duration,
+    /// How late packets were that had a place.
     lag: Option<Duration>,
-    is_too_late: bool,
 }
 
 impl Silence {
@@ -67,8 +69,8 @@ impl Silence {
             heard_at: None,
             is_silent: false,
             homeless: Duration::ZERO,
+            lost: Duration::ZERO,
             lag: None,
-            is_too_late: false,
         }
     }
 
@@ -80,12 +82,14 @@ impl Silence {
         let is_too_late = !has_place && late.is_some_and(|late| self.is_lost(late));
         // That of the last one before a pause is the whole pause.
         let lasts = seconds(packet.duration.min(PACKET).into(), self.per_second);
-        let goes_on = !has_place && is_too_late == self.is_too_late;
-        let homeless = if goes_on { self.homeless } else { Duration::ZERO };
-        self.homeless = if has_place { homeless } else { homeless.saturating_add(lasts) };
-        self.is_too_late = is_too_late;
         if has_place {
-            self.lag = late;
+            (self.homeless, self.lost) = (Duration::ZERO, Duration::ZERO);
+            // A picture that stands lets sound seem nearer than it is.
+            let before = self.lag.map(|lag| lag.saturating_sub(lasts / FORGETS));
+            self.lag = late.max(before);
+        } else {
+            let count = if is_too_late { &mut self.lost } else { &mut self.homeless };
+            *count = count.saturating_add(lasts);
         }
         // What is to be played much later leaves this moment without sound.
         let is_of_now = picture.is_none_or(|picture| time <= picture.saturating_add(PATIENCE));
@@ -95,14 +99,14 @@ impl Silence {
         has_place
     }
 
-    /// Sound that never had a place may be as late as this.
+    /// If none ever had a place, it may catch up.
     fn is_lost(&self, late: Duration) -> bool {
-        self.lag.is_some_and(|lag| late > TOO_LATE.max(lag.saturating_add(PATIENCE)))
+        late > self.lag.map_or(MOST_HOMELESS, |lag| TOO_LATE.max(lag.saturating_add(PATIENCE)))
     }
 
     /// It comes, and never where it could be played.
     pub(super) fn is_homeless(&self) -> bool {
-        self.homeless >= if self.is_too_late { REPORTED_WITHIN } else { MOST_HOMELESS }
+        self.homeless >= MOST_HOMELESS || self.lost >= REPORTED_WITHIN
     }
 
     /// Adds to the sound of a part that is played then what it lacks.
