@@ -118,7 +118,9 @@ mod tests {
     use crate::camera::status::{Asked, LastExit};
     use crate::domain::health::{Reason, Verdict};
     use crate::domain::ids::RunId;
+    use crate::domain::lifecycle::Stage;
     use crate::domain::test_time::start;
+    use crate::http::{MODES, PHASES, VERDICTS};
 
     #[test]
     fn a_camera_that_refused_says_so() {
@@ -142,6 +144,26 @@ mod tests {
         (status.live_since, status.last_segment) = (Some(t0), Some(t0 + 8 * s));
         let told = stream_status(&status, "Door", Urls::default(), t0 + 10 * s);
         assert_eq!((told.uptime_s, told.last_segment_age_s), (Some(10.0), Some(2.0)));
+    }
+
+    /// The OpenAPI document has no others.
+    #[test]
+    fn all_words_are_those_of_the_document() {
+        let t0 = start();
+        let phases = [
+            Phase::Idle,
+            Phase::Starting { since: t0 },
+            Phase::Live { since: t0, last_segment: t0 },
+            Phase::Stopping { stage: Stage::Asked, next_at: t0 },
+            Phase::BackingOff { until: t0 },
+        ];
+        assert_eq!(phases.map(|phase| phase.word()), PHASES);
+        let why = || Reason::StandingBack;
+        let verdicts =
+            [Verdict::Ok, Verdict::Idle, Verdict::Starting, Verdict::Degraded(why()), Verdict::Down(why())];
+        assert_eq!(verdicts.map(|verdict| verdict.word()), VERDICTS);
+        let modes = [None, Some(Encoder::Software)].map(|encoder| Mode { encoder, in_words: String::new() });
+        assert_eq!(modes.map(|mode| mode.word()), MODES);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::limits::again_after;
 use super::site::STREAMS_PATH;
 use super::start::{AGAIN, STORAGE, wait_of};
 use super::streams::StreamStatus;
+use super::words::Held;
 
 /// It changes something, though it is a GET: a session of the page is not enough for it, and no page of another site may
 /// ask for it.
@@ -83,6 +84,7 @@ struct StreamStopped {
 struct StreamState {
     indicator_id: String,
     /// `running`, `starting`, `stopped` or `error` (it tries again by itself).
+    #[schema(value_type = Held)]
     status: &'static str,
     is_active: bool,
     stream_path: String,

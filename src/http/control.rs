@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 use super::answer::{NOT_STORED, Trouble, body_of, error};
 use super::limits::{Clients, again_after};
 use super::streams::{NO_STREAM, StreamStatus, Streams};
+use super::words::Wanted;
 use super::{back_office, start};
 
 /// What is asked of a stream.
@@ -167,6 +168,7 @@ struct Call {
 struct Touched {
     stream_id: String,
     /// `starting` or `running`.
+    #[schema(value_type = Wanted)]
     status: &'static str,
     /// `null` for a folder that nothing serves.
     playlist_url: Option<String>,

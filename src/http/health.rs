@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 
 use super::answer::{NOT_STORED, Trouble, error};
 use super::streams::{StreamStatus, Streams};
+use super::words::{Overall, Verdict};
 use crate::clock;
 
 pub(super) const ALIVE: &str = "/healthz";
@@ -39,6 +40,7 @@ impl Ready {
 #[derive(Debug, Serialize, ToSchema)]
 struct Health {
     /// The worst of all cameras of the configuration: `ok`, `degraded` or `down`.
+    #[schema(value_type = Overall)]
     status: &'static str,
     active_streams: usize,
     cameras: Vec<CameraHealth>,
@@ -48,6 +50,7 @@ struct Health {
 struct CameraHealth {
     camera_id: String,
     /// `ok`, `idle`, `starting`, `degraded` or `down`.
+    #[schema(value_type = Verdict)]
     verdict: &'static str,
     /// Why it is degraded or down.
     reason: Option<String>,

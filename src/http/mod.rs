@@ -23,6 +23,7 @@ mod site;
 mod start;
 mod streams;
 mod viewing;
+mod words;
 
 pub use control::{Accepted, Control, Order, Outcome, Overrides, Refusal, Settled, Start, Starting};
 pub use figures::{CameraFigures, Counted, Figures, LatencyFigures, ProcessFigures, RequestFigures};
@@ -33,3 +34,4 @@ pub use page::{LIST as PAGE_LIST, files as page_files};
 pub use server::{Bound, HttpError, bind};
 pub use site::{CameraLink, FilesAt, Folder, LiveSite, STREAMS_PATH, Site};
 pub use streams::{StreamStatus, Streams, UplinkStatus};
+pub use words::{MODES, PHASES, VERDICTS};

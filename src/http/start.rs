@@ -16,6 +16,7 @@ use super::answer::{NOT_STORED, Trouble, body_of, error};
 use super::control::{Accepted, Desk, Outcome, Overrides, Refusal, Start, is_running, refused, state, why};
 use super::limits::again_after;
 use super::streams::StreamStatus;
+use super::words::Wanted;
 
 pub(super) fn router(desk: Desk) -> OpenApiRouter {
     OpenApiRouter::new().routes(routes!(start)).with_state(desk)
@@ -67,6 +68,7 @@ struct Patience {
 struct Started {
     stream_id: String,
     /// `starting` or `running`.
+    #[schema(value_type = Wanted)]
     status: &'static str,
     /// `null` for a folder that nothing serves.
     playlist_url: Option<String>,

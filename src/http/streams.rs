@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 
 use super::answer::{NOT_STORED, Trouble, error};
 use super::viewing::Audience;
+use super::words::{Mode, Phase, Verdict};
 use crate::clock;
 
 /// One stream at one moment; names and units as in the API. No secrets.
@@ -29,14 +30,17 @@ pub struct StreamStatus {
     /// It has a run that gives segments.
     pub is_active: bool,
     /// `idle`, `starting`, `live`, `stopping` or `waiting` (for its next try).
+    #[schema(value_type = Phase)]
     pub phase: &'static str,
     /// `ok`, `idle`, `starting`, `degraded` or `down`.
+    #[schema(value_type = Verdict)]
     pub verdict: &'static str,
     /// The preset of the settings, if there is one.
     pub quality: Option<&'static str>,
     /// Of the video, in kbps as in the settings; the preset's where it is encoded.
     pub max_bitrate: Option<u32>,
     /// `copy` or `transcode`; `null` until that is known.
+    #[schema(value_type = Option<Mode>)]
     pub mode: Option<&'static str>,
     /// `software`, `vaapi` and the like; `null` for a copy.
     pub encoder: Option<&'static str>,

@@ -134,6 +134,15 @@ async fn the_description_is_whole() {
     assert_eq!(api["info"]["title"], "edge-agent");
     assert_eq!(api["info"]["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(keys(&api["components"]["securitySchemes"]).len(), 3);
+    let stream = &api["components"]["schemas"]["StreamStatus"]["properties"];
+    let named = |field: &str, way: &str| {
+        let reference = stream[field].pointer(way).and_then(Value::as_str).map(|reference| &reference[1..]);
+        let reference = reference.unwrap_or_else(|| panic!("{field}: {}", stream[field]));
+        api.pointer(reference).unwrap_or_else(|| panic!("{reference}"))["enum"].clone()
+    };
+    assert_eq!(named("phase", "/$ref"), json!(["idle", "starting", "live", "stopping", "waiting"]));
+    assert_eq!(named("verdict", "/$ref"), json!(["ok", "idle", "starting", "degraded", "down"]));
+    assert_eq!(named("mode", "/oneOf/0/$ref"), json!(["copy", "transcode"]));
     let text = api.to_string();
     for reference in text.split("\"$ref\":\"#").skip(1) {
         let pointer = reference.split('"').next().unwrap();
