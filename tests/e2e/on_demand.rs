@@ -1,5 +1,6 @@
 //! A camera that runs while somebody wants it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::browser::free_address;
 use crate::support::agent::{Agent, Place};
 use crate::support::camera::{Camera, CameraOpts};
+use crate::support::nginx::Nginx;
 use crate::support::script;
 use crate::support::wait::until;
 use crate::{BUCKET, STOP_WITHIN, UP_WITHIN, bucket, folder_of, minio, my_turn, playlist_of};
@@ -270,6 +272,67 @@ async fn who_fetches_a_stream_from_the_box_keeps_it_running() {
     let both = async || (place.ffmpegs().len() == 2).then_some(());
     until(UP_WITHIN, "both, always", both, || "").await;
     agent.stop(STOP_WITHIN).await;
+}
+
+const TOKEN: &str = "a-token-of-the-shop";
+
+/// The shipped configuration, with a box that serves itself alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn viewers_behind_nginx_have_one_ffmpeg_and_one_fetch_of_each_segment() {
+    let _turn = my_turn().await;
+    let listen = free_address();
+    let place = Place::new("on-demand-nginx");
+    place.write_config(&format!(
+        "location: location_1\nspool: {}/spool\nstorage: {{type: none}}\n\
+         http: {{listen: \"{listen}\", token: {TOKEN}}}\n{SETTINGS}cameras:\n  - {{id: {CAMERA}, rtsp_url: \"test://\"}}\n",
+        place.path().display(),
+    ));
+    let mut agent = place.start(&[]);
+    agent.log_line(&["edge-agent started"], UP_WITHIN).await;
+    let nginx = Nginx::before(listen.parse().expect("an address")).await;
+    let sign = nginx.client.post(nginx.url(&format!("/api/streams/{CAMERA}/sign"))).bearer_auth(TOKEN);
+    let signed: Value = sign.send().await.expect("an answer").json().await.expect("JSON");
+    let playlist = signed["url"].as_str().expect("a URL").to_owned();
+    let mut viewers = JoinSet::new();
+    for _ in 0..VIEWERS {
+        let (client, playlist) = (nginx.client.clone(), playlist.clone());
+        viewers.spawn(async move { watch(&client, &playlist).await });
+    }
+    let seen = async { viewers.join_all().await };
+    let seen = tokio::time::timeout(UP_WITHIN, seen).await.unwrap_or_else(|_| panic!("{}", agent.log()));
+    assert_eq!(place.ffmpegs().len(), 1);
+    // Of each segment, whoever came first had it fetched.
+    let mut fetches = BTreeMap::new();
+    for (segment, cache, bytes) in seen.into_iter().flatten() {
+        let entry = fetches.entry(segment).or_insert((0, bytes));
+        entry.0 += usize::from(cache == "MISS");
+        assert_eq!(entry.1, bytes);
+    }
+    assert!(fetches.len() >= 3 && fetches.values().all(|&(misses, _)| misses == 1), "{fetches:?}");
+    assert!(!nginx.logs().contains("signature="));
+    place.no_ffmpeg_within(GONE_WITHIN).await;
+    agent.stop(STOP_WITHIN).await;
+}
+
+/// Three segments, as a player would fetch them: their names, what the cache said, and their sizes.
+async fn watch(client: &Client, playlist: &str) -> Vec<(String, String, usize)> {
+    let mut seen: Vec<(String, String, usize)> = Vec::new();
+    while seen.len() < 3 {
+        let answer = client.get(playlist).send().await.expect("nginx answers");
+        if answer.status() == StatusCode::OK {
+            let text = answer.text().await.expect("text");
+            let newest = text.lines().rfind(|line| line.contains(".ts?"));
+            if let Some(uri) = newest.filter(|uri| seen.iter().all(|(segment, ..)| segment != uri)) {
+                let folder = playlist.rsplit_once('/').expect("a folder").0;
+                let answer = client.get(format!("{folder}/{uri}")).send().await.expect("nginx answers");
+                assert_eq!(answer.status(), StatusCode::OK, "{text}");
+                let cache = answer.headers()["x-cache-status"].to_str().expect("text").to_owned();
+                seen.push((uri.to_owned(), cache, answer.bytes().await.expect("all of it").len()));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    seen
 }
 
 const LOOKS: &str = "the probe's ffmpeg says";

@@ -15,6 +15,8 @@ mod life;
 mod nginx;
 mod openapi;
 mod page;
+#[path = "../support/nginx.rs"]
+mod real_nginx;
 mod sign;
 mod streams;
 mod viewing;

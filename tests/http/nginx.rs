@@ -1,118 +1,15 @@
 //! The shipped nginx configuration, in a real nginx before the real server.
 
-use std::fs;
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::process::Stdio;
-use std::sync::Arc;
-
 use edge_agent::clock::wall_ms;
 use edge_agent::domain::signature::SigningKeys;
-use reqwest::{Client, Method, Response, StatusCode};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use reqwest::{Method, Response, StatusCode};
 
-use crate::{PATIENCE, Server, TOKEN, header};
+use crate::real_nginx::Nginx;
+use crate::{Server, TOKEN, header};
 
 const FOLDER: &str = "/streams/location_1/cam_floor/";
 const SEGMENT: &str = "segment_00000000123000000ab_000001.ts";
 const PLAYLIST: &str = "#EXTM3U\n#EXTINF:2.000,\nsegment_00000000123000000ab_000001.ts\n";
-const MEND: &str = "run packaging/setup.sh test";
-
-/// Killed when dropped, with its workers: they end with their master's channel.
-struct Nginx {
-    folder: tempfile::TempDir,
-    tls: SocketAddr,
-    plain: SocketAddr,
-    client: Client,
-    trust: Arc<ClientConfig>,
-    _child: Child,
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-/// The shipped file with other addresses and folders.
-fn configuration(folder: &Path, agent: SocketAddr, tls: SocketAddr, plain: SocketAddr) -> String {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/nginx/edge-agent.conf");
-    let mut text = fs::read_to_string(shipped).unwrap();
-    // nginx makes the last folder of a cache's path alone.
-    assert!(Path::new("/var/lib/nginx").is_dir(), "Debian's nginx has it");
-    let here = folder.display();
-    for (shipped, ours) in [
-        ("listen [::]:80;", String::new()),
-        ("listen [::]:443 ssl;", String::new()),
-        ("listen 80;", format!("listen {plain};")),
-        ("listen 443 ssl;", format!("listen {tls} ssl;")),
-        ("server 127.0.0.1:8080;", format!("server {agent};")),
-        ("/var/lib/nginx/edge-agent", format!("{here}/cache")),
-        ("/var/log/nginx/", format!("{here}/")),
-        ("/etc/nginx/edge-agent/", format!("{here}/")),
-    ] {
-        assert!(text.contains(shipped), "the configuration has no {shipped:?} any more");
-        text = text.replace(shipped, &ours);
-    }
-    let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temps: String = temps.map(|name| format!("{name}_temp_path {here}/{name};")).concat();
-    format!(
-        "user root; daemon off; worker_processes 1; pid {here}/pid; error_log {here}/error.log;\n\
-         events {{ worker_connections 256; }}\nhttp {{ {temps}\n{text}\n}}\n"
-    )
-}
-
-impl Nginx {
-    async fn before(server: &Server) -> Self {
-        let folder = tempfile::TempDir::new().unwrap();
-        let (tls, plain) = (free_address(), free_address());
-        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        write("fullchain.pem", &own.cert.pem());
-        write("privkey.pem", &own.signing_key.serialize_pem());
-        write("nginx.conf", &configuration(folder.path(), server.addr, tls, plain));
-        let conf = folder.path().join("nginx.conf");
-        // Debian has it where not everybody's PATH leads.
-        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
-        let mut command = Command::new("/usr/bin/env");
-        command.env("PATH", path).args(["nginx", "-p"]).arg(folder.path()).arg("-c").arg(conf);
-        let said = fs::File::create(folder.path().join("said")).unwrap();
-        command.stdout(Stdio::null()).stderr(said).stdin(Stdio::null()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("no nginx ({error}): {MEND}"));
-        let up = async {
-            while TcpStream::connect(tls).await.is_err() {
-                let said = || fs::read_to_string(folder.path().join("said")).unwrap();
-                assert!(child.try_wait().unwrap().is_none(), "no nginx; {MEND}; it said: {}", said());
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, up).await.unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(own.cert.der().clone()).unwrap();
-        let trust = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let own = reqwest::Certificate::from_pem(own.cert.pem().as_bytes()).unwrap();
-        let client = Client::builder().no_proxy().timeout(PATIENCE).tls_certs_only([own]);
-        let client = client.redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { folder, tls, plain, client, trust: Arc::new(trust), _child: child }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("https://{}{path}", self.tls)
-    }
-
-    async fn get(&self, path: &str) -> Response {
-        self.client.get(self.url(path)).send().await.unwrap()
-    }
-
-    /// All that it wrote for people to read.
-    fn logs(&self) -> String {
-        let read = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-        ["edge-agent.access.log", "edge-agent.error.log", "error.log", "said"].map(read).concat()
-    }
-}
-
 fn signed(folder: &str, path: &str, lasts_s: i64) -> String {
     let expires_s = (wall_ms() / 1000).checked_add_signed(lasts_s).unwrap();
     format!("{path}?{}", SigningKeys::new([b"new".to_vec()]).query(folder, expires_s).unwrap())
@@ -126,7 +23,7 @@ async fn behind_nginx() -> (Server, Nginx) {
         server.write(&format!("{folder}/{SEGMENT}"), "0123456789");
         server.write(&format!("{folder}/init_00000000123000000ab.mp4"), "init");
     }
-    let nginx = Nginx::before(&server).await;
+    let nginx = Nginx::before(server.addr).await;
     (server, nginx)
 }
 
@@ -139,7 +36,7 @@ async fn parts_come_from_the_agent_each_time() {
     let server = Server::guarded().await;
     let part = format!("{FOLDER}part_00000000123000000ab_000001.m4s");
     server.write(part.trim_start_matches("/streams/"), "0123456789");
-    let nginx = Nginx::before(&server).await;
+    let nginx = Nginx::before(server.addr).await;
     assert_eq!(nginx.get(&part).await.status(), StatusCode::UNAUTHORIZED);
     for _ in 0..2 {
         let answer = nginx.client.get(nginx.url(&part)).bearer_auth(TOKEN).send().await.unwrap();
@@ -258,7 +155,7 @@ async fn a_detour_does_not_lead_to_what_another_may_see() {
         format!("/streams/location_1/cam_other/x/../{SEGMENT}"),
         format!("{FOLDER}{}", SEGMENT.replace('_', "%5f")),
     ] {
-        let answer = raw(&nginx, &format!("GET {detour}{query}")).await;
+        let answer = nginx.raw(&format!("GET {detour}{query}")).await;
         let status = answer.split_whitespace().nth(1).unwrap_or_default();
         assert!(["400", "403", "404"].contains(&status), "{detour}: {answer}");
         assert!(!answer.contains("0123456789"), "{detour}");
@@ -267,18 +164,6 @@ async fn a_detour_does_not_lead_to_what_another_may_see() {
         let status = asked.send().await.unwrap().status();
         assert!([StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED].contains(&status), "{detour}: {status}");
     }
-}
-
-/// Over TLS, without a client that tidies up paths.
-async fn raw(nginx: &Nginx, request_line: &str) -> String {
-    let tcp = TcpStream::connect(nginx.tls).await.unwrap();
-    let name = nginx.tls.ip().into();
-    let mut stream = TlsConnector::from(nginx.trust.clone()).connect(name, tcp).await.unwrap();
-    let head = format!("{request_line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test]

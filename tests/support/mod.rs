@@ -12,6 +12,7 @@ pub mod hls_client;
 pub mod legal;
 pub mod m3u8;
 pub mod minio;
+pub mod nginx;
 pub mod s3s_server;
 pub mod scratch;
 pub mod script;
