@@ -14,6 +14,9 @@ use crate::domain::demand::Demand;
 use crate::domain::edge::Edge;
 use crate::domain::ids::CameraId;
 
+/// A machine may stand still, and a playlist that has nothing new is asked for again.
+const ASKS_MISSED: u32 = 2;
+
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) assignment: Option<Arc<Assignment>>,
@@ -117,9 +120,12 @@ impl Slot {
         });
     }
 
-    /// Somebody fetches it, which says the same unless it was stopped just now.
+    /// Somebody fetches it, which says the same unless it was stopped just now. Players ask once in a segment: however
+    /// short `idle_timeout` is, they are believed until they ask again.
     pub(super) fn fetched(&self, now: Instant) {
-        self.hear(now, |demand, idle_timeout| demand.fetched(now, idle_timeout));
+        let longest = self.wanted.borrow().settings().map(|settings| settings.wish().longest_segment());
+        let between = longest.map_or(Duration::ZERO, |longest| longest * ASKS_MISSED);
+        self.hear(now, |demand, idle_timeout| demand.fetched(now, idle_timeout.max(between)));
     }
 
     fn hear(&self, now: Instant, wants: impl FnOnce(&mut Demand, Duration) -> bool) {
@@ -237,6 +243,24 @@ pub(super) mod tests {
         slot.start(now + 15 * S, Some(with_rate(9)));
         slot.renew(now + 30 * S);
         assert_eq!(runs(&slot), 15, "who fetches what has ended gets the configuration's");
+    }
+
+    /// RFC 8216 6.3.4: not more often than once in a target duration.
+    #[test]
+    fn who_fetches_long_segments_is_believed_until_he_asks_again() {
+        let now = clock::now();
+        for (segment, until) in [(S, 5 * S), (6 * S, 12 * S), (20 * S, 40 * S)] {
+            let slot = slot(Settings { segment_duration: segment, ..usual() });
+            slot.fetched(now);
+            assert!(slot.is_wanted(now + until - S) && !slot.is_wanted(now + until), "{segment:?}");
+            slot.end();
+            slot.start(now, None);
+            assert!(!slot.is_wanted(now + 5 * S), "a caller knows how long he is believed");
+        }
+        let slot = slot(usual());
+        slot.start(now, Some(Settings { segment_duration: 6 * S, ..usual() }));
+        slot.fetched(now + 4 * S);
+        assert!(slot.is_wanted(now + 15 * S), "what a caller wanted otherwise is in effect");
     }
 
     #[test]
