@@ -94,7 +94,14 @@ impl Reception {
         let url = adhoc::url(url).map_err(|error| Refusal::Invalid(error.to_string()))?;
         let id = match id {
             Some(id) => id.parse::<CameraId>().map_err(|_| Refusal::Invalid(BAD_ID.into()))?,
-            None => adhoc::derived_id(&url),
+            None => {
+                let derived = adhoc::derived_id(&url);
+                // Not a second session with the same camera.
+                if let Some(stream) = directory.of_url(&url, &derived) {
+                    return stream.start(overrides);
+                }
+                derived
+            }
         };
         if let Some(stream) = joined(&directory, &id, &url)? {
             return stream.start(overrides);

@@ -13,7 +13,7 @@ use super::streams::{self, Urls};
 use crate::clock;
 use crate::config::Said;
 use crate::config::model::{Adhoc, Camera, Config};
-use crate::domain::adhoc::derived_id;
+use crate::domain::adhoc::{derived_id, is_surely_same};
 use crate::domain::ids::CameraId;
 use crate::domain::prices::Prices;
 use crate::domain::source::{RtspUrl, Source};
@@ -34,6 +34,8 @@ pub(super) struct Directory {
     pub(super) streams: Vec<Stream>,
     /// Where each of them stands there, by its id.
     places: HashMap<String, usize>,
+    /// The same of the configuration's, by the names that follow from their URLs. Empty where no caller gives URLs.
+    urls: HashMap<CameraId, usize>,
     /// Ids in the configuration, also of cameras that do not run, in small letters.
     pub(super) taken: HashSet<String>,
     /// `None`: there are no streams but those of the configuration.
@@ -47,6 +49,13 @@ pub(super) type Directories = watch::Receiver<Arc<Directory>>;
 impl Directory {
     pub(super) fn one(&self, id: &str) -> Option<&Stream> {
         self.streams.get(*self.places.get(id)?)
+    }
+
+    /// Of the configuration, by its camera's URL and the name that follows from it.
+    pub(super) fn of_url(&self, url: &RtspUrl, derived: &CameraId) -> Option<&Stream> {
+        let stream = self.streams.get(*self.urls.get(derived)?)?;
+        let Source::Rtsp(own) = &stream.camera.source else { return None };
+        is_surely_same(own, url).then_some(stream)
     }
 
     /// One that a caller's start added, and that nobody wants any more, takes a place again.
@@ -131,7 +140,13 @@ impl Agent {
         let streams: Vec<_> = configured.chain(passing).collect();
         let places = streams.iter().enumerate();
         let places = places.map(|(at, stream)| (stream.camera.id.to_string(), at)).collect();
-        Directory { streams, places, taken, adhoc, defaults: defaults.clone(), prices: *prices }
+        let mut urls = HashMap::new();
+        for (at, stream) in streams.iter().enumerate().filter(|_| adhoc.is_some()) {
+            if let (None, Source::Rtsp(url)) = (&stream.asked, &stream.camera.source) {
+                urls.entry(derived_id(url)).or_insert(at);
+            }
+        }
+        Directory { streams, places, urls, taken, adhoc, defaults: defaults.clone(), prices: *prices }
     }
 }
 

@@ -64,15 +64,27 @@ const SECRETS: [&str; 10] = ["pass", "pwd", "psw", "user", "usr", "auth", "token
 /// As whole words: `encoder1` is none.
 const SHORT_SECRETS: [&str; 5] = ["pw", "code", "pin", "sess", "session"];
 
+/// Whether both are the same camera's, whatever user and password are. Where these, or what looks like them, may be in path or
+/// query, that is not told: who tries some must not learn which one is right.
+pub fn is_surely_same(one: &RtspUrl, other: &RtspUrl) -> bool {
+    let (Ok(a), Ok(b)) = (Url::parse(one.reveal()), Url::parse(other.reveal())) else { return false };
+    let are_plain = [&a, &b].into_iter().all(|url| parts(url).all(is_plain));
+    are_plain && (a.path(), a.query()) == (b.path(), b.query()) && derived_id(one) == derived_id(other)
+}
+
+/// Cheap cameras have `user=admin&password=...` in the path.
+fn parts(url: &Url) -> impl Iterator<Item = &str> {
+    url.path().split(['&', '/']).chain(url.query().unwrap_or_default().split('&'))
+}
+
+fn is_plain(part: &str) -> bool {
+    let name = part.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    !SECRETS.iter().any(|secret| name.contains(secret)) && !SHORT_SECRETS.contains(&&*name)
+}
+
 fn without_logins(url: &RtspUrl) -> String {
     let Ok(parsed) = Url::parse(url.reveal()) else { return url.to_string() };
-    let is_plain = |part: &&str| {
-        let name = part.split('=').next().unwrap_or_default().to_ascii_lowercase();
-        !SECRETS.iter().any(|secret| name.contains(secret)) && !SHORT_SECRETS.contains(&&*name)
-    };
-    // Cheap cameras have `user=admin&password=...` in the path.
-    let parts = parsed.path().split(['&', '/']).chain(parsed.query().unwrap_or_default().split('&'));
-    let parts: Vec<_> = parts.filter(is_plain).collect();
+    let parts: Vec<_> = parts(&parsed).filter(|part| is_plain(part)).collect();
     format!("{}://{}:{}/{}", parsed.scheme(), url.host().to_ascii_lowercase(), url.port(), parts.join("&"))
 }
 

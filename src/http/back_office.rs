@@ -2,10 +2,12 @@
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Query, RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
+use url::Url;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -37,7 +39,7 @@ struct StartQuery {
     /// How the stream is called: a `stream_id`.
     #[param(example = "cam_floor")]
     indicator_id: Option<String>,
-    /// The camera's URL, percent-encoded; without it `indicator_id` is a camera of the configuration.
+    /// The camera's URL, percent-encoded or as it is; without it `indicator_id` is a camera of the configuration.
     rtsp_link: Option<String>,
     /// For how long to wait until it can be played: `0` for not at all, 10 seconds if it is left out.
     #[param(example = "0")]
@@ -127,7 +129,11 @@ const NO_ID: &str = "give indicator_id, the stream's id";
     (status = 502, description = "The camera has failed, and why", body = StreamError),
     (status = 503, description = "Too many wait already, and nothing was done: again after `Retry-After` seconds, or \
         with `wait=0`", body = StreamError)))]
-async fn start(State(desk): State<Desk>, query: Result<Query<StartQuery>, QueryRejection>) -> Response {
+async fn start(
+    State(desk): State<Desk>,
+    RawQuery(raw): RawQuery,
+    query: Result<Query<StartQuery>, QueryRejection>,
+) -> Response {
     let bad = |why: &str| refused(StatusCode::BAD_REQUEST, why, None);
     let Ok(Query(StartQuery { indicator_id, rtsp_link, wait })) = query else { return bad(NO_ID) };
     let Some(id) = indicator_id.filter(|id| !id.is_empty()) else { return bad(NO_ID) };
@@ -135,7 +141,8 @@ async fn start(State(desk): State<Desk>, query: Result<Query<StartQuery>, QueryR
         Ok(wait) => wait,
         Err(why) => return bad(why),
     };
-    let rtsp_url = rtsp_link.filter(|link| !link.is_empty());
+    let as_it_is = raw.as_deref().and_then(unencoded_link);
+    let rtsp_url = as_it_is.or(rtsp_link).filter(|link| !link.is_empty());
     let start = Start { id: Some(id.clone()), rtsp_url, overrides: Overrides::default() };
     match desk.begin(start, wait).await {
         Ok((stream, _)) => started(&stream),
@@ -151,6 +158,25 @@ async fn start(State(desk): State<Desk>, query: Result<Query<StartQuery>, QueryR
         }
     }
 }
+
+/// `rtsp_link` where nobody encoded it: a `+` is one, and what follows its `?` is the camera's, up to what is this call's.
+fn unencoded_link(query: &str) -> Option<String> {
+    let link = query.strip_prefix(LINK).or_else(|| Some(query.split_once(&format!("&{LINK}"))?.1))?;
+    let value = link.split('&').next().filter(|value| value.contains("://"))?;
+    let own_query = value.split_once('?').map(|(_, query)| query);
+    // Only what has to be encoded was: what would end the value.
+    let is_encoded = |query: &str| ["%26", "%3D", "%3d"].iter().any(|code| query.contains(code));
+    if own_query.is_none_or(is_encoded) {
+        let decoded = percent_decode_str(value).decode_utf8().ok().map(String::from);
+        // A `%2F` of a password ends the host.
+        return decoded.filter(|decoded| Url::parse(decoded).is_ok()).or_else(|| Some(value.to_owned()));
+    }
+    let end = OWN.into_iter().filter_map(|own| link.find(own)).min();
+    Some(link[..end.unwrap_or(link.len())].to_owned())
+}
+
+const LINK: &str = "rtsp_link=";
+const OWN: [&str; 3] = ["&indicator_id=", "&wait=", "&token="];
 
 fn started(stream: &StreamStatus) -> Response {
     let started = StreamStarted { stream_path: path_of(stream), status: "started" };
@@ -218,4 +244,32 @@ async fn status(State(desk): State<Desk>, query: Result<Query<StatusQuery>, Quer
 fn path_of(stream: &StreamStatus) -> String {
     let by_id = || format!("{STREAMS_PATH}/{}/stream.m3u8", stream.stream_id);
     stream.local_url.clone().or_else(|| stream.playlist_url.clone()).unwrap_or_else(by_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_nobody_encoded_keeps_its_own_query() {
+        let nvr = "rtsp://u:p+w%40@nvr/cam/realmonitor?channel=3&subtype=1";
+        for (query, link) in [
+            (format!("indicator_id=7&rtsp_link={nvr}"), Some(nvr)),
+            (format!("rtsp_link={nvr}&wait=0&indicator_id=7&token=x"), Some(nvr)),
+            ("rtsp_link=rtsp://u:p+w@nvr/a%20b&_=17".into(), Some("rtsp://u:p+w@nvr/a b")),
+            ("rtsp_link=rtsp://nvr/a%3Fchannel=3".into(), Some("rtsp://nvr/a?channel=3")),
+            ("rtsp_link=rtsp://u:p%2Fw@nvr/a".into(), Some("rtsp://u:p%2Fw@nvr/a")),
+            // As some libraries encode.
+            (
+                "rtsp_link=rtsp://nvr/a?channel%3D3%26subtype%3D1&wait=0".into(),
+                Some("rtsp://nvr/a?channel=3&subtype=1"),
+            ),
+            ("rtsp_link=rtsp://nvr/a?channel=3%26subtype=1".into(), Some("rtsp://nvr/a?channel=3&subtype=1")),
+            ("indicator_id=7&rtsp_link=rtsp%3A%2F%2Fnvr%2Fa%3Fchannel%3D3&x=://".into(), None),
+            ("indicator_id=7&xrtsp_link=rtsp://nvr/a".into(), None),
+            ("indicator_id=7".into(), None),
+        ] {
+            assert_eq!(unencoded_link(&query).as_deref(), link, "{query}");
+        }
+    }
 }

@@ -260,7 +260,7 @@ async fn an_unknown_camera_is_started_only_where_it_may_be() {
     let mut place = Place::new("adhoc-limits");
     let known = format!(
         "[{{id: known, rtsp_url: \"{}\"}}, {{id: Off, enabled: false, rtsp_url: \"test://\"}}]",
-        camera.url()
+        camera.url().replace("cam1", "cam2")
     );
     let usual = "allow_adhoc: true, adhoc: {max_streams: 2}";
     let (office, mut agent, listen) = office(&mut place, &minio, usual, &known).await;
@@ -470,6 +470,15 @@ async fn what_a_start_wants_otherwise_holds_until_the_stream_ends() {
     assert_eq!(effect(&answer), [Value::Null, Value::Null, json!("low")], "as the configuration says again");
     let usual = async || (width_of(&minio, "cam").await == "854").then_some(());
     until(UP_WITHIN, "the usual picture", usual, || "").await;
+
+    // Whatever its login is: one session with a camera is enough.
+    let (_, answer) =
+        office.post("start?wait=40s", json!({"rtsp_url": camera.url_with("somebody:else")})).await;
+    assert_eq!((answer["stream_id"].as_str(), answer["status"].as_str()), (Some("cam"), Some("running")));
+    office.post("stop", json!({"camera_id": "cam"})).await;
+    until(GONE_WITHIN, "its end", one_left, || "").await;
+    let (_, answer) = office.post("start", json!({"camera_id": "cam", "profile": "sub_second"})).await;
+    assert_eq!(answer["profile"], "sub_second", "{answer}");
 
     let gate = json!({"rtsp_url": url, "stream_id": "gate", "quality": "medium"});
     let (code, answer) = office.post("start?wait=40s", gate).await;
