@@ -54,12 +54,12 @@ pub(super) fn router() -> OpenApiRouter {
     ("X-Original-Method" = Option<String>, Header, description = "Its method; GET if it is left out")),
     responses(
     (status = 204, description = "It may"),
-    (status = 400, description = "The header is missing, or no address", body = Trouble),
-    (status = 403, description = "The signature is over or not for this address, or the address is no stream's object",
-        body = Trouble)))]
+    (status = 403, description = "The signature is over or not for this address, or the address is no stream's object, or \
+        there is none", body = Trouble)))]
 async fn auth(headers: HeaderMap) -> Response {
     let Some(uri) = original(&headers) else {
-        return error(StatusCode::BAD_REQUEST, "X-Original-URI has to be the path and query of one request");
+        // Of other refusals than this one nginx makes a 500.
+        return error(StatusCode::FORBIDDEN, "X-Original-URI has to be the path and query of one request");
     };
     let is_object = uri.path().strip_prefix(STREAMS_PATH).is_some_and(|key| files::class_of(key).is_some());
     if !is_object {

@@ -46,6 +46,14 @@ pub(super) fn router(root: PathBuf, places: Places) -> OpenApiRouter {
     router
 }
 
+/// All are left out by who shows a token and does not wait.
+const QUERIES: [(&str, &str); 4] = [
+    ("expires", "Of an address that was signed: seconds since 1970, together with `signature`"),
+    ("signature", "Takes the place of a token, for what is beside the playlist that was signed"),
+    ("_HLS_msn", "A playlist of a stream in parts: not before it has this segment (RFC 8216bis 6.2.5.2)"),
+    ("_HLS_part", "With `_HLS_msn`: not before it has this part of it"),
+];
+
 fn described() -> Operation {
     let parameter = |name: &str, what: &str| {
         ParameterBuilder::new()
@@ -57,6 +65,10 @@ fn described() -> Operation {
     };
     let id = parameter("id", "The stream's id; in the `file` store also its folder: `location_1/cam_floor`");
     let name = parameter("name", "`stream.m3u8`, or what a playlist names");
+    let queries = QUERIES.map(|(name, what)| {
+        let query = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
+        query.required(Required::False).description(Some(what)).schema(Some(String::schema())).build()
+    });
     let answers = [
         ("200", "The playlist, segment or picture"),
         ("206", "A part of it"),
@@ -82,6 +94,7 @@ fn described() -> Operation {
         .tag("streams")
         .parameter(id)
         .parameter(name)
+        .parameters(Some(queries))
         .responses(ResponsesBuilder::new().responses_from_iter(answers).build())
         .build()
 }

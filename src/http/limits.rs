@@ -14,6 +14,8 @@ use axum::response::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::error;
+use super::guard::for_players;
+use super::site::STREAMS_PATH;
 use crate::clock;
 use crate::domain::rate::{Buckets, Rate};
 
@@ -193,7 +195,9 @@ pub(super) fn limited(router: Router, clients: Arc<Clients>) -> Router {
 
 async fn check(State(clients): State<Arc<Clients>>, request: Request, next: Next) -> Response {
     if let Err(wait) = clients.may_ask(client_of(&request)) {
-        return too_many(wait);
+        let refusal = too_many(wait);
+        let is_player = request.uri().path().starts_with(STREAMS_PATH);
+        return if is_player { for_players(refusal) } else { refusal };
     }
     let length = request.uri().path_and_query().map_or(0, |text| text.as_str().len());
     if length > MOST_URI {

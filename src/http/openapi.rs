@@ -14,6 +14,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::answer::Trouble;
+use super::back_office::START;
 use super::guard::SESSION_COOKIE;
 
 /// Known when all routes are.
@@ -57,12 +58,17 @@ fn finished(mut api: OpenApi) -> OpenApi {
     components.add_security_scheme("query", SecurityScheme::ApiKey(query));
     components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     let needs = ["bearer", "query", "session"].map(|name| SecurityRequirement::new(name, [""; 0]));
-    api.security = Some(needs.to_vec());
-    for item in api.paths.paths.values_mut() {
+    for (path, item) in &mut api.paths.paths {
         for operation in operations(item) {
             common_answers(operation);
         }
+        let changing = if path == START { &mut item.get } else { &mut item.post };
+        if let Some(operation) = changing {
+            // A session of the page reads, and no more.
+            operation.security = Some(needs[..2].to_vec());
+        }
     }
+    api.security = Some(needs.to_vec());
     api
 }
 
@@ -77,6 +83,7 @@ fn common_answers(operation: &mut Operation) {
         ("401", "No token, or not the right one", !is_open),
         ("403", "Without a token: by a name that is not this machine's own", !is_open),
         ("400", "Not the body that is wanted", has_body),
+        ("408", "The body does not come", has_body),
         ("413", "The body is too long", has_body),
         ("415", "The body is not application/json", has_body),
         ("414", "The address is too long", true),

@@ -180,6 +180,14 @@ async fn nothing_can_be_written() {
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method}");
     }
     assert_eq!(std::fs::read(server.root.path().join(SEGMENT)).unwrap(), SEGMENT_BODY);
+    let server = Server::guarded().await;
+    server.write("location_1/cam_floor/stream.m3u8", "#EXTM3U\n");
+    let token = format!("/streams/cam_floor/stream.m3u8?token={}", TOKEN.replace('+', "%2B"));
+    assert_eq!(server.get(&token).send().await.unwrap().status(), StatusCode::OK);
+    for method in [Method::PUT, Method::POST, Method::DELETE] {
+        let answer = server.client.request(method.clone(), server.url(&token)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method}");
+    }
 }
 
 #[tokio::test]

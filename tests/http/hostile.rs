@@ -23,8 +23,15 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     for _ in 0..3 {
         assert_eq!(server.get("/healthz").send().await.unwrap().status(), StatusCode::OK);
     }
-    for path in ["/healthz", "/api/streams", "/none"] {
+    for path in ["/healthz", "/api/streams", "/none", "/streams/cam_floor/stream.m3u8"] {
         let answer = server.get(path).bearer_auth(TOKEN).send().await.unwrap();
+        // A player on another site sees why.
+        let of_streams = path.starts_with("/streams/");
+        assert_eq!(
+            header(&answer, "access-control-allow-origin"),
+            if of_streams { "*" } else { "" },
+            "{path}"
+        );
         assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "{path}");
         let seconds: u64 = header(&answer, "retry-after").parse().unwrap();
         assert!((1..=90).contains(&seconds), "{seconds}");

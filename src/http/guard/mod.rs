@@ -121,7 +121,8 @@ async fn watch(State(guard): State<Guard>, mut request: Request, next: Next) -> 
         }
         Verdict::Signed(query) => Some(query),
     };
-    if let Some(query) = handed_on.filter(|_| of_streams) {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if let Some(query) = handed_on.filter(|_| of_streams && reads) {
         request.extensions_mut().insert(HandedOn(query));
     }
     let mut response = next.run(request).await;
@@ -211,7 +212,7 @@ fn forbidden(why: impl Into<String>) -> Response {
 }
 
 /// So that one on another site sees why.
-fn for_players(mut response: Response) -> Response {
+pub(super) fn for_players(mut response: Response) -> Response {
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
 }
