@@ -1,6 +1,6 @@
 //! Orders of the web server's callers: they reach a camera's task as a demand, and nothing else.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -14,15 +14,17 @@ use crate::config::model::{Settings, Start};
 use crate::domain::choice::Quality;
 use crate::domain::demand::Demand;
 use crate::domain::lifecycle::{Cause, Phase};
-use crate::domain::profile::Profile;
 use crate::http::{self, Accepted, Control, Order, Outcome, Refusal, Settled};
 
 /// `reception` sees to streams that the configuration does not know.
 pub(super) fn control(directories: Directories, reception: Reception) -> Control {
     let starts = directories.clone();
+    let room = Mutex::new(());
     let order = move |id: &str, order| {
         let directory = directories.borrow().clone();
         let stream = directory.one(id).ok_or(Refusal::NoStream)?;
+        // Whoever finds room takes it before another one looks.
+        let _turn = stream.asked.is_some().then(|| room.lock().unwrap_or_else(PoisonError::into_inner));
         if order != Order::Stop {
             directory.has_room_for(stream, clock::now())?;
         }
@@ -79,7 +81,7 @@ impl Stream {
             settled: self.settled(Some(asked_at)),
             quality: in_effect.quality.map(Quality::name),
             max_bitrate: in_effect.max_bitrate,
-            profile: Profile::nearest(in_effect.segment_duration).name(),
+            profile: in_effect.profile_of(in_effect.segment_duration).name(),
         }
     }
 

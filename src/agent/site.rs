@@ -86,9 +86,11 @@ pub fn playlist_url(config: &Config, camera: &Camera, http: Option<SocketAddr>) 
     url_of(config, &entry(&Layout::new(&config.location, &camera.id), camera), http)
 }
 
-/// Where players begin.
+/// Where players begin: those that ask for parts by their names need the playlist that has them.
 pub fn entry(layout: &Layout, camera: &Camera) -> ObjectKey {
-    if camera.settings.is_multivariant() { layout.multivariant() } else { layout.playlist() }
+    let settings = &camera.settings;
+    let is_one = !settings.is_multivariant() || settings.sub_second.is_some();
+    if is_one { layout.playlist() } else { layout.multivariant() }
 }
 
 fn url_of(config: &Config, key: &ObjectKey, http: Option<SocketAddr>) -> Option<String> {
@@ -111,4 +113,28 @@ fn address(config: &Config, http: Option<SocketAddr>) -> Option<SocketAddr> {
         addr.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     Some(addr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::slot::tests::slot;
+    use super::*;
+    use crate::config::model::{Settings, SubSecond};
+
+    #[test]
+    fn who_asks_for_parts_begins_where_they_are_named() {
+        let sub_second =
+            Some(SubSecond { part_duration: std::time::Duration::from_millis(200), compat_segments: true });
+        for (passthrough, sub_second, file) in [
+            (false, None, "stream.m3u8"),
+            (true, None, "multivariant.m3u8"),
+            (false, sub_second, "stream.m3u8"),
+            (true, sub_second, "stream.m3u8"),
+        ] {
+            let settings = Settings { passthrough, sub_second, ..Settings::default() };
+            let camera = slot(settings).wanted.borrow().assignment.as_ref().unwrap().camera.clone();
+            let layout = Layout::new(&"l".parse().unwrap(), &camera.id);
+            assert_eq!(entry(&layout, &camera).file_name(), file);
+        }
+    }
 }

@@ -111,11 +111,11 @@ impl Outlets {
         let served = origin.as_ref().map_or((&main.plan, &main.status), |own| (&own.plan, &own.status));
         let planned = main.plan.parts.map_or(Duration::ZERO, |parts| parts.duration);
         outlets.tell_parts(Edge::new(served.0.layout.clone(), planned), served.1);
-        let whole = posting.clone().map(Posting::without_parts);
-        let again = (whole.clone(), board.as_ref().map(Board::another));
+        let here = posting.clone().map(Posting::with_wholes);
+        let again = (here.clone(), board.as_ref().map(Board::another));
         let Place { plan, store, note, status } = main;
         // With `storage.type: none` it is the box's own.
-        let posting = if plan.parts.is_some() { posting } else { whole };
+        let posting = if plan.parts.is_some() { posting } else { here };
         let mut publisher = Publisher::new(plan, store, note, status.clone(), dice.roll());
         // What it remembers is read back from where it lies: this very machine.
         let second = origin.map(|Origin { plan, store, status }| {

@@ -83,8 +83,7 @@ impl Player {
 impl Sheet {
     pub fn new(camera: &CameraId, settings: &Settings, choice: &Choice) -> Self {
         let in_parts = settings.sub_second;
-        let profile =
-            in_parts.map_or_else(|| Profile::nearest(choice.segment_duration), |_| Profile::SubSecond);
+        let profile = settings.profile_of(choice.segment_duration);
         let listed_s = choice.segment_duration.as_secs_f64() * settings.segments_to_keep as f64;
         let listed_targets = (listed_s / choice.target_duration_s.max(1) as f64) as u32;
         Self {
@@ -120,6 +119,12 @@ impl Sheet {
             },
             None => self,
         }
+    }
+
+    /// Of what the box itself serves: parts out of its memory, and whole segments beside them in any case.
+    fn with_wholes(self) -> Self {
+        let parts = self.parts.map(|parts| PartsSheet { whole_segments: true, ..parts });
+        Self { parts, ..self }
     }
 
     pub(super) fn render(&self, name: &str, now: &Now) -> Bytes {
@@ -195,6 +200,11 @@ impl Posting {
         Self { sheet: self.sheet.without_parts(), ..self }
     }
 
+    /// See [`Sheet::with_wholes`].
+    pub(super) fn with_wholes(self) -> Self {
+        Self { sheet: self.sheet.with_wholes(), ..self }
+    }
+
     /// Between two signs of life.
     pub(super) fn interval(&self) -> Option<Duration> {
         self.sheet.interval_s.map(Duration::from_secs_f64)
@@ -265,6 +275,13 @@ mod tests {
         let without = Now { without_parts: true, ..now() };
         let told: serde_json::Value = serde_json::from_slice(&sheet.render("", &without)).unwrap();
         assert!(told.get("parts").is_none(), "nobody should ask for them");
+        let sub_second =
+            Some(SubSecond { part_duration: Duration::from_millis(200), compat_segments: false });
+        let settings = Settings { sub_second, ..settings };
+        let alone = Sheet::new(&"cam".parse().unwrap(), &settings, &decide(&settings.wish(), None));
+        let told: serde_json::Value =
+            serde_json::from_slice(&alone.with_wholes().render("", &now())).unwrap();
+        assert_eq!((&told["profile"], &told["parts"]), (&"sub_second".into(), &expected));
         let whole: serde_json::Value =
             serde_json::from_slice(&sheet.without_parts().render("", &now())).unwrap();
         assert_eq!((&whole["profile"], &whole["player"]["low_latency"]), (&"low".into(), &false.into()));

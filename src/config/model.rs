@@ -13,6 +13,7 @@ use crate::domain::encoder;
 use crate::domain::health::DEFAULT_INTERVAL;
 use crate::domain::ids::{CameraId, Location};
 use crate::domain::prices::Prices;
+use crate::domain::profile::Profile;
 use crate::domain::quota;
 use crate::domain::reach::Reach;
 use crate::domain::segment::SegmentType;
@@ -219,6 +220,11 @@ impl Settings {
             renditions: self.renditions.clone(),
             audio: self.audio,
         }
+    }
+
+    /// The preset that is nearest to what comes of them, with segments of this length.
+    pub fn profile_of(&self, segment: Duration) -> Profile {
+        if self.sub_second.is_some() { Profile::SubSecond } else { Profile::nearest(segment) }
     }
 
     /// Of re-encoded pictures.

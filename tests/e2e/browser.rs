@@ -9,6 +9,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use url::Url;
 
+use crate::player::watch;
 use crate::support::agent::Place;
 use crate::support::camera::{Camera, CameraOpts};
 use crate::support::viewer::Viewer;
@@ -78,6 +79,24 @@ async fn the_demo_in_parts_is_near_the_edge() {
     assert!(latency.is_some_and(|seconds| seconds < 1.5), "{latency:?}");
     agent.stop(STOP_WITHIN).await;
     place.no_ffmpeg_within(NO_FFMPEG_WITHIN).await;
+}
+
+/// The page itself starts the camera: it is there before there are parts, and goes over to them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_opened_before_the_first_part_is_half_a_second_behind_soon() {
+    let _turn = alone().await;
+    let listen = free_address();
+    let place = Place::new("early-parts");
+    place.write_config(&format!(
+        "location: location_1\nspool: {}/spool\nstorage: {{type: none}}\nhttp: {{listen: \"{listen}\"}}\n\
+         cameras:\n  - {{id: cam, rtsp_url: \"test://\", settings: {{profile: sub_second, start: on_demand}}}}\n",
+        place.path().display(),
+    ));
+    let mut agent = place.start(&[]);
+    agent.log_line(&["edge-agent started"], UP_WITHIN).await;
+    let page = format!("http://{listen}/");
+    watch("parts.mjs", &["--page", &page, "--only", "early"], |_| ()).await;
+    agent.stop(STOP_WITHIN).await;
 }
 
 #[tokio::test]
