@@ -3,7 +3,7 @@
 //! ffmpeg's own stamps were up to 0.9 s early. A segment is seen when the keyframe after it arrives, so
 //! `seen - duration` is its start, but for delays. Within a run stamps follow the durations, and the anchor is
 //! moved only when several segments in a row say that the clock and the durations have come apart: one alone is late,
-//! or follows one that was.
+//! or follows one that was. A little is believed when many say so.
 //!
 //! Forwards the stamps follow the anchor at once. Back they glide, each segment starting a little before the end of the
 //! one before it, never before its start: where a run's first segment was seen late (a busy machine), or the
@@ -18,6 +18,8 @@ const TOLERANCE: Duration = Duration::from_secs(1);
 const FINE_TOLERANCE: Duration = Duration::from_millis(50);
 /// So many segments in a row that come too late, or too early, are no hold-up any more.
 const IN_A_ROW: u32 = 4;
+/// So many that are all a little late, or early, are right, and the first one was not: players show the delay by it.
+const MANY_IN_A_ROW: u32 = 15;
 /// What a machine can be late; more is a clock that was set.
 const MOST_GLIDE: Duration = Duration::from_secs(10);
 /// So much of a segment may the next one overlap it.
@@ -31,6 +33,9 @@ pub struct Timeline {
     told: Option<Told>,
     late: Row,
     early: Row,
+    /// The same of those that are a little apart.
+    long_late: Row,
+    long_early: Row,
     is_fine: bool,
 }
 
@@ -59,14 +64,14 @@ struct Row {
 
 impl Row {
     /// `Some` when the anchor has to move: by how much.
-    fn one_more(&mut self, apart: Duration, tolerance: Duration) -> Option<Duration> {
+    fn one_more(&mut self, apart: Duration, tolerance: Duration, enough: u32) -> Option<Duration> {
         if apart <= tolerance {
             *self = Self::default();
             return None;
         }
         self.least = if self.count == 0 { apart } else { self.least.min(apart) };
         self.count += 1;
-        (self.count >= IN_A_ROW).then(|| std::mem::take(self).least)
+        (self.count >= enough).then(|| std::mem::take(self).least)
     }
 }
 
@@ -101,7 +106,11 @@ impl Timeline {
         let late = measured.duration_since(next).unwrap_or_default();
         let early = next.duration_since(measured).unwrap_or_default();
         let tolerance = if self.is_fine { FINE_TOLERANCE } else { TOLERANCE };
-        let (forwards, back) = (self.late.one_more(late, tolerance), self.early.one_more(early, tolerance));
+        let forwards = self.late.one_more(late, tolerance, IN_A_ROW);
+        let back = self.early.one_more(early, tolerance, IN_A_ROW);
+        let slowly_forwards = self.long_late.one_more(late, FINE_TOLERANCE, MANY_IN_A_ROW);
+        let slowly_back = self.long_early.one_more(early, FINE_TOLERANCE, MANY_IN_A_ROW);
+        let (forwards, back) = (forwards.or(slowly_forwards), back.or(slowly_back));
         let start = match (forwards, back) {
             (Some(by), _) => next.checked_add(by),
             (_, Some(by)) => next.checked_sub(by),
@@ -172,6 +181,30 @@ mod tests {
         let starts: Vec<u64> = stamps.iter().map(|(start, _)| *start).collect();
         assert_eq!(starts[..6], [1_900, 3_900, 5_900, 7_900, 9_800, 11_700], "100 ms of 2 s");
         assert_eq!(starts[21..25], [42_100, 44_000, 46_000, 48_000], "then it is right");
+    }
+
+    /// Within the tolerance it would stay so for as long as the camera runs.
+    #[test]
+    fn a_first_segment_that_was_a_little_late_or_early_is_put_right() {
+        for apart in [-300, 200, 900] {
+            let seen = (1..=60u64).map(|i| 60_000 + 2_000 * i);
+            let seen: Vec<u64> = seen
+                .enumerate()
+                .map(|(i, ms)| if i == 0 { ms.saturating_add_signed(apart) } else { ms })
+                .collect();
+            let stamps = stamps(&seen);
+            assert!(stamps.iter().all(|(_, is_break)| !is_break), "{stamps:?}");
+            assert_eq!(stamps[0].0, 60_000u64.saturating_add_signed(apart), "as it was seen");
+            assert_eq!(stamps[40], (140_000, false), "{stamps:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_late_now_and_then_moves_nothing() {
+        let late = |i: u64| if i.is_multiple_of(10) { 0 } else { 400 };
+        let seen: Vec<u64> = (1..=200).map(|i| 2_000 * i + if i == 1 { 0 } else { late(i) }).collect();
+        let even: Vec<_> = (0..200).map(|i| (2_000 * i, false)).collect();
+        assert_eq!(stamps(&seen), even);
     }
 
     #[test]
