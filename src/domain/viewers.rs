@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 /// A player that plays asks once in a target duration (RFC 8216 6.3.4), and a machine may stand still.
 const TARGETS: u32 = 3;
-const AT_LEAST: Duration = Duration::from_secs(10);
+/// Who has a stream in parts asks for its playlist each 10 s.
+const AT_LEAST: Duration = Duration::from_secs(15);
 
 /// Whoever has not asked for so long is not there any more.
 pub fn stays(target_duration: Duration) -> Duration {
@@ -76,7 +77,7 @@ mod tests {
 
     #[test]
     fn who_asks_once_in_a_target_duration_stays() {
-        assert_eq!(stays(2 * S), 10 * S);
+        assert_eq!(stays(2 * S), 15 * S);
         assert_eq!(stays(6 * S), 18 * S);
     }
 }
