@@ -9,6 +9,8 @@ import type { Stats } from './stats.ts';
 import { upgradeProperties } from './upgrade.ts';
 
 const LATENCY_EVERY_MS = 1000;
+/** Looks are half a second apart, or nearly so. */
+const JITTER_MS = 200;
 const REPORT_EVERY_MS = 10_000;
 /** What makes another stream of it; the rest is taken up while it plays. */
 const OPENS_ANEW = ['src', 'status-src', 'cache-busting', 'parts'];
@@ -134,8 +136,9 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       return this.limits;
     }
 
-    set thresholds(value: Partial<Thresholds>) {
-      this.limits = { ...this.limits, ...value };
+    /** Frameworks that set properties give the attribute's text. */
+    set thresholds(value: Partial<Thresholds> | string) {
+      this.limits = typeof value === 'string' ? parseThresholds(value) : { ...this.limits, ...value };
     }
 
     /** Called with each report; the event `edge-report` tells the same. */
@@ -283,7 +286,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
         this.told = { ...this.told, state: stats.state };
         this.emit<StateDetail>('edge-state', { state: stats.state, label: stats.label });
       }
-      if (now - this.told.latencyMs >= LATENCY_EVERY_MS) {
+      if (now - this.told.latencyMs > LATENCY_EVERY_MS - JITTER_MS) {
         this.told = { ...this.told, latencyMs: now };
         const { latency, latencies, buffer } = stats;
         const { fromEdge, fromLens } = latencies;

@@ -163,6 +163,8 @@ export class HlsJsEngine implements Engine {
   private onError(error: HlsError): void {
     const status = error.response?.code;
     this.lastError = status ? `${error.details} (HTTP ${status})` : error.details;
+    // It answers, and names nothing (yet, or any more).
+    if (error.details === ErrorDetails.LEVEL_EMPTY_ERROR) this.answeredAtMs = performance.now();
     if (!error.fatal || this.cantDecode !== null) return;
     if (UNFIT.includes(error.details)) this.isUnfit = true;
     if (this.isUnfit && this.isRefused(error)) return;

@@ -6,11 +6,13 @@ import { clockSkewMs } from './clock.ts';
 import { lacksDecoder, refusedOf, videoOf } from './codecs.ts';
 import { Doubts } from './doubts.ts';
 import type { Engine, Source } from './engine.ts';
+import { Lag } from './lag.ts';
 import { isAudible } from './lead.ts';
 import { MediaFeed } from './media-feed.ts';
 import { isTaken } from './media-source.ts';
 import { type Part, PartQueue } from './part-queue.ts';
 import { type Parts, type PartsPlaylist, readPartsPlaylist } from './parts-playlist.ts';
+import { Past } from './past.ts';
 import { ReadTimes } from './read-times.ts';
 import { fromKeyframe, type Run, readPart } from './run.ts';
 import { Runs } from './runs.ts';
@@ -24,10 +26,9 @@ const FIRST_S = 0.15;
 /** Nobody watches what is so far ahead: the video stands. */
 const MOST_AHEAD_S = 12;
 const LOOK_MS = 250;
+const MEASURED_PARTS = 25;
 /** Behind what the playlist names: the line is too slow, and it goes on at the edge. */
 const MOST_BEHIND_S = 3;
-/** Of the newest parts, for the bit rate. */
-const MEASURED_PARTS = 25;
 
 export class PartsEngine implements Engine {
   readonly isLed = true;
@@ -48,16 +49,17 @@ export class PartsEngine implements Engine {
   private run: Run | null = null;
   private readonly runs = new Runs();
   private playlist: PartsPlaylist | null = null;
-  /** Of queues that are no more. */
-  private past = { lost: 0, inVain: 0 };
+  private readonly past = new Past();
   private isReading = false;
   private isJoining = false;
+  private isDestroyed = false;
   private isResting = false;
   /** Parts come again after a while: whether there are newer ones the playlist says first. */
   private isUnsure = false;
   private wasWell = false;
   private readonly doubts = new Doubts();
   private readonly reading = new ReadTimes();
+  private readonly lag = new Lag();
   private readonly bitrate = new Bitrate(MEASURED_PARTS);
   private timer: ReturnType<typeof setTimeout> | undefined;
   private reopenTimer: ReturnType<typeof setTimeout> | undefined;
@@ -68,15 +70,18 @@ export class PartsEngine implements Engine {
   ) {
     this.feed = this.openFeed();
     const { signal } = this.listeners;
-    video.addEventListener('error', () => this.onFault(video.error?.message || 'it could not be decoded'), {
-      signal,
-    });
+    const onError = () => this.onFault(video.error?.message || 'it could not be decoded');
+    video.addEventListener('error', onError, { signal });
     if (source.opening !== null) this.readText(source.opening);
     this.tick();
   }
 
   get edge(): number | null {
     return this.feed.endS > 0 ? this.feed.endS : null;
+  }
+
+  get lagS(): number {
+    return this.lag.of(this.run?.parts.run, this.queue?.next, this.newsAtMs);
   }
 
   get livePosition(): number | null {
@@ -105,7 +110,7 @@ export class PartsEngine implements Engine {
   }
 
   get failedRequests(): number {
-    return this.store.faults;
+    return this.store.faults + this.past.refused;
   }
 
   get requestsInVain(): number {
@@ -119,8 +124,6 @@ export class PartsEngine implements Engine {
   get bitrateKbps(): number | null {
     return this.bitrate.kbps;
   }
-
-  adopt(): void {}
 
   rest(): void {
     this.isResting = true;
@@ -137,16 +140,13 @@ export class PartsEngine implements Engine {
   }
 
   destroy(): void {
+    this.isDestroyed = true;
     this.listeners.abort();
     clearTimeout(this.timer);
     clearTimeout(this.reopenTimer);
     this.dropQueue();
     this.store.drop();
     this.feed.destroy();
-  }
-
-  private get isDestroyed(): boolean {
-    return this.listeners.signal.aborted;
   }
 
   private get firstS(): number {
@@ -264,6 +264,7 @@ export class PartsEngine implements Engine {
       this.skewMs = clockSkewMs(answer.headers, Date.now());
       this.readText(new TextDecoder().decode(answer.bytes));
     } else this.lastError = `playlist: ${answer.is === 'fault' ? answer.words : `HTTP ${answer.status}`}`;
+    if (answer.is === 'missing') this.past.refused += 1;
     this.isUnsure = false;
     this.tick();
   }
@@ -282,7 +283,7 @@ export class PartsEngine implements Engine {
     if (playlist.nextSegment > before) this.newsAtMs = this.answeredAtMs;
     this.playlist = playlist;
     if (playlist.parts) this.follow(playlist.parts);
-    else this.sawNoParts(playlist.nextSegment);
+    else this.sawNoParts();
   }
 
   /** A stream in parts has none between two runs, and when it has ended. */
@@ -294,8 +295,8 @@ export class PartsEngine implements Engine {
     } else if (this.doubts.sawPlain(text)) this.isUnfit = true;
   }
 
-  private sawNoParts(nextSegment: number): void {
-    if (this.doubts.sawNoParts(nextSegment)) this.giveUp('the stream has no parts');
+  private sawNoParts(): void {
+    if (this.doubts.sawNoParts(this.playlist?.nextSegment ?? 0)) this.giveUp('the stream has no parts');
   }
 
   private giveUp(words: string): void {
@@ -305,8 +306,11 @@ export class PartsEngine implements Engine {
 
   private follow(parts: Parts): void {
     const { queue, run } = this;
+    this.lag.saw(parts, this.answeredAtMs);
     if (queue && run?.parts.run === parts.run) {
       run.learnTimes(parts);
+      // With what opens them now; as planned they last what they did.
+      run.parts = { ...parts, partS: run.parts.partS };
       const behind = parts.next - queue.next;
       const isBehind = this.isUnsure ? behind > 1 : !this.wasWell && behind > 0;
       if (!isBehind && behind * parts.partS < MOST_BEHIND_S) return;
@@ -359,20 +363,15 @@ export class PartsEngine implements Engine {
 
   /** Parts that a playlist names are there; the one that it hints at will be. */
   private strike({ listed }: Parts): void {
-    if (listed.length === 0) {
-      if (this.playlist) this.sawNoParts(this.playlist.nextSegment);
-      return;
-    }
-    if (this.doubts.strike()) this.giveUp(this.lastError ?? "its parts can't be fetched");
+    if (listed.length === 0) this.sawNoParts();
+    else if (this.doubts.strike()) this.giveUp(this.lastError ?? "its parts can't be fetched");
+    this.past.refused += Math.sign(listed.length);
   }
 
   private dropQueue(): void {
-    const { queue } = this;
+    this.past.keep(this.queue);
     this.queue = null;
     this.wasWell = false;
-    if (!queue) return;
-    this.past.lost += queue.lost;
-    this.past.inVain += queue.inVain;
   }
 
   /** The browser gave up on what it was fed: it gets a new pipeline, a few times. */

@@ -16,6 +16,8 @@ export interface Source {
 export interface Engine extends Counts {
   /** Media time of the playlist's end. */
   readonly edge: number | null;
+  /** Seconds by which the stream's end is farther than that: it is known, and not fetched yet. */
+  readonly lagS?: number;
   /** The media time to go to where what is buffered does not help. */
   readonly livePosition: number | null;
   readonly segmentS: number | null;
@@ -40,7 +42,7 @@ export interface Engine extends Counts {
   readonly bitrateKbps: number | null;
   /** Counts the times that it went on somewhere else: what was learnt of arrivals does not hold across. */
   readonly breaks: number;
-  adopt(sheet: Sheet): void;
+  adopt?(sheet: Sheet): void;
   /** Nobody watches: nothing is asked for until it wakes. */
   rest(): void;
   /** The network or the viewer is back: ask now, not after the delay. */

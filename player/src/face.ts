@@ -54,7 +54,11 @@ export class Face {
     this.toggle = this.find('.toggle');
     this.panel = this.find('.stats');
     this.announcer = this.find('.unseen');
-    this.goLive.addEventListener('click', actions.goLive);
+    this.goLive.addEventListener('click', () => {
+      // The button goes: its keys would go nowhere.
+      this.video.focus({ preventScroll: true });
+      actions.goLive();
+    });
     this.toggle.addEventListener('click', actions.toggleStats);
   }
 

@@ -6,7 +6,10 @@ export class FrameCounter {
   private browserCount = 0;
   private handle: number | null = null;
 
-  constructor(private readonly video: HTMLVideoElement) {
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly onFrame: () => void = () => {},
+  ) {
     // Each callback announces one frame; `presentedFrames` also counts those that came between two callbacks.
     if ('requestVideoFrameCallback' in video) this.listen();
   }
@@ -28,6 +31,7 @@ export class FrameCounter {
       this.presented += frame.presentedFrames - before;
       this.browserCount = frame.presentedFrames;
       this.listen();
+      this.onFrame();
     });
   }
 }

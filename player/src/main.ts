@@ -62,7 +62,13 @@ async function playFromServer(view: View): Promise<void> {
     history.replaceState(null, '', url);
     playOne(view, camera);
   });
-  playOne(view, cameras.find(({ id }) => id === query.camera) ?? first);
+  const wanted = query.camera === null ? first : cameras.find(({ id }) => id === query.camera);
+  if (wanted) playOne(view, wanted);
+  else
+    view.showMessage(
+      'there is no camera of this name',
+      'Open this page without ?camera= for those that there are.',
+    );
 }
 
 function showWall(view: View, cameras: Camera[]): void {

@@ -18,8 +18,10 @@ export class Picture {
   constructor(
     private readonly video: HTMLVideoElement,
     nowMs: number,
+    /** The first frame is there: looks are half a second apart. */
+    onFirst: () => void = () => {},
   ) {
-    this.frames = new FrameCounter(video);
+    this.frames = new FrameCounter(video, () => this.hasMoved || onFirst());
     this.movedAtMs = nowMs;
   }
 

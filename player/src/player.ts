@@ -69,7 +69,7 @@ export class Player {
     private readonly options: Options,
     private readonly onChange: (stats: Stats) => void,
   ) {
-    this.picture = new Picture(video, performance.now());
+    this.picture = new Picture(video, performance.now(), () => this.sample());
     this.lead = new Lead(video);
     const { signal } = this.life;
     video.addEventListener('waiting', () => this.onWaiting(), { signal });
@@ -180,7 +180,7 @@ export class Player {
     const fresh = (url: string) => this.fresh(url);
     const source = { url: this.url, fresh, opening, workerPath: this.options.workerPath };
     this.engine = open ? open(this.video, source) : null;
-    if (this.sheet) this.engine?.adopt(this.sheet);
+    if (this.sheet) this.engine?.adopt?.(this.sheet);
     if (this.isByParts) this.comeback.began(now);
     else this.offerParts(now);
     if (this.video.autoplay || this.picture.hasMoved) this.play();
@@ -252,15 +252,18 @@ export class Player {
   private async readSheet(now: number): Promise<void> {
     const hasPlaylist = this.engine && this.engine.answeredAtMs !== Number.NEGATIVE_INFINITY;
     if (this.isResting || !hasPlaylist) return;
-    const address = () => {
-      const url = this.options.statusUrl ?? sheetUrl(this.url);
-      return url && this.fresh(url);
-    };
+    const url = this.options.statusUrl ?? sheetUrl(this.url);
+    const address = () => url && this.fresh(url);
     const isMoving = this.picture.isMoving(now);
+    const hadWholes = this.sheet?.wholeSegments !== false;
     const isNew = await this.sheets.read(now, isMoving, address, !this.options.parts, this.life.signal);
     if (!isNew || !this.sheet) return;
-    this.engine?.adopt(this.sheet);
+    this.engine?.adopt?.(this.sheet);
     this.offerParts(performance.now());
+    // There is nothing but parts, and nothing that another start could lose.
+    const isNews = hadWholes && !this.sheet.wholeSegments && !this.isByParts && this.mayHaveParts;
+    const mayOpen = !this.picture.isMoving(performance.now()) && !this.isPaused && !this.isResting;
+    if (isNews && mayOpen) void this.open();
   }
 
   private get sheet(): Sheet | null {
@@ -277,15 +280,12 @@ export class Player {
   }
 
   private steer(): void {
-    this.lead.steer(this.isOver() || this.isResting ? null : this.engine, performance.now());
+    const isOver = this.status.kind === 'ended' || this.video.ended;
+    this.lead.steer(isOver || this.isResting ? null : this.engine, performance.now());
   }
 
   private pace(): Pace {
     return paceOf(this.sheet, this.engine, isAudible(this.video));
-  }
-
-  private isOver(): boolean {
-    return this.status.kind === 'ended' || this.video.ended;
   }
 
   private sample(): void {
@@ -360,7 +360,6 @@ export class Player {
     const { engine, picture } = this;
     this.newestMs = engine?.newestTimeMs ?? this.newestMs;
     const isAsked = !this.isResting && !this.isReturning && !engine?.isIdle;
-    const told = this.sheet?.lastSegmentMs ?? null;
     return statusOf({
       nowMs: Date.now() + (engine?.skewMs ?? 0),
       everPlayed: picture.hasMoved,
@@ -371,7 +370,8 @@ export class Player {
       behind: secondsBehind(this.latencies()),
       silentFor: this.silence.look(now, newsOf(engine, picture), isAsked),
       segmentS: this.pace().segmentS,
-      newestMs: told !== null && this.newestMs !== null ? Math.max(told, this.newestMs) : this.newestMs,
+      newestMs: this.sheets.newestMs(this.newestMs),
+      isListed: this.newestMs !== null,
     });
   }
 

@@ -38,6 +38,20 @@ export class SheetReader {
   /** Why there is no picture, as of the last time that it stood still. */
   get reason(): string | null {
     const { reason = null, phase = null } = this.sheet ?? {};
-    return reason ?? (phase === 'stopped' ? 'the agent was stopped' : null);
+    return reason ?? HINTS.get(phase ?? '') ?? null;
+  }
+
+  /** Wall clock of the newest picture there is, with what the playlist tells. A stream that comes up has none by this word alone. */
+  newestMs(listedMs: number | null): number | null {
+    const { phase = null, lastSegmentMs = null } = this.sheet ?? {};
+    const isAway = phase !== null && phase !== 'starting' && phase !== 'live';
+    if (lastSegmentMs === null || (listedMs === null && !isAway)) return listedMs;
+    return Math.max(lastSegmentMs, listedMs ?? lastSegmentMs);
   }
 }
+
+const HINTS = new Map([
+  ['stopped', 'the agent was stopped'],
+  // Perhaps it is coming up, as somebody asks for it now.
+  ['ended', 'it runs on demand'],
+]);

@@ -35,6 +35,8 @@ export interface Observation {
   segmentS: number;
   /** Wall clock of the newest picture there is; `null`: never seen one. */
   newestMs: number | null;
+  /** The playlist tells of it. Where the agent alone does, the stream may be coming up. */
+  isListed: boolean;
 }
 
 /** A shorter pause is a hiccup that needs no words. */
@@ -70,9 +72,9 @@ function unplayable(codecs: string): string {
  * Since when there is no new picture, once that is no hiccup. A clock alone proves nothing, as the viewer's or the
  * box's may be wrong: the playlist has to be silent, too.
  */
-function offlineSince({ nowMs, newestMs, silentFor, segmentS }: Observation): number | null {
+function offlineSince({ nowMs, newestMs, isListed, silentFor, segmentS }: Observation): number | null {
   if (newestMs === null) return null;
-  const isOld = nowMs - newestMs > OLD_S * 1000;
+  const isOld = isListed && nowMs - newestMs > OLD_S * 1000;
   const patience = isOld ? 1 + 1.5 * segmentS : Math.max(OFFLINE_AFTER_S, 5 * segmentS);
   return silentFor > patience ? newestMs : null;
 }
@@ -111,7 +113,8 @@ export function latenciesOf(
   if (!engine || edge === null) return { fromEdge: null, target: null, fromLens: null };
   const age = Number.isFinite(engine.newsAtMs) ? (nowMs - engine.newsAtMs) / 1000 : 0;
   // The edge moves on between two segments; when none comes any more, it stays.
-  const fromEdge = Math.max(0, edge + Math.min(age, 2 * segmentS) - currentTime);
+  const endS = edge + (engine.lagS ?? 0) + Math.min(age, 2 * segmentS);
+  const fromEdge = Math.max(0, endS - currentTime);
   const target = engine.isLed ? 1.5 * segmentS + floorS : null;
   const pictureTime = engine.pictureTimeMs;
   const fromLens = pictureTime === null ? null : (wallMs + engine.skewMs - pictureTime) / 1000;

@@ -42,7 +42,12 @@ class Buffer extends EventTarget {
 type Mocks = { mock: typeof import('node:test').mock };
 
 /** A feed in a browser with so much room, and what it complained of. */
-async function feeding({ mock }: Mocks, room: number, roomPerRemoval: number, isMute = false) {
+async function feeding(
+  { mock }: Mocks,
+  room: number,
+  roomPerRemoval: number,
+  seen: { currentTime: number; startS: number | null } = { currentTime: 10, startS: null },
+) {
   const buffer = new Buffer(room, roomPerRemoval);
   const sources: EventTarget[] = [];
   class Source extends EventTarget {
@@ -59,12 +64,13 @@ async function feeding({ mock }: Mocks, room: number, roomPerRemoval: number, is
   Object.assign(globalThis, { MediaSource: Source });
   mock.method(URL, 'createObjectURL', () => 'blob:feed');
   mock.method(URL, 'revokeObjectURL', () => undefined);
-  const video = { currentTime: 10, buffered: { length: 0 }, src: '' };
+  const buffered = { length: seen.startS === null ? 0 : 1, start: () => seen.startS };
+  const video = { currentTime: seen.currentTime, buffered, src: '' };
   const faults: string[] = [];
   const feed = new MediaFeed(
     video as unknown as HTMLVideoElement,
     (words) => faults.push(words),
-    () => isMute,
+    () => false,
   );
   sources[0]?.dispatchEvent(new Event('sourceopen'));
   const init = readInit(INIT);
@@ -104,4 +110,15 @@ test('where one removal does not do, the pipeline is at fault at once', async (t
   await settled();
   assert.deepEqual(buffer.done, ['append', 'remove to 9']);
   assert.deepEqual(faults, ['full']);
+});
+
+test('what was shown long ago is let go, however long the page is open', async (t) => {
+  const far = await feeding(t, 9, 0, { currentTime: 100, startS: 83 });
+  far.feed.add(part(0));
+  await settled();
+  assert.deepEqual(far.buffer.done, ['append', 'remove to 92', 'append']);
+  const near = await feeding(t, 9, 0, { currentTime: 100, startS: 85 });
+  near.feed.add(part(0));
+  await settled();
+  assert.deepEqual(near.buffer.done, ['append', 'append']);
 });

@@ -42,3 +42,30 @@ test('what is opened as the picture stood has shown nothing yet', () => {
   picture.opened(11_100);
   assert.equal(picture.idleS(11_200), Number.POSITIVE_INFINITY);
 });
+
+test('the first frame is told at once, and no other one', () => {
+  const { made, heard, frame } = telling();
+  frame(1);
+  assert.deepEqual(heard, ['first']);
+  made.look(1000);
+  frame(2);
+  assert.deepEqual(heard, ['first']);
+  made.stop();
+});
+
+/** In a browser that announces frames. */
+function telling() {
+  let announce: (now: number, frame: { presentedFrames: number }) => void = () => {};
+  const video = {
+    readyState: 4,
+    currentTime: 0,
+    requestVideoFrameCallback: (told: typeof announce) => {
+      announce = told;
+      return 1;
+    },
+    cancelVideoFrameCallback: () => undefined,
+  };
+  const heard: string[] = [];
+  const made = new Picture(video as unknown as HTMLVideoElement, 0, () => heard.push('first'));
+  return { made, heard, frame: (presentedFrames: number) => announce(0, { presentedFrames }) };
+}

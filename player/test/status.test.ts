@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Engine } from '../src/engine.ts';
 import {
   agoText,
   clockTime,
   duration,
+  latenciesOf,
   type Observation,
   secondsBehind,
   shownLatency,
@@ -22,6 +24,7 @@ const playing: Observation = {
   silentFor: 1,
   segmentS: 2,
   newestMs: NOW - 3000,
+  isListed: true,
 };
 
 test('before the first frame the page waits, whatever else is known', () => {
@@ -56,6 +59,10 @@ test('a camera that is silent for long is offline since its newest picture', () 
   assert.equal(statusOf({ ...silent, silentFor: 12, newestMs: NOW - 12_000 }).kind, 'reconnecting');
   // A page that is opened on yesterday's playlist need not wait for long.
   assert.equal(statusOf({ ...silent, silentFor: 5, newestMs: NOW - 86_400_000 }).kind, 'offline');
+  // Of what the agent alone tells it may be that somebody starts it just now.
+  const told = { ...silent, isListed: false, newestMs: NOW - 86_400_000, everPlayed: false };
+  assert.equal(statusOf({ ...told, silentFor: 15 }).kind, 'waiting');
+  assert.equal(statusOf({ ...told, silentFor: 25 }).kind, 'offline');
   // Of longer segments it is heard more rarely.
   assert.equal(
     statusOf({ ...silent, segmentS: 6, silentFor: 25, newestMs: NOW - 25_000 }).kind,
@@ -117,4 +124,14 @@ test('a still picture says how old it is', () => {
     '2 h ago',
     '2 days ago',
   ]);
+});
+
+test('what is known and not fetched yet is part of the distance', () => {
+  const seen = { nowMs: 5000, wallMs: 0, currentTime: 9 };
+  const engine = { isLed: true, edge: 10, newsAtMs: 5000, pictureTimeMs: null, skewMs: 0 };
+  const behind = (lagS?: number) => {
+    const told = { ...engine, ...(lagS === undefined ? {} : { lagS }) } as unknown as Engine;
+    return latenciesOf(told, seen, 0.2, 0.1).fromEdge;
+  };
+  assert.deepEqual([behind(), behind(0), behind(4)], [1, 1, 5]);
 });

@@ -170,6 +170,7 @@ export function summary(samples, shown) {
     frames: last.framesPresented - first.framesPresented,
     advanced: last.currentTime - first.currentTime,
     stalls: last.stalls,
+    protocol: last.protocol,
     reopened: last.reopened,
     longestFreeze: longestFreeze(samples),
     latency: latencies[Math.floor(latencies.length / 2)] ?? null,

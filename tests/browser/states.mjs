@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { heldUp, SEGMENTS } from './held-up.mjs';
 import { launch, listen, scratchFolder } from './play.mjs';
 import { bestOf, expect, stats, until } from './steps.mjs';
+import { counting, hide, mountedOften } from './visits.mjs';
 
 const LIVE_WITHIN_S = 40;
 const MEDIA = /\.(m3u8|ts|m4s|mp4)(\?|$)/;
@@ -32,42 +33,10 @@ function options() {
   return values;
 }
 
-/** Runs before the page's own scripts: counts what it takes and gives back, and keeps each state it was in. */
+/** Runs before the page's own scripts: keeps each state that it was in. */
 function witness() {
   window.seenStates = [];
   addEventListener('edge-state', ({ detail }) => window.seenStates.push(detail), true);
-  const held = { intervals: new Set(), urls: new Set(), workers: 0 };
-  window.held = held;
-  const { setInterval, clearInterval, Worker } = window;
-  window.setInterval = (...args) => {
-    const id = setInterval(...args);
-    held.intervals.add(id);
-    return id;
-  };
-  window.clearInterval = (id) => {
-    held.intervals.delete(id);
-    clearInterval(id);
-  };
-  const { createObjectURL, revokeObjectURL } = URL;
-  URL.createObjectURL = (object) => {
-    const url = createObjectURL.call(URL, object);
-    held.urls.add(url);
-    return url;
-  };
-  URL.revokeObjectURL = (url) => {
-    held.urls.delete(url);
-    revokeObjectURL.call(URL, url);
-  };
-  window.Worker = class extends Worker {
-    constructor(...args) {
-      super(...args);
-      held.workers += 1;
-    }
-    terminate() {
-      held.workers -= 1;
-      super.terminate();
-    }
-  };
 }
 
 const isLive = (page) => until(page, LIVE_WITHIN_S, 'live', ({ state }) => state === 'live');
@@ -160,11 +129,10 @@ async function behind({ page, shot }) {
   await bestOf(3, async () => {
     await isLive(page);
     await heldUp(page);
-    await until(page, 20, 'behind', ({ state }) => state === 'behind');
+    const { label } = await until(page, 20, 'behind', ({ state }) => state === 'behind');
+    expect(/^behind by \d+ s$/.test(label), `it says by how much: ${label}`);
+    await shot('behind');
   });
-  const { label } = await stats(page);
-  expect(/^behind by \d+ s$/.test(label) || label === 'live', `it says by how much: ${label}`);
-  await shot('behind');
   await isLive(page);
 }
 
@@ -197,19 +165,12 @@ async function phone({ page, shot }) {
   await page.setViewportSize(size);
 }
 
-/** As a browser does it: a muted video of a hidden page stands still. */
 async function away({ page }) {
   await isLive(page);
   const before = await until(page, 40, 'near the edge', ({ playbackRate }) => playbackRate === 1);
-  const hide = (isHidden) =>
-    page.evaluate((isHidden) => {
-      Object.defineProperty(document, 'hidden', { configurable: true, get: () => isHidden });
-      if (isHidden) document.querySelector('edge-player').pause();
-      document.dispatchEvent(new Event('visibilitychange'));
-    }, isHidden);
-  await hide(true);
+  await hide(page, true);
   await sleep(7000);
-  await hide(false);
+  await hide(page, false);
   // Tempo alone would take half a minute.
   await until(page, 15, 'live at once', ({ state, latency, playbackRate }) => {
     return state === 'live' && latency < before.latency + 2.5 && playbackRate < 1.26;
@@ -253,32 +214,7 @@ async function moved({ page }) {
 
 async function mounted({ page }) {
   await isLive(page);
-  const counts = await page.evaluate(async () => {
-    const count = () => {
-      const { intervals, urls, workers } = window.held;
-      return { intervals: intervals.size, urls: urls.size, workers };
-    };
-    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-    const { src } = document.querySelector('edge-player');
-    const before = count();
-    let most = 0;
-    for (let round = 0; round < 60; round += 1) {
-      const one = document.createElement('edge-player');
-      one.setAttribute('muted', '');
-      one.setAttribute('autoplay', '');
-      one.src = src;
-      document.body.append(one);
-      await pause(round % 3 ? 0 : 150);
-      most = Math.max(most, count().intervals);
-      one.remove();
-    }
-    await pause(300);
-    return { before, most, after: count() };
-  });
-  const { before, most, after } = counts;
-  expect(most > before.intervals, 'players were mounted');
-  for (const what of ['intervals', 'urls', 'workers'])
-    expect(after[what] <= before[what], `no ${what} are left: ${JSON.stringify(counts)}`);
+  await mountedOften(page);
   await isLive(page);
 }
 
@@ -430,6 +366,32 @@ async function unplayable({ page, shot }) {
   await shot('unplayable');
 }
 
+const OVER = '#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:9\n#EXT-X-ENDLIST\n';
+
+/** What the agent leaves of a stream on demand that nobody wanted for long: only status.json tells when it was there. */
+async function over({ page, shot }) {
+  await isLive(page);
+  const other = await page.context().newPage();
+  try {
+    await other.route(/\.m3u8/, (route) =>
+      route.fulfill({ contentType: 'application/vnd.apple.mpegurl', body: OVER }),
+    );
+    await other.route(/\/status\.json/, async (route) => {
+      const answer = await route.fetch();
+      const told = { ...(await answer.json()), phase: 'ended', reason: null };
+      await route.fulfill({ response: answer, json: { ...told, last_segment_at: '2026-11-01T14:32:00Z' } });
+    });
+    await other.goto(page.url(), { waitUntil: 'domcontentloaded' });
+    const { label } = await until(other, 60, 'offline', ({ state }) => state === 'offline');
+    expect(/^offline since .*\d\d:\d\d$/.test(label), `it says since when: ${label}`);
+    const hint = await player(other).locator('.hint').textContent();
+    expect(hint === 'it runs on demand', `and why: ${hint}`);
+    await other.screenshot({ path: shot.path('over') });
+  } finally {
+    await other.close();
+  }
+}
+
 /** Not by itself: whoever runs this reads the line and takes the camera away. */
 async function gone({ page, shot }) {
   await isLive(page);
@@ -453,6 +415,7 @@ const STEPS = {
   elsewhere,
   native,
   early,
+  over,
   behind,
   offline,
 };
@@ -464,8 +427,10 @@ async function run(wanted, profile) {
   try {
     const page = context.pages()[0] ?? (await context.newPage());
     await page.addInitScript(witness);
+    await page.addInitScript(counting);
     const heard = listen(page);
-    const shot = (name) => page.screenshot({ path: join(wanted.shots, `player-${name}.png`) });
+    const path = (name) => join(wanted.shots, `player-${name}.png`);
+    const shot = Object.assign((name) => page.screenshot({ path: path(name) }), { path });
     await page.goto(wanted.page, { waitUntil: 'domcontentloaded' });
     const steps = wanted.only.length
       ? Object.entries({ ...STEPS, ...ON_DEMAND }).filter(([name]) => wanted.only.includes(name))
