@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +102,10 @@ async fn ten_viewers_have_one_ffmpeg_and_nobody_has_none() {
     until(CLEARED_WITHIN, "the bucket without segments", cleared, || "").await;
     let text = fetch(&office.client, &playlist).await;
     assert!(text.contains("#EXT-X-ENDLIST") && !text.contains("#EXTINF"), "it names nothing: {text}");
+    let spool = place.path().join("spool").join(CAMERA);
+    assert!(spool.is_dir(), "{}", spool.display());
+    let emptied = async || segments_below(&spool).is_empty().then_some(());
+    until(CLEARED_WITHIN, "the spool without segments", emptied, || "").await;
 
     a_refusal_is_told(&office).await;
     assert!(!agent.log().contains("wrong-secret"));
@@ -163,6 +168,12 @@ async fn what_a_killed_agent_left_ends_unless_somebody_wants_it() {
     until(CLEARED_WITHIN, "the bucket without segments", cleared, || agent.log()).await;
     assert!(fetch(&office.client, &playlist).await.contains("#EXT-X-ENDLIST"));
     agent.stop(STOP_WITHIN).await;
+}
+
+fn segments_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let found = entries.flat_map(|path| if path.is_dir() { segments_below(&path) } else { vec![path] });
+    found.filter(|path| path.extension().is_some_and(|extension| extension == "ts")).collect()
 }
 
 async fn fetch(client: &Client, url: &str) -> String {
