@@ -16,7 +16,8 @@ use crate::process::{cpu_time, memory};
 use crate::stage::Stage;
 
 const VIEWERS: usize = 200;
-const CALLS_PER_S: u32 = 1000;
+/// A thousand, and what a busy machine does not get to before the time is over.
+const CALLS_PER_S: u32 = 1040;
 const LASTS: Duration = Duration::from_secs(30);
 /// As browsers do: the playlist once in a segment, and what is new in it.
 const SEGMENT: Duration = Duration::from_secs(1);
@@ -24,6 +25,8 @@ const SEGMENT: Duration = Duration::from_secs(1);
 const HELD: Duration = Duration::from_secs(6);
 /// Other cameras, which the back office starts, touches and stops.
 const CAMERAS: usize = 20;
+/// Of these: real ones, whose streams begin and end once a second.
+const REAL: usize = 2;
 /// Of the log: each camera's first ten, its run and what became of it.
 const MOST_LINES: usize = 20 * CAMERAS;
 /// Connections of the back office, each with one call at a time.
@@ -46,8 +49,10 @@ pub fn report() -> anyhow::Result<()> {
         let camera = Camera::start(CameraOpts { gop: 25, ..CameraOpts::default() }).await;
         let stage = Stage::set()?;
         let mut cameras = vec![("watched".to_owned(), camera.url())];
-        // Nothing listens there: what a call costs is asked here, not what ffmpeg does.
-        cameras.extend((0..CAMERAS).map(|n| (format!("cam_{n}"), "rtsp://127.0.0.1:9/x".to_owned())));
+        // Nothing listens where the others are: what a call costs is asked here, not what ffmpeg does.
+        let nowhere = "rtsp://127.0.0.1:9/x".to_owned();
+        let url = |n| if n < REAL { camera.url() } else { nowhere.clone() };
+        cameras.extend((0..CAMERAS).map(|n| (format!("cam_{n}"), url(n))));
         let settings = "quality: auto, segment_duration: 1, idle_timeout: 5";
         let office = Office::open(&stage, settings, &cameras).await?;
         office.start("watched").await.with_context(|| office.agent.log())?;
@@ -99,6 +104,7 @@ pub fn report() -> anyhow::Result<()> {
             at(9),
             lines,
         );
+        ensure!(at(9) < at(1) * 1.5, "memory is not flat: {rss:?}");
         ensure!(lines < MOST_LINES, "callers fill the log: {}", office.agent.log());
         office.agent.stop()
     })
