@@ -67,6 +67,10 @@ const JITTER_SEGMENTS = 10;
 const JITTER_LEAST_MS = 15_000;
 /** While the player still looks for the right moment to ask, arrivals tell of that, not of jitter. */
 const SEARCHING_SEGMENTS = 6;
+/** Nothing new for so many segments: the store or the camera was away, and what comes late behind that is no jitter either. */
+const AWAY_SEGMENTS = 4;
+const AWAY_LEAST_MS = 2000;
+const RECOVERING_SEGMENTS = 14;
 /** Looks this far apart (a hidden page, a machine asleep) have not seen when segments came. */
 const BLIND_MS = 1000;
 const BETWEEN_SEEKS_MS = 3000;
@@ -206,6 +210,10 @@ export class LiveEdge {
       return;
     }
     if (end < last.end + 0.01) return;
+    if (nowMs - this.grewAtMs > Math.max(AWAY_LEAST_MS, AWAY_SEGMENTS * 1000 * this.pace.segmentS)) {
+      this.peaks = [];
+      this.arrivals = -RECOVERING_SEGMENTS;
+    }
     // The first ones come in a row; they say nothing of the cadence.
     if (nowMs - this.grewAtMs > 300 * this.pace.segmentS && nowMs > this.backUntilMs) {
       this.arrivals += 1;

@@ -164,6 +164,26 @@ test('after an outage it is back at the edge, and what it learnt sinks again', (
   assert.ok(seen.floor < 0.5, `${seen.floor}`);
 });
 
+test('what comes late behind an outage is no jitter: the delay is as before, soon', () => {
+  for (const catchUpS of [0, 0.2, 0.5, 0.8, 1.1, 1.4, 2]) {
+    // Ten seconds of segments: the last ones are sent when the store is back, faster than they are made.
+    const [from, kept, to] = [120, 134, 140];
+    const backS = to * 0.5;
+    const uploadS = (n: number) => {
+      if (n < from) return 0.12;
+      const late = backS + 0.12 + catchUpS * Math.exp(-(n - kept) / 8) - (n + 1) * 0.5;
+      return Math.max(0.12, n < to ? late : 0.12 + catchUpS * Math.exp(-(n - to) / 8));
+    };
+    const seen = play({ segmentS: 0.5, seconds: 150, uploadS, lost: (n) => n >= from && n < kept });
+    const begin = 10 * 0.5 + 0.15;
+    const at = (s: number) => Math.round(((s - begin) * 1000) / TICK_MS);
+    const before = settled(seen.latencies.slice(0, at(from * 0.5))).median;
+    const after = seen.latencies.slice(at(backS + 20), at(backS + 40));
+    const median = [...after].sort((a, b) => a - b)[after.length >> 1] ?? Number.NaN;
+    assert.ok(median < before + 0.1, `${catchUpS}: ${median.toFixed(2)} after ${before.toFixed(2)}`);
+  }
+});
+
 test('a segment that never comes is jumped over', () => {
   const seen = play({ segmentS: 1, seconds: 60, lost: (n) => n === 30 });
   assert.ok(seen.seeks >= 1);
