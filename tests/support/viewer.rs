@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use reqwest::{Client, Method, Url};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -190,6 +190,14 @@ struct Watching {
 type Fetched = (String, Result<(Answer, Vec<u8>), String>);
 
 impl Watching {
+    /// At the end of its test a fetch is cancelled.
+    fn hear(&mut self, fetched: Result<Fetched, JoinError>) {
+        match fetched {
+            Ok(fetched) => self.fetched(fetched),
+            Err(error) => assert!(error.is_cancelled(), "a fetch does not panic: {error}"),
+        }
+    }
+
     async fn run(mut self, stop: CancellationToken) -> Report {
         let mut ticks = interval(POLL_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -198,12 +206,12 @@ impl Watching {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(fetched) = fetches.join_next() => self.fetched(fetched.expect("a fetch does not panic")),
+                Some(fetched) = fetches.join_next() => self.hear(fetched),
                 _ = ticks.tick() => self.poll(&mut fetches).await,
             }
         }
         while let Some(fetched) = fetches.join_next().await {
-            self.fetched(fetched.expect("a fetch does not panic"));
+            self.hear(fetched);
         }
         self.judge.note_freshness(self.start.elapsed(), false);
         self.report()
