@@ -17,6 +17,8 @@ type HlsError = Parameters<HlsListeners[Events.ERROR]>[1];
 const MEDIA_RECOVERY_MS = 10_000;
 /** Of the newest segments, for the bit rate. */
 const MEASURED_SEGMENTS = 10;
+/** Playlists with something new, and nothing of it was asked for. */
+const MOST_UNASKED = 3;
 /** What no second try helps: this browser can't decode it. */
 const UNFIT: readonly ErrorDetails[] = [
   ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
@@ -50,6 +52,8 @@ export class HlsJsEngine implements Engine {
   private readonly backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private mediaRecoveredAt = Number.NEGATIVE_INFINITY;
+  private unasked = 0;
+  private isFetching = false;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -135,7 +139,11 @@ export class HlsJsEngine implements Engine {
       this.readPlaylist(details);
       this.readClock(networkDetails);
     });
+    hls.on(Events.FRAG_LOADING, () => {
+      this.isFetching = true;
+    });
     hls.on(Events.FRAG_LOADED, (_event, { frag }) => {
+      this.isFetching = false;
       this.bitrate.add(frag.stats.loaded, frag.duration);
     });
     hls.on(Events.FRAG_BUFFERED, () => {
@@ -161,6 +169,7 @@ export class HlsJsEngine implements Engine {
   }
 
   private onError(error: HlsError): void {
+    if (error.frag) this.isFetching = false;
     const status = error.response?.code;
     this.lastError = status ? `${error.details} (HTTP ${status})` : error.details;
     // It answers, and names nothing (yet, or any more).
@@ -227,8 +236,23 @@ export class HlsJsEngine implements Engine {
   private readPlaylist(details: LevelDetails): void {
     this.answeredAtMs = performance.now();
     // By its number: another rendition's has another name.
-    if (details.endSN !== this.newestNumber) this.newsAtMs = this.answeredAtMs;
+    if (details.endSN !== this.newestNumber) {
+      this.newsAtMs = this.answeredAtMs;
+      this.nudge(details);
+    }
     this.newestNumber = details.endSN;
+  }
+
+  /** Behind an outage hls.js may read on and ask for no segment: it is told where to begin. */
+  private nudge({ live, targetduration }: LevelDetails): void {
+    const { buffered, currentTime, paused } = this.video;
+    const endS = buffered.length ? buffered.end(buffered.length - 1) : currentTime;
+    // What is on its way may take long.
+    const isWell = this.isFetching || endS - currentTime > targetduration;
+    this.unasked = !live || paused || isWell ? 0 : this.unasked + 1;
+    if (this.unasked < MOST_UNASKED) return;
+    this.unasked = 0;
+    this.hls.startLoad(this.hls.liveSyncPosition ?? -1);
   }
 
   private readClock(networkDetails: unknown): void {
