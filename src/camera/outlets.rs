@@ -84,7 +84,8 @@ pub(super) struct Beside {
     pub(super) studio: Option<Studio>,
     pub(super) posting: Option<Posting>,
     pub(super) board: Option<Board>,
-    pub(super) edge: Option<EdgeSender>,
+    /// And how long a part is to be: the plan of what this box serves itself has none.
+    pub(super) edge: Option<(EdgeSender, Duration)>,
 }
 
 type Never = Pin<Box<dyn Future<Output = Infallible> + Send>>;
@@ -106,11 +107,11 @@ impl Outlets {
         dice: &mut Dice,
     ) -> Self {
         let Beside { studio, posting, board, edge } = beside;
+        let (edge, planned) = edge.unzip();
         let mut outlets = Self { publishers: Vec::new(), beside: Vec::new(), told: Vec::new(), edge };
         // Served from here is the box's own, or a folder that is the storage.
         let served = origin.as_ref().map_or((&main.plan, &main.status), |own| (&own.plan, &own.status));
-        let planned = main.plan.parts.map_or(Duration::ZERO, |parts| parts.duration);
-        outlets.tell_parts(Edge::new(served.0.layout.clone(), planned), served.1);
+        outlets.tell_parts(Edge::new(served.0.layout.clone(), planned.unwrap_or_default()), served.1);
         let here = posting.clone().map(Posting::with_wholes);
         let again = (here.clone(), board.as_ref().map(Board::another));
         let Place { plan, store, note, status } = main;

@@ -63,7 +63,8 @@ pub struct Supervisor {
     posting: Option<Posting>,
     board: Option<Board>,
     origin: Option<Origin>,
-    edge: Option<EdgeSender>,
+    /// And how long a part is to be.
+    edge: Option<(EdgeSender, Duration)>,
     /// Cancelled before a stop: nobody wants the stream any more.
     over: CancellationToken,
     /// Counts those who ask for the stream.
@@ -122,7 +123,7 @@ impl Supervisor {
             board: self.board.take(),
             edge: self.edge.clone(),
         };
-        let _forgotten = self.edge.take().map(Forgotten);
+        let _forgotten = self.edge.take().map(|(edge, _)| Forgotten(edge));
         let last_word = LastWordSender::default();
         let origin = self.origin.take();
         let also = origin.as_ref().map(|origin| origin.status.clone());

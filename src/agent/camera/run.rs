@@ -179,7 +179,7 @@ impl Run<'_> {
             self.assignment.places(around, &choice, self.share.bytes(), origin_status);
         let store = self.assignment.place.metered(store, self.keeper.figures.meter.clone());
         let Ends { over, stop, abort, .. } = self.ends;
-        let edge = settings.sub_second.map(|_| self.keeper.edge.clone());
+        let edge = settings.sub_second.map(|it| (self.keeper.edge.clone(), choice.part(it.part_duration)));
         let supervisor = supervisor.with_origin(origin).with_edge(edge).over_with(over.clone());
         let supervisor = supervisor.asked_by(self.keeper.asked.subscribe());
         supervisor.run(plan, store, stop.clone(), abort.clone())

@@ -1,5 +1,7 @@
 //! What a supervisor may have besides its engine.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -34,9 +36,9 @@ impl Supervisor {
         Self { origin, ..self }
     }
 
-    /// Also keeps the newest parts for who serves the stream from this box.
+    /// Also keeps the newest parts for who serves the stream from this box. The duration: as a part is to be long.
     #[must_use]
-    pub fn with_edge(self, edge: Option<EdgeSender>) -> Self {
+    pub fn with_edge(self, edge: Option<(EdgeSender, Duration)>) -> Self {
         Self { edge, ..self }
     }
 

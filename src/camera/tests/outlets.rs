@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::camera::outlets::{Origin, origin_plan};
+use crate::camera::outlets::{EdgeSender, Origin, origin_plan};
+use crate::domain::edge::Edge;
 use crate::domain::ids::CameraId;
 use crate::domain::origin::forgotten;
+use crate::domain::parts::PartLimits;
 use crate::domain::quota;
 use crate::store::open_origin;
 
@@ -234,6 +236,25 @@ async fn what_is_served_by_this_box_alone_has_its_error_in_the_status() {
     scene.store.on_call(|_| Outcome::ok());
     pass(20 * S).await;
     assert_eq!(scene.status.borrow().storage_error, None);
+}
+
+/// `storage.type: none`.
+#[tokio::test(start_paused = true)]
+async fn parts_that_this_box_alone_serves_are_waited_for_as_long_as_planned() {
+    let limits = PartLimits::usual(S / 5);
+    let plan = origin_plan(&Plan { parts: Some(limits), ..default_plan() }, &camera(), 1 << 20);
+    let edge: EdgeSender = Arc::new(watch::Sender::new(Edge::EMPTY));
+    let spool = tempfile::tempdir().unwrap();
+    let engine = ScriptedEngine::new(spool.path().to_owned(), [Act::Live]);
+    let patience = Patience::for_segments_of(Settings::default().segment_duration);
+    let supervisor = Supervisor::new(Box::new(engine), patience, status(), 7)
+        .with_edge(Some((edge.clone(), limits.duration)));
+    let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+    tasks.spawn(async move {
+        supervisor.run(plan, Arc::<MemoryStore>::default(), stop, CancellationToken::new()).await;
+    });
+    pass(S).await;
+    assert_eq!((edge.borrow().layout(), edge.borrow().patience()), (Some(here()), 3 * limits.duration));
 }
 
 /// Longest time until what a killed agent left has made way where there is little room. Where exactly it ends depends on
