@@ -19,8 +19,10 @@ const HELD_BACK_PARTS: u32 = 3;
 /// A viewer may ask for what is not there yet within so many segments. Of the next one for any part: hls.js without its
 /// low-latency mode asks for the last one that a segment may have.
 const MOST_AHEAD_SEGMENTS: u64 = 2;
-/// More than are listed: who has just read of a part fetches it.
-const KEPT_SEGMENTS: usize = 8;
+/// Three target durations behind what is listed (RFC 8216bis, 6.2.2): of long segments it takes so many, of short ones so
+/// long.
+const KEPT_SEGMENTS: usize = 10;
+const KEPT_TIME: Duration = Duration::from_secs(7);
 /// No part is listed that would have to leave soon after.
 const MOST_BYTES: usize = 16 << 20;
 const LISTED_BYTES: usize = MOST_BYTES / 2;
@@ -103,7 +105,9 @@ impl Edge {
         let place = |part: &Part| (part.run, part.segment);
         let neighbours = || self.parts.iter().zip(self.parts.iter().skip(1));
         let breaks = || neighbours().filter(|(one, next)| place(one) != place(next)).count();
-        self.bytes > MOST_BYTES || self.parts.len() > MOST_PARTS || breaks() >= KEPT_SEGMENTS
+        let behind = || self.parts.iter().skip(1).map(|part| part.duration).sum::<Duration>();
+        let is_old = || breaks() > KEPT_SEGMENTS && behind() > KEPT_TIME;
+        self.bytes > MOST_BYTES || self.parts.len() > MOST_PARTS || is_old()
     }
 
     /// The run is over, or all of them: its parts are told no more, but who has read of them can fetch them.
@@ -272,8 +276,12 @@ mod tests {
     }
 
     fn edge(parts: u64) -> Edge {
+        edge_of(PART, parts)
+    }
+
+    fn edge_of(duration: Duration, parts: u64) -> Edge {
         let mut edge = Edge::new(layout(), PART);
-        (0..parts).for_each(|number| edge.push(part(run(1), number)));
+        (0..parts).for_each(|number| edge.push(Part { duration, ..part(run(1), number) }));
         edge
     }
 
@@ -431,9 +439,22 @@ mod tests {
     }
 
     #[test]
+    fn parts_stay_three_target_durations_behind_what_is_listed() {
+        for segment_ms in [200, 500, 800, 1_000, 1_050, 2_000, 6_000, 60_000] {
+            let segment = Duration::from_millis(segment_ms);
+            // The last one has just begun.
+            let edge = edge_of(segment / 5, 501);
+            let kept: Duration = edge.parts.iter().map(|part| part.duration).sum();
+            let target = Duration::from_secs(segment_ms.div_ceil(1000));
+            let (listed, open) = (3 * segment, segment);
+            assert!(kept >= listed + open + 3 * target, "{segment:?}: {kept:?}");
+        }
+    }
+
+    #[test]
     fn no_more_is_kept_than_some_segments_and_bytes() {
-        let edge = edge(1000);
-        assert!(edge.parts.len() <= KEPT_SEGMENTS * 5 && edge.parts.len() >= KEPT_SEGMENTS * 5 - 5);
+        assert_eq!(edge(1000).parts.len(), (KEPT_SEGMENTS + 1) * 5);
+        assert_eq!(edge_of(PART / 4, 1000).parts.len(), 141, "7 s, and one more");
         let mut edge = Edge::new(layout(), PART);
         for number in 0..100 {
             edge.push(Part { bytes: Bytes::from(vec![0; 1 << 20]), segment: 0, ..part(run(1), number) });
