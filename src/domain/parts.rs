@@ -153,8 +153,14 @@ impl Parts {
         self.gate.reopen();
     }
 
-    /// `segment`: that it is of.
-    pub fn push(&mut self, now: Instant, segment: ObjectKey, key: ObjectKey, part: Part) {
+    /// `segment`: that it is of. Of those that are listed nothing goes, however many never will be.
+    pub fn push(
+        &mut self,
+        now: Instant,
+        (segment, key): (ObjectKey, ObjectKey),
+        part: Part,
+        is_listed: impl Fn(&ObjectKey) -> bool,
+    ) {
         let Part { number, duration, independent, bytes, .. } = part;
         let state = State::Waiting(bytes, None);
         let held = Held { key, number, duration, independent, born: now, tries: 0, state };
@@ -162,13 +168,20 @@ impl Parts {
             Some(group) => group.parts.push(held),
             None => self.groups.push_back(Group { segment, parts: vec![held] }),
         }
-        while self.groups.len() > self.most_groups {
-            let oldest = self.groups.pop_front();
-            self.gone.extend(oldest.into_iter().flat_map(|group| group.parts).filter_map(Held::may_exist));
+        while self.groups.len() > self.most_groups
+            && let Some(oldest) = self.take_oldest_but(&is_listed)
+        {
+            self.gone.extend(oldest.parts.into_iter().filter_map(Held::may_exist));
         }
         let is_without = self.precedence.is_without_parts();
         self.give_up_waiting(|_| is_without);
         self.expire(now);
+    }
+
+    fn take_oldest_but(&mut self, is_listed: impl Fn(&ObjectKey) -> bool) -> Option<Group> {
+        let older = self.groups.iter().take(self.groups.len().saturating_sub(1));
+        let at = older.map(|group| &group.segment).position(|segment| !is_listed(segment))?;
+        self.groups.remove(at)
     }
 
     /// The next upload, if one may start now: the oldest first.
@@ -404,6 +417,10 @@ mod tests {
     impl Script {
         /// Five parts are a segment.
         fn produce(&mut self) {
+            self.produce_beside(|_| false);
+        }
+
+        fn produce_beside(&mut self, is_listed: impl Fn(&ObjectKey) -> bool) {
             let (number, run) = (self.next, RunId::new(1, 1));
             self.next += 1;
             let part = Part {
@@ -414,7 +431,8 @@ mod tests {
                 independent: number.is_multiple_of(5),
                 bytes: Bytes::from(vec![0; 100]),
             };
-            self.parts.push(self.now, segment(number / 5), layout().part(run, number), part);
+            let keys = (segment(number / 5), layout().part(run, number));
+            self.parts.push(self.now, keys, part, is_listed);
         }
 
         fn start(&mut self) -> Option<StartPart> {
@@ -515,6 +533,24 @@ mod tests {
         s.parts.failed(s.now, started.ticket, Failure::Never);
         assert_eq!((s.parts.given_up(), s.parts.take_gone()), (1, vec![started.key]));
         assert!(s.parts.is_idle() && s.parts.listed(&segment(0), 200 * MS).is_none());
+    }
+
+    #[test]
+    fn what_is_listed_outlasts_segments_that_never_came() {
+        let is_listed = |key: &ObjectKey| [segment(0), segment(2)].contains(key);
+        let (mut s, mut gone) = (script(), Vec::new());
+        for _ in 0..400 {
+            s.produce_beside(is_listed);
+            let ticket = s.start().unwrap().ticket;
+            s.parts.stored(s.now, ticket);
+            gone.extend(s.parts.take_gone());
+            s.wait(200);
+        }
+        let kept: Vec<_> = s.parts.groups.iter().map(|group| group.segment.clone()).collect();
+        assert_eq!((kept, gone.len()), ([0, 2, 78, 79].map(segment).to_vec(), 5 * 76));
+        // Nothing else is left to go.
+        (0..5).for_each(|_| s.produce_beside(|_| true));
+        assert!(s.parts.contains(&layout().part(RunId::new(1, 1), 404)) && s.parts.take_gone().is_empty());
     }
 
     #[test]

@@ -40,7 +40,9 @@ impl Publication {
         let name = self.renamed.filter(|(run, _)| *run == part.run).map_or(part.run, |(_, name)| name);
         let layout = &self.plan.layout;
         let segment = layout.segment(name, part.segment, self.plan.form);
-        parts.push(now, segment, layout.part(name, part.number), part);
+        let keys = (segment, layout.part(name, part.number));
+        let window = self.window.as_ref();
+        parts.push(now, keys, part, |segment| window.is_some_and(|window| window.contains(segment)));
     }
 
     pub(super) fn part_stored(&mut self, now: Instant, ticket: Ticket) {

@@ -198,6 +198,22 @@ fn where_no_playlist_is_taken_parts_do_not_pile_up() {
     world.settle();
 }
 
+/// As with a spool that is full.
+#[test]
+fn parts_that_the_playlist_names_stay_while_no_segment_comes() {
+    let mut world = begun();
+    world.step(world.now + S);
+    let named = world.bucket.visible.clone().unwrap();
+    for _ in 0..100 {
+        world.produce_parts(2 * S);
+        world.index += 1;
+    }
+    assert_eq!(world.bucket.visible.as_ref(), Some(&named));
+    assert_eq!(listed(&named).len() as u64, PARTS);
+    assert!(listed(&named).iter().all(|part| world.bucket.objects.contains(&part.key)));
+    assert!(parts_stored(&world) as u64 <= PARTS * 70, "{}", parts_stored(&world));
+}
+
 #[test]
 fn in_parts_alone_no_segment_is_named_as_if_it_were_there() {
     let form = SegmentType::Parted.into();

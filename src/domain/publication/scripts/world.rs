@@ -129,7 +129,7 @@ impl World {
     }
 
     /// One fifth of the segment after the other.
-    fn produce_parts(&mut self, duration: Duration) {
+    pub(super) fn produce_parts(&mut self, duration: Duration) {
         for place in 0..PARTS {
             let part = Part {
                 run: self.run,
