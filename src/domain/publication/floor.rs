@@ -248,9 +248,9 @@ fn numbers(playlist: &MediaPlaylist) -> Numbers {
     Numbers { next, breaks: breaks(playlist), confirmed: next, first: playlist.media_sequence }
 }
 
-/// The end of a playlist, from number `first` on.
+/// The end of a playlist, from number `first` on. Without its parts: nobody reads them back, and a note is short.
 fn behind(playlist: &MediaPlaylist, first: u64) -> MediaPlaylist {
-    let mut end = playlist.clone();
+    let mut end = MediaPlaylist { parts: None, ..playlist.clone() };
     let before = end.entries.iter().take_while(|entry| entry.msn.0 < first).count();
     let breaks = end.entries.drain(..before).filter(|entry| entry.discontinuity).count() as u64;
     end.discontinuity_sequence = end.discontinuity_sequence.saturating_add(breaks);
@@ -264,6 +264,7 @@ mod tests {
 
     use super::*;
     use crate::domain::ids::RunId;
+    use crate::domain::playlist::{ListedPart, PartList};
     use crate::domain::segment::SegmentType;
     use crate::domain::test_time::start;
     use crate::domain::window::NewEntry;
@@ -388,6 +389,24 @@ mod tests {
         floor.read(&playlist(49), false);
         floor.sent(&playlist(50));
         assert!(floor.note(&layout()).unwrap().len() < 400);
+    }
+
+    #[test]
+    fn parts_take_no_room_in_a_note() {
+        let part = |number| ListedPart {
+            key: layout().part(RunId::new(1_800_000_000_000, 1), number),
+            duration: Duration::from_millis(200),
+            independent: false,
+        };
+        let of = vec![(Msn(105), (0..100).map(part).collect())];
+        let [target, hold_back] = [Duration::from_millis(200), Duration::from_secs(6)];
+        let parts = Some(PartList { target, hold_back, of, open: Vec::new(), hint: None, blocks: false });
+        let mut sent = Floor::default();
+        sent.sent(&playlist(4));
+        sent.confirmed();
+        sent.sent(&MediaPlaylist { parts, ..playlist(6) });
+        let floor = floor(&sent.note(&layout()).unwrap());
+        assert_eq!(floor.lift(Remote::Found(playlist(4))), Remote::Found(playlist(6)));
     }
 
     #[test]
