@@ -202,11 +202,13 @@ impl Pipes {
             }
         }
         let mut made = Vec::new();
-        for frame in self.waiting.drain(..) {
+        let cut = self.waiting.drain(..).try_for_each(|frame| {
             made.extend(cutter.see(frame)?);
-        }
+            Ok(())
+        });
+        // Before the damage, too: it is counted.
         self.sort(made, piped);
-        Ok(())
+        cut
     }
 
     /// As soon as it is known of both what they are.
@@ -308,4 +310,41 @@ fn write_whole(folder: &Path, name: &str, pieces: &[Bytes]) -> io::Result<()> {
         fs::rename(&draft, &path)
     };
     write().inspect_err(|_| drop(fs::remove_file(&draft)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::cmaf::testing::{fragment, init};
+
+    const KEY: u32 = 0x200_0000;
+    const NO_KEY: u32 = 0x101_0000;
+
+    fn pipes() -> Pipes {
+        let cut = Cut { part: Duration::from_millis(200), segment: Duration::from_millis(900) };
+        let (run, folder) = (RunId::new(1, 1), PathBuf::new());
+        let recipe = Recipe { run, folder, cut, most_bytes: 1 << 20, is_copy: false };
+        Pipes::new(Outlets { picture: None, sound: None }, recipe)
+    }
+
+    /// 25 in a second, each second with a keyframe.
+    fn frame(number: u64) -> Vec<u8> {
+        let flags = if number.is_multiple_of(25) { KEY } else { NO_KEY };
+        let bytes = Bytes::from_static(b"frame");
+        fragment(&[Sample { time: 40 * number, duration: 40, offset: 0, flags, bytes }])
+    }
+
+    #[test]
+    fn what_came_before_the_damage_is_handed_on() {
+        let (mut pipes, mut piped) = (pipes(), Piped::default());
+        let torn: Vec<u8> = (0..33).chain([3]).chain(33..40).flat_map(frame).collect();
+        pipes.picture.samples.feed(&[init(1000), torn].concat()).unwrap();
+        assert!(pipes.cut(&mut piped).is_err());
+        let mut last = pipes.finish();
+        piped.parts.append(&mut last.parts);
+        piped.segments.append(&mut last.segments);
+        let numbers: Vec<_> = piped.parts.iter().map(|part| part.number).collect();
+        let indexes: Vec<_> = piped.segments.iter().map(|whole| whole.index).collect();
+        assert_eq!((numbers, indexes), ((0..7).collect(), vec![0, 1]));
+    }
 }
