@@ -236,10 +236,15 @@ impl Judge {
     /// Until when each object has to be there, by its URI; what is listed now is so for ever.
     pub fn held(&self) -> BTreeMap<String, Duration> {
         let listed = self.last.iter().flat_map(|(_, playlist)| &playlist.segments);
-        let objects = self.objects.iter().chain(&self.inits).chain(&self.parts);
+        let objects = self.objects.iter().chain(&self.inits);
         let mut held: BTreeMap<_, _> =
             objects.map(|(uri, object)| (uri.clone(), object.held_until())).collect();
-        // Parts stay as long as their segment does, also when only newer ones have theirs listed.
+        // Parts leave with their segment, also when only newer ones have theirs listed.
+        held.extend(self.parts.iter().map(|(uri, part)| {
+            let segment = self.uri_of.get(&part.segment.msn).and_then(|uri| self.objects.get(uri));
+            let segment = segment.map(Object::held_until);
+            (uri.clone(), part.held_until().max(segment.unwrap_or_default()))
+        }));
         let first = self.last.as_ref().and_then(|(_, playlist)| playlist.segments.first());
         let kept =
             self.parts.iter().filter(|(_, part)| first.is_some_and(|first| part.segment.msn >= first.msn));
