@@ -5,7 +5,7 @@ import { Cadence } from './cadence.ts';
 import { clockSkewMs } from './clock.ts';
 import { lacksDecoder, refusedOf, videoOf } from './codecs.ts';
 import { type Engine, RETRY_FIRST_MS, RETRY_MAX_MS, type Source } from './engine.ts';
-import { hlsConfig } from './hls-config.ts';
+import { FIRST_BYTE_MS, hlsConfig } from './hls-config.ts';
 import { isTaken } from './media-source.ts';
 import { cadencedLoader, type LoaderBase } from './playlist-loader.ts';
 import { Backoff } from './recovery.ts';
@@ -161,10 +161,14 @@ export class HlsJsEngine implements Engine {
   /** hls.js tries again by itself and tells of the last failure only. */
   private count(request: XMLHttpRequest): void {
     this.requests += 1;
+    const sentMs = performance.now();
     const failed = () => {
       this.failedRequests += 1;
     };
     request.addEventListener('error', failed, { once: true });
+    // What takes too long it gives up like what it needs no more.
+    const isLate = () => performance.now() - sentMs > 0.95 * FIRST_BYTE_MS;
+    request.addEventListener('abort', () => isLate() && failed(), { once: true });
     request.addEventListener('load', () => request.status >= 400 && failed(), { once: true });
   }
 

@@ -2,6 +2,8 @@
 import type { HlsConfig, LoaderConfig, RetryConfig } from 'hls.js/light';
 
 const FRAGMENT_TRIES = 5;
+/** Without an answer for so long a request is given up. */
+export const FIRST_BYTE_MS = 10_000;
 /** Whoever lists a fragment has stored it. One that is missing for longer than this is lost: playback goes on behind it. */
 const MISSING_TRIES = 3;
 /** Stays ahead of what the longest usual segments need (sheet.ts): three of 6 s, and one that comes. */
@@ -49,7 +51,7 @@ export function hlsConfig(
   fresh: (url: string) => string,
   sent: (request: XMLHttpRequest) => void,
 ): Partial<HlsConfig> {
-  const fragments = loadPolicy(FRAGMENT_TRIES, 10_000, 60_000).default;
+  const fragments = loadPolicy(FRAGMENT_TRIES, FIRST_BYTE_MS, 60_000).default;
   return {
     ...(workerPath ? { workerPath } : {}),
     // Where to begin; the agent's word on the stream takes its place (sheet.ts). From there on live-edge.ts leads:
@@ -65,8 +67,8 @@ export function hlsConfig(
     maxBufferLength: MAX_BUFFER_S,
     maxMaxBufferLength: MAX_BUFFER_S,
     maxBufferSize: 30_000_000,
-    manifestLoadPolicy: loadPolicy(Number.POSITIVE_INFINITY, 10_000, 20_000),
-    playlistLoadPolicy: loadPolicy(Number.POSITIVE_INFINITY, 10_000, 20_000),
+    manifestLoadPolicy: loadPolicy(Number.POSITIVE_INFINITY, FIRST_BYTE_MS, 20_000),
+    playlistLoadPolicy: loadPolicy(Number.POSITIVE_INFINITY, FIRST_BYTE_MS, 20_000),
     fragLoadPolicy: { default: { ...fragments, errorRetry: fragmentRetry() } },
     xhrSetup: (xhr, url) => {
       sent(xhr);
