@@ -13,3 +13,10 @@ export function clockSkewMs(rawHeaders: string, nowMs: number): number {
   const skew = serverMs + 500 - nowMs;
   return Math.abs(skew) > BELIEVED_SKEW_MS ? skew : 0;
 }
+
+/** When what was answered was made, by the viewer's clock; `null`: nobody says. */
+export function madeAtMs(headers: Headers, nowMs: number): number | null {
+  const made = Date.parse(headers.get('last-modified') ?? '');
+  const raw = [...headers].map(([name, value]) => `${name}: ${value}`).join('\n');
+  return Number.isNaN(made) ? null : made - clockSkewMs(raw, nowMs);
+}

@@ -1,6 +1,7 @@
 // A wall of cameras: still pictures where the agent keeps them, else muted streams of what is in view, a bounded number at a time.
 import { pastCdn, snapshotUrl } from './addresses.ts';
 import type { Camera } from './catalog.ts';
+import { madeAtMs } from './clock.ts';
 import type { EdgePlayer } from './edge-player.ts';
 import type { Stats } from './stats.ts';
 import { agoText } from './status.ts';
@@ -33,7 +34,7 @@ class Tile {
   private readonly link = document.createElement('a');
   private readonly age = document.createElement('span');
   private image: HTMLImageElement | null = null;
-  /** Wall clock of the picture. */
+  /** By the viewer's clock. */
   private takenMs: number | null = null;
   private askedMs = Number.NEGATIVE_INFINITY;
   private asking: AbortController | null = null;
@@ -103,8 +104,7 @@ class Tile {
       const answer = await fetch(pastCdn(url, Date.now()), { cache: 'no-store', signal: asking.signal });
       if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
       await this.show(await answer.blob());
-      const taken = Date.parse(answer.headers.get('last-modified') ?? '');
-      this.takenMs = Number.isNaN(taken) ? null : taken;
+      this.takenMs = madeAtMs(answer.headers, Date.now());
       this.still = true;
     } catch {
       // A picture that was there stays; a camera without one plays.
@@ -141,13 +141,12 @@ export class Wall {
   readonly node = document.createElement('ul');
   private tiles: Tile[] = [];
   private readonly seen: IntersectionObserver;
-  private readonly timer: ReturnType<typeof setInterval>;
 
   constructor(private readonly options: Options) {
     this.node.className = 'wall';
     this.seen = new IntersectionObserver((entries) => this.onSeen(entries), { rootMargin: '100px' });
-    this.timer = setInterval(() => void this.arrange(), 1000);
-    document.addEventListener('visibilitychange', this.onVisibility);
+    setInterval(() => void this.arrange(), 1000);
+    document.addEventListener('visibilitychange', () => void this.arrange());
   }
 
   set live(value: boolean) {
@@ -177,15 +176,6 @@ export class Wall {
     });
   }
 
-  destroy(): void {
-    clearInterval(this.timer);
-    document.removeEventListener('visibilitychange', this.onVisibility);
-    this.seen.disconnect();
-    for (const tile of this.tiles) tile.drop();
-    this.tiles = [];
-    this.node.remove();
-  }
-
   private add(camera: Camera): Tile {
     const tile = new Tile(camera);
     this.seen.observe(tile.node);
@@ -199,10 +189,6 @@ export class Wall {
     }
     void this.arrange();
   }
-
-  private readonly onVisibility = () => {
-    void this.arrange();
-  };
 
   private async arrange(): Promise<void> {
     if (document.hidden) return;
