@@ -58,12 +58,15 @@ export function parseCameras(json: unknown, base: string): Camera[] {
   });
 }
 
+const PATIENCE_MS = 10_000;
+
 /** The server wants its token again. */
 export class NotAllowed extends Error {}
 
 /** `null`: this page has no server behind it that knows cameras (it lies in a bucket, say). */
 export async function fetchCameras(base: string): Promise<Camera[] | null> {
-  const response = await fetch(new URL('api/cameras.json', base), { cache: 'no-store' });
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const response = await fetch(new URL('api/cameras.json', base), { cache: 'no-store', signal });
   if (response.status === 404) return null;
   if (response.status === 401) throw new NotAllowed();
   if (!response.ok) throw new Error(`the list of cameras answered ${response.status}`);

@@ -48,8 +48,7 @@ async function playFromServer(view: View): Promise<void> {
   const cameras = await camerasOfServer(view);
   const [first] = cameras ?? [];
   if (!cameras || !first) {
-    const hint = cameras ? 'Add one to cameras.yaml.' : 'Add ?src= with the address of a stream.m3u8.';
-    view.showMessage('no camera to show', hint);
+    view.showMessage('no camera to show', 'Add ?src= with the address of a stream.m3u8.');
     return;
   }
   if (query.camera === null && cameras.length > 1) {
@@ -80,29 +79,41 @@ function showWall(view: View, cameras: Camera[]): void {
   window.edgeWall = { tiles: () => wall.reports() };
   setInterval(async () => {
     if (document.hidden) return;
-    // What can't be read now has not changed.
-    const now = await fetchCameras(base).catch(() => null);
+    const now = await camerasNow();
     if (now?.length) wall.show(now);
   }, CATALOG_AGAIN_MS);
 }
 
-/** The page may outlive the server: asks until it answers. */
+/** What can't be read now has not changed. */
+async function camerasNow(): Promise<Camera[] | null> {
+  try {
+    return await fetchCameras(base);
+  } catch (error) {
+    // The session is over: it says so from the beginning.
+    if (error instanceof NotAllowed) location.reload();
+    return null;
+  }
+}
+
+/** The page may outlive the server: asks until it answers, and knows a camera. */
 async function camerasOfServer(view: View): Promise<Camera[] | null> {
   for (;;) {
     try {
-      return await fetchCameras(base);
+      const cameras = await fetchCameras(base);
+      if (cameras?.length !== 0) return cameras;
+      view.showMessage('no camera to show', 'Add one to cameras.yaml.');
     } catch (error) {
       if (error instanceof NotAllowed)
         view.showMessage('the session is over', 'Open this page with ?token= again.');
       else view.showMessage('waiting for the agent', '');
-      await new Promise((resolve) => setTimeout(resolve, CATALOG_RETRY_MS));
     }
+    await new Promise((resolve) => setTimeout(resolve, CATALOG_RETRY_MS));
   }
 }
 
 /** As the server has it now; `undefined`: it does not know the camera, or does not answer. */
 async function findAgain(id: string, src: string): Promise<string | undefined> {
-  const cameras = id ? await fetchCameras(base).catch(() => null) : null;
+  const cameras = id ? await camerasNow() : null;
   const found = cameras?.find((camera) => camera.id === id)?.playlistUrl;
   return found === src ? undefined : found;
 }
