@@ -102,7 +102,11 @@ export class NativeEngine implements Engine {
 
   private load(): void {
     clearTimeout(this.retryTimer);
-    this.video.src = this.source.fresh(this.source.url);
-    this.video.load();
+    const { video } = this;
+    const wasPlaying = !video.paused;
+    video.src = this.source.fresh(this.source.url);
+    video.load();
+    // What is loaded begins paused.
+    if (wasPlaying) video.play().catch(() => undefined);
   }
 }
