@@ -145,11 +145,6 @@ export class LiveEdge {
     return this.pace.reserveS + this.base + this.jitter + unknown;
   }
 
-  /** Seconds that playback is farther behind than it should be; `null`: not known yet. */
-  get behindS(): number | null {
-    return this.excess;
-  }
-
   /** The picture had to wait. */
   stalled(nowMs: number): void {
     this.base = Math.min(this.floor.most, this.base + this.floor.step);

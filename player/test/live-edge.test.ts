@@ -248,7 +248,6 @@ test('a pause is no reason to hurry, and nothing is buffered yet is none to jump
   const still: Move = { rate: 1, seek: null };
   assert.deepEqual(live.look(sight({ playing: false })), still);
   assert.deepEqual(live.look(sight({ buffered: [] })), still);
-  assert.equal(live.behindS, null);
 });
 
 test('a picture between two ranges goes on in the next, after a moment', () => {
