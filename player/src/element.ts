@@ -53,7 +53,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
     private readonly muting: Muting;
     private player: Player | null = null;
     private limits: Thresholds = parseThresholds(null);
-    private told: { state: string; latencyMs: number; reportMs: number; alerts: string } = UNTOLD;
+    private told: { state: string; latencyMs: number; reportMs: number; news: string } = UNTOLD;
     private pending = false;
 
     constructor() {
@@ -150,7 +150,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       this.tellsReport = value;
     }
 
-    /** As whoever knows the cameras has the address now: asked when the picture has stood still for long. */
+    /** As whoever knows the cameras has the address now: asked while the picture stands, ever more rarely. */
     get findAgain(): FindAgain {
       return this.findsAgain;
     }
@@ -216,7 +216,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
 
     private open(): void {
       const url = this.address('src');
-      this.told = UNTOLD;
+      this.told = { ...UNTOLD, reportMs: performance.now() };
       if (!url) {
         const hint = this.src ? 'Give src the http(s) address of a stream.m3u8.' : '';
         this.face.showMessage(this.src ? 'this is no playlist address' : 'no stream', hint);
@@ -231,8 +231,10 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
         parts: this.getAttribute('parts') !== 'off',
         findAgain: async (src: string) => this.findAgain?.(src),
       };
-      this.player = new Player(this.face.video, url, options, (stats) => this.tell(stats));
-      if (!this.player.canPlay)
+      const player = new Player(this.face.video, url, options, (stats) => this.tell(stats));
+      this.player = player;
+      player.sample();
+      if (!player.canPlay)
         this.face.showMessage(
           'this browser cannot play HLS',
           'Any current Chrome, Edge, Firefox or Safari can.',
@@ -295,13 +297,13 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       this.tellReport(now);
     }
 
-    /** Now and then, and at once when there is another alert. */
+    /** Now and then, and at once when there is a picture, or another alert. */
     private tellReport(now: number): void {
       const report = this.report();
       if (!report) return;
-      const alerts = report.alerts.join();
-      if (alerts === this.told.alerts && now - this.told.reportMs < REPORT_EVERY_MS) return;
-      this.told = { ...this.told, reportMs: now, alerts };
+      const news = [report.firstPicture !== null, ...report.alerts].join();
+      if (news === this.told.news && now - this.told.reportMs < REPORT_EVERY_MS) return;
+      this.told = { ...this.told, reportMs: now, news };
       this.onreport?.(report);
       this.emit('edge-report', report);
     }
@@ -337,7 +339,7 @@ const UNTOLD = {
   state: '',
   latencyMs: Number.NEGATIVE_INFINITY,
   reportMs: Number.NEGATIVE_INFINITY,
-  alerts: '',
+  news: 'false',
 };
 
 function busting(text: string | null): CacheBusting {

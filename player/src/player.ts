@@ -1,5 +1,6 @@
 // One stream in one <video>: opens it, keeps it at the live edge, watches the picture, opens it again when it stays still.
 import { type CacheBusting, pastCdn, sheetUrl } from './addresses.ts';
+import { Audience } from './audience.ts';
 import { tryParts } from './beginning.ts';
 import { Comeback } from './comeback.ts';
 import { capabilities, type Engine, type Engines, isOutOfWays } from './engine.ts';
@@ -10,9 +11,8 @@ import { readPlaylist } from './offer.ts';
 import { readPartsPlaylist } from './parts-playlist.ts';
 import { Picture } from './picture.ts';
 import { type Protocol, selectProtocol } from './protocol.ts';
-import { goesOn, sourceIsSilent, standsThoughAnswered, Watchdog } from './recovery.ts';
+import { goesOn, Search, sourceIsSilent, standsThoughAnswered, Watchdog } from './recovery.ts';
 import type { Report, Thresholds } from './report.ts';
-import { Rest } from './rest.ts';
 import type { Sheet } from './sheet.ts';
 import { SheetReader } from './sheet-reader.ts';
 import { newsOf, Silence } from './silence.ts';
@@ -49,7 +49,8 @@ export class Player {
   private readonly lead: Lead;
   private readonly gauge = new Gauge(performance.now());
   private readonly picture: Picture;
-  private readonly rest = new Rest();
+  private readonly search = new Search();
+  private readonly audience: Audience;
   private isResting = false;
   /** It rested, and is being opened. */
   private isReturning = false;
@@ -59,7 +60,6 @@ export class Player {
   private readonly timers: ReturnType<typeof setInterval>[];
   private newestMs: number | null = null;
   private starved = false;
-  private pausedByViewer = false;
   private reopened = 0;
   private status: Status = { kind: 'waiting', label: 'waiting for the stream' };
 
@@ -72,6 +72,7 @@ export class Player {
     this.picture = new Picture(video, performance.now(), () => this.sample());
     this.lead = new Lead(video);
     const { signal } = this.life;
+    this.audience = new Audience(video, signal);
     video.addEventListener('waiting', () => this.onWaiting(), { signal });
     window.addEventListener('online', () => this.isResting || this.engine?.wake(), { signal });
     document.addEventListener('visibilitychange', () => this.onVisibility(), { signal });
@@ -79,7 +80,6 @@ export class Player {
     this.timers = [setInterval(() => this.sample(), SAMPLE_MS), setInterval(() => this.steer(), STEER_MS)];
     this.choose(false);
     void this.open();
-    this.sample();
   }
 
   destroy(): void {
@@ -97,6 +97,7 @@ export class Player {
 
   /** Of a stream that ended: perhaps it goes on. */
   goLive(): void {
+    this.audience.plays();
     if (this.status.kind === 'ended' || this.isResting) void this.open();
     else this.lead.toLive(this.engine, this.pace());
     this.play();
@@ -183,7 +184,7 @@ export class Player {
     if (this.sheet) this.engine?.adopt?.(this.sheet);
     if (this.isByParts) this.comeback.began(now);
     else this.offerParts(now);
-    if (this.video.autoplay || this.picture.hasMoved) this.play();
+    if (this.audience.wantsPlay) this.play();
   }
 
   private drop(): void {
@@ -273,7 +274,7 @@ export class Player {
   /** A camera that has other renditions now may have another playlist. */
   private async follow(): Promise<void> {
     const { url } = this;
-    const found = await this.options.findAgain(url);
+    const found = await this.options.findAgain(url).catch(() => undefined);
     if (!found || found === url || this.url !== url || this.life.signal.aborted) return;
     this.url = found;
     void this.open();
@@ -288,16 +289,17 @@ export class Player {
     return paceOf(this.sheet, this.engine, isAudible(this.video));
   }
 
-  private sample(): void {
+  /** Also at once, by whoever made it: what it tells may be acted upon. */
+  sample(): void {
     const { engine, picture } = this;
     const now = performance.now();
     const moved = picture.look(now);
     if (moved) this.starved = false;
-    if (!document.hidden) this.pausedByViewer = this.isPaused;
     const isSilent =
       engine !== null && sourceIsSilent(now, picture.movedAtMs, engine.answeredAtMs, engine.newsAtMs);
     this.restWhileAlone(now);
     if (this.watchdog.shouldReopen(now, moved || this.isExcused() || isSilent)) this.reopenStill(now);
+    if (this.search.isDue(now, !picture.isMoving(now) && !this.isExcused())) void this.follow();
     this.fallBack(now);
     void this.comeBack(now);
     this.leaveParts();
@@ -317,7 +319,6 @@ export class Player {
     }
     this.reopened += 1;
     void this.open();
-    void this.follow();
   }
 
   private measure(now: number, moved: boolean): void {
@@ -331,29 +332,24 @@ export class Player {
 
   /** By the viewer: what was opened just now begins paused. */
   private get isPaused(): boolean {
-    return this.picture.isPlaying && this.video.paused;
+    return this.video.paused && (this.picture.isPlaying || this.audience.hasPaused);
   }
 
   /** Nobody expects a picture that moves. */
   private isExcused(): boolean {
-    const unseen = document.hidden && !document.pictureInPictureElement && !isAudible(this.video);
-    return unseen || (this.engine?.ended ?? false) || this.isPaused || this.isResting;
+    return !this.audience.isThere || (this.engine?.ended ?? false) || this.isPaused || this.isResting;
   }
 
   private restWhileAlone(now: number): void {
-    const { video } = this;
-    const hidden = document.hidden && !document.pictureInPictureElement;
-    const audience = { hidden, audible: isAudible(video), paused: video.paused };
-    const isAlone = this.rest.look(now, audience);
     const mayRest = this.engine && !this.isResting && (this.picture.hasMoved || document.hidden);
-    if (!isAlone || !mayRest) return;
+    if (!this.audience.isLongGone(now) || !mayRest) return;
     this.isResting = true;
     this.engine?.rest();
   }
 
   /** Somebody is back. */
   private rouse(): void {
-    if (this.isResting && !document.hidden) void this.open();
+    if (this.isResting && this.audience.isThere) void this.open();
   }
 
   private judge(now: number, moved: boolean): Status {
@@ -390,10 +386,10 @@ export class Player {
   private onVisibility(): void {
     if (document.hidden) return;
     this.picture.shown(performance.now());
-    if (this.pausedByViewer) return;
+    if (this.audience.hasPaused) return;
     if (this.isResting) void this.open();
     else this.lead.toLive(this.engine, this.pace());
     // Browsers pause muted videos of hidden pages and resume them; iOS does not always.
-    this.play();
+    if (this.audience.wantsPlay) this.play();
   }
 }

@@ -1,0 +1,111 @@
+// What opens and closes a stream from without: an address that is good no more, a session that is over, and the viewer's
+// own hand.
+import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, stats, until } from './steps.mjs';
+import { hide } from './visits.mjs';
+
+const LIVE_WITHIN_S = 40;
+/** Without a pause of the picture that is longer: the signed address of a stream ends now and then. */
+const FOLLOWED_WITHIN_S = 15;
+const CATALOG = /\/api\/cameras\.json$/;
+
+const isLive = (page) => until(page, LIVE_WITHIN_S, 'live', ({ state }) => state === 'live');
+
+async function inAnother({ page }, step) {
+  await isLive(page);
+  const other = await page.context().newPage();
+  try {
+    await step(other);
+  } finally {
+    await other.close();
+  }
+}
+
+/** The list of cameras has a new address when the old one is refused. */
+export const followed = (stage) =>
+  inAnother(stage, async (page) => {
+    let [door, asked] = [1, 0];
+    await page.route(CATALOG, async (route) => {
+      asked += 1;
+      const answer = await route.fetch();
+      const cameras = (await answer.json()).map((camera) => {
+        const url = new URL(camera.playlist_url, page.url());
+        url.searchParams.set('door', String(door));
+        return { ...camera, playlist_url: url.href };
+      });
+      await route.fulfill({ response: answer, json: cameras });
+    });
+    await page.route(/\.m3u8\?(.*&)?door=\d/, (route) => {
+      const isGood = route.request().url().includes(`door=${door}`);
+      return isGood ? route.continue() : route.fulfill({ status: 403, body: '' });
+    });
+    await page.goto(stage.page.url(), { waitUntil: 'domcontentloaded' });
+    const before = await until(page, LIVE_WITHIN_S, 'first door', ({ state }) => state === 'live');
+    expect(before.playlistUrl.includes('door=1'), before.playlistUrl);
+    asked = 0;
+    door = 2;
+    await until(page, FOLLOWED_WITHIN_S, 'second door', ({ playlistUrl }) => playlistUrl.includes('door=2'));
+    const goesOn = ({ state, framesPresented }) =>
+      state === 'live' && framesPresented > before.framesPresented + 20;
+    await until(page, FOLLOWED_WITHIN_S, 'picture behind it', goesOn);
+    expect((await stats(page)).reopened === 0, 'it followed before it was opened anew');
+    expect(asked <= 2, `the list was asked for ${asked} times`);
+  });
+
+/** The token was withdrawn, or it is a day later. */
+export const session = (stage) =>
+  inAnother(stage, async (page) => {
+    await page.goto(stage.page.url(), { waitUntil: 'domcontentloaded' });
+    await isLive(page);
+    await page.route(/\/(api|streams)\//, (route) => route.fulfill({ status: 401, body: '' }));
+    await page.getByText('the session is over').waitFor({ timeout: 30_000 });
+    await page.unroute(/\/(api|streams)\//);
+    await isLive(page);
+  });
+
+/** What the viewer did not start does not start by itself, and what the viewer stopped stays so. */
+export const unasked = (stage) =>
+  inAnother(stage, async (page) => {
+    const { playlistUrl } = await stats(stage.page);
+    const script = new URL('assets/edge-player.js', stage.page.url()).href;
+    const body = `<!doctype html><edge-player src="${playlistUrl}" muted></edge-player>
+      <script type="module" src="${script}"></script><script type="module">
+        const player = document.querySelector('edge-player');
+        window.edgePlayer = player;
+        // In the midst of what it tells.
+        player.addEventListener('edge-state', () => { (window.told ??= []).push(player.stats().state); });
+      </script>`;
+    const server = createServer((_request, answer) => {
+      answer.setHeader('content-type', 'text/html').end(body);
+    });
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      await page.goto(`http://127.0.0.1:${server.address().port}/`);
+      await until(page, LIVE_WITHIN_S, 'playlist', ({ requests }) => requests > 2);
+      const isPaused = () => page.evaluate(() => window.edgePlayer.video.paused);
+      await hide(page, true, false);
+      await hide(page, false);
+      await sleep(1000);
+      expect(await isPaused(), 'a glance at another tab starts nothing');
+      await page.evaluate(() => window.edgePlayer.play());
+      await isLive(page);
+      // As by the keyboard's media keys.
+      await page.evaluate(() => {
+        window.edgePlayer.muted = false;
+      });
+      await hide(page, true, false);
+      await sleep(2500);
+      await page.evaluate(() => window.edgePlayer.pause());
+      await sleep(1000);
+      await hide(page, false);
+      await sleep(1000);
+      expect(await isPaused(), 'what was paused from without stays so');
+      await page.evaluate(() => window.edgePlayer.goLive());
+      await isLive(page);
+      const told = await page.evaluate(() => window.told);
+      expect(told.includes('live'), `its state can be asked for as it is told: ${told}`);
+    } finally {
+      server.close();
+    }
+  });
