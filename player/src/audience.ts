@@ -4,21 +4,22 @@ import { Rest } from './rest.ts';
 
 /** What browsers pause because its page is hidden, they pause by then. */
 const BROWSERS_PAUSE_MS = 2000;
+/** Phones pause first, and tell then that the page is hidden. */
+const HIDES_WITHIN_MS = 1000;
 
 export class Audience {
   private readonly rest = new Rest();
   private hiddenAtMs = performance.now();
   /** Whether it is to play, as the viewer did last; `null`: nothing yet. What browsers do to a hidden page is no wish. */
   private wish: boolean | null = null;
+  private before: { pausedAtMs: number; wish: boolean | null } | null = null;
 
   constructor(
     private readonly video: HTMLVideoElement,
+    private readonly beginsPlaying: () => boolean,
     signal: AbortSignal,
   ) {
-    const onVisibility = () => {
-      if (document.hidden) this.hiddenAtMs = performance.now();
-    };
-    document.addEventListener('visibilitychange', onVisibility, { signal });
+    document.addEventListener('visibilitychange', () => this.onVisibility(), { signal });
     video.addEventListener('pause', () => this.onPause(), { signal });
     video.addEventListener('play', () => this.plays(), { signal });
   }
@@ -40,7 +41,7 @@ export class Audience {
 
   /** Whoever did not stop it, and made or found it playing. */
   get wantsPlay(): boolean {
-    return this.wish ?? this.video.autoplay;
+    return this.wish ?? this.beginsPlaying();
   }
 
   get hasPaused(): boolean {
@@ -51,12 +52,28 @@ export class Audience {
     this.wish = true;
   }
 
+  /** The stream is opened: who does that is there. */
+  returned(): void {
+    this.rest.reset();
+  }
+
+  private onVisibility(): void {
+    if (!document.hidden) return;
+    this.hiddenAtMs = performance.now();
+    const { before } = this;
+    if (before && this.hiddenAtMs - before.pausedAtMs < HIDES_WITHIN_MS && !this.canSee)
+      this.wish = before.wish;
+  }
+
   private onPause(): void {
-    // At the end it pauses by itself.
-    if (this.video.ended) return;
-    const isHiddenFor = performance.now() - this.hiddenAtMs;
+    // At the end, and by an error, it pauses by itself.
+    if (this.video.ended || this.video.error) return;
+    const now = performance.now();
+    const isHiddenFor = now - this.hiddenAtMs;
     const byHand = this.canSee || (isAudible(this.video) && isHiddenFor > BROWSERS_PAUSE_MS);
-    if (byHand) this.wish = false;
+    if (!byHand) return;
+    this.before = { pausedAtMs: now, wish: this.wish };
+    this.wish = false;
   }
 
   /** Another player's window is none of this one. */

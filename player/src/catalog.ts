@@ -60,15 +60,36 @@ export function parseCameras(json: unknown, base: string): Camera[] {
 
 const PATIENCE_MS = 10_000;
 
+/** `AbortSignal.timeout` is too young for some browsers. */
+async function patiently<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), PATIENCE_MS);
+  try {
+    return await ask(abort.signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The server wants its token again. */
 export class NotAllowed extends Error {}
 
 /** `null`: this page has no server behind it that knows cameras (it lies in a bucket, say). */
-export async function fetchCameras(base: string): Promise<Camera[] | null> {
-  const signal = AbortSignal.timeout(PATIENCE_MS);
-  const response = await fetch(new URL('api/cameras.json', base), { cache: 'no-store', signal });
-  if (response.status === 404) return null;
-  if (response.status === 401) throw new NotAllowed();
-  if (!response.ok) throw new Error(`the list of cameras answered ${response.status}`);
-  return parseCameras(await response.json(), base);
+export function fetchCameras(base: string): Promise<Camera[] | null> {
+  return patiently(async (signal) => {
+    const response = await fetch(new URL('api/cameras.json', base), { cache: 'no-store', signal });
+    if (response.status === 404) return null;
+    if (response.status === 401) throw new NotAllowed();
+    if (!response.ok) throw new Error(`the list of cameras answered ${response.status}`);
+    return parseCameras(await response.json(), base);
+  });
+}
+
+/** Of a playlist: whoever asks is not known, or no more. */
+export function isRefused(url: string): Promise<boolean> {
+  const refused = async (signal: AbortSignal) => {
+    const { status } = await fetch(url, { cache: 'no-store', signal });
+    return status === 401 || status === 403;
+  };
+  return patiently(refused).catch(() => false);
 }

@@ -89,6 +89,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       } else if (name === 'thresholds') this.limits = parseThresholds(after);
       else if (name === 'stats') this.showPanel();
       else if (name === 'quiet') this.face.quiet = after !== null;
+      else if (name === 'autoplay') this.player?.autoplay();
       else this.dressVideo();
     }
 
@@ -228,6 +229,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
         workerPath,
         statusUrl: this.address('status-src'),
         cacheBusting: busting(this.getAttribute('cache-busting')),
+        autoplay: () => this.autoplay,
         parts: this.getAttribute('parts') !== 'off',
         findAgain: async (src: string) => this.findAgain?.(src),
       };
@@ -259,7 +261,6 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
 
     private dressVideo(): void {
       const { video } = this.face;
-      video.autoplay = this.autoplay;
       video.controls = this.controls;
       // Without controls there is nothing else to focus for the keys.
       video.tabIndex = 0;

@@ -1,5 +1,5 @@
 // The page: finds the cameras, plays one or shows them all.
-import { type Camera, cameraFromSource, fetchCameras, NotAllowed, readQuery } from './catalog.ts';
+import { type Camera, cameraFromSource, fetchCameras, isRefused, NotAllowed, readQuery } from './catalog.ts';
 import type { Stats } from './stats.ts';
 import { View } from './view.ts';
 import { type TileReport, Wall } from './wall.ts';
@@ -40,7 +40,7 @@ function main(): void {
 }
 
 function playOne(view: View, camera: Camera): void {
-  const player = view.showCamera(camera, (src) => findAgain(camera.id, src));
+  const player = view.showCamera(camera, (src) => findAgain(view, camera.id, src));
   window.edgePlayer = { stats: () => player.stats(), goLive: () => player.goLive() };
 }
 
@@ -78,21 +78,31 @@ function showWall(view: View, cameras: Camera[]): void {
   wall.show(cameras);
   window.edgeWall = { tiles: () => wall.reports() };
   setInterval(async () => {
-    if (document.hidden) return;
-    const now = await camerasNow();
+    if (document.hidden || isOver) return;
+    const now = await camerasNow(view, cameras[0]?.playlistUrl ?? '');
     if (now?.length) wall.show(now);
   }, CATALOG_AGAIN_MS);
 }
 
-/** What can't be read now has not changed. */
-async function camerasNow(): Promise<Camera[] | null> {
+/** What can't be read now has not changed. `src`: a stream that is shown. */
+async function camerasNow(view: View, src: string): Promise<Camera[] | null> {
   try {
     return await fetchCameras(base);
   } catch (error) {
-    // The session is over: it says so from the beginning.
-    if (error instanceof NotAllowed) location.reload();
+    // What plays without a session goes on.
+    if (error instanceof NotAllowed && (await isRefused(src))) void sessionOver(view);
     return null;
   }
+}
+
+let isOver = false;
+
+/** The page itself would be refused, too: it stays until there is another session, from another tab perhaps. */
+async function sessionOver(view: View): Promise<void> {
+  if (isOver) return;
+  isOver = true;
+  await camerasOfServer(view);
+  location.reload();
 }
 
 /** The page may outlive the server: asks until it answers, and knows a camera. */
@@ -112,8 +122,8 @@ async function camerasOfServer(view: View): Promise<Camera[] | null> {
 }
 
 /** As the server has it now; `undefined`: it does not know the camera, or does not answer. */
-async function findAgain(id: string, src: string): Promise<string | undefined> {
-  const cameras = id ? await camerasNow() : null;
+async function findAgain(view: View, id: string, src: string): Promise<string | undefined> {
+  const cameras = id ? await camerasNow(view, src) : null;
   const found = cameras?.find((camera) => camera.id === id)?.playlistUrl;
   return found === src ? undefined : found;
 }

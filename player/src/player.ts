@@ -11,7 +11,7 @@ import { readPlaylist } from './offer.ts';
 import { readPartsPlaylist } from './parts-playlist.ts';
 import { Picture } from './picture.ts';
 import { type Protocol, selectProtocol } from './protocol.ts';
-import { goesOn, Search, sourceIsSilent, standsThoughAnswered, Watchdog } from './recovery.ts';
+import { goesOn, sourceIsSilent, standsThoughAnswered, Watchdog } from './recovery.ts';
 import type { Report, Thresholds } from './report.ts';
 import type { Sheet } from './sheet.ts';
 import { SheetReader } from './sheet-reader.ts';
@@ -20,6 +20,7 @@ import { type Stats, statsOf } from './stats.ts';
 import { type Latencies, latenciesOf, type Status, secondsBehind, shownLatency, statusOf } from './status.ts';
 import { Totals } from './totals.ts';
 import { Verdict } from './verdict.ts';
+import { Whereabouts } from './whereabouts.ts';
 
 const SAMPLE_MS = 500;
 /** Short segments are a tenth of a second apart from a stall: looks are more often than that. */
@@ -31,6 +32,7 @@ export interface Options {
   /** Beside the playlist unless it is told. */
   statusUrl: string | null;
   cacheBusting: CacheBusting;
+  autoplay: () => boolean;
   /** Parts are worth their requests: not for one of many small pictures. */
   parts: boolean;
   /** As whoever knows the cameras has the address now; `undefined`: no other. */
@@ -49,7 +51,7 @@ export class Player {
   private readonly lead: Lead;
   private readonly gauge = new Gauge(performance.now());
   private readonly picture: Picture;
-  private readonly search = new Search();
+  private readonly whereabouts: Whereabouts;
   private readonly audience: Audience;
   private isResting = false;
   /** It rested, and is being opened. */
@@ -72,11 +74,14 @@ export class Player {
     this.picture = new Picture(video, performance.now(), () => this.sample());
     this.lead = new Lead(video);
     const { signal } = this.life;
-    this.audience = new Audience(video, signal);
+    this.audience = new Audience(video, options.autoplay, signal);
+    this.whereabouts = new Whereabouts(options.findAgain);
     video.addEventListener('waiting', () => this.onWaiting(), { signal });
     window.addEventListener('online', () => this.isResting || this.engine?.wake(), { signal });
     document.addEventListener('visibilitychange', () => this.onVisibility(), { signal });
-    video.addEventListener('play', () => this.rouse(), { signal });
+    // As the attribute would have it, which forgets who paused.
+    video.addEventListener('canplay', () => this.audience.isThere && this.autoplay(), { signal });
+    video.addEventListener('play', () => this.isResting && this.audience.isThere && this.open(), { signal });
     this.timers = [setInterval(() => this.sample(), SAMPLE_MS), setInterval(() => this.steer(), STEER_MS)];
     this.choose(false);
     void this.open();
@@ -106,6 +111,10 @@ export class Player {
   /** Autoplay of a muted video is allowed nearly everywhere; where not, the controls are there. */
   play(): void {
     this.video.play().catch(() => undefined);
+  }
+
+  autoplay(): void {
+    if (this.audience.wantsPlay) this.play();
   }
 
   stats(): Stats {
@@ -146,6 +155,7 @@ export class Player {
   private async open(): Promise<void> {
     this.isReturning ||= this.isResting;
     this.isResting = false;
+    this.audience.returned();
     this.openings += 1;
     const { openings, url } = this;
     const mayHaveParts = this.mayHaveParts && !this.isBarred;
@@ -168,10 +178,9 @@ export class Player {
   }
 
   private start(opening: string | null = null): void {
-    // As it was until now, while nothing else is known.
     this.lead.begin(this.pace());
     this.drop();
-    this.isReturning = false;
+    this.isReturning = this.isResting = false;
     this.starved = false;
     const now = performance.now();
     this.picture.opened(now);
@@ -184,7 +193,7 @@ export class Player {
     if (this.sheet) this.engine?.adopt?.(this.sheet);
     if (this.isByParts) this.comeback.began(now);
     else this.offerParts(now);
-    if (this.audience.wantsPlay) this.play();
+    this.autoplay();
   }
 
   private drop(): void {
@@ -272,10 +281,11 @@ export class Player {
   }
 
   /** A camera that has other renditions now may have another playlist. */
-  private async follow(): Promise<void> {
-    const { url } = this;
-    const found = await this.options.findAgain(url).catch(() => undefined);
-    if (!found || found === url || this.url !== url || this.life.signal.aborted) return;
+  private async follow(now: number): Promise<void> {
+    const { engine, url } = this;
+    const stands = !this.picture.isMoving(now) && !this.isExcused();
+    const found = await this.whereabouts.look(now, url, engine, stands);
+    if (found === null || this.url !== url || this.life.signal.aborted) return;
     this.url = found;
     void this.open();
   }
@@ -299,7 +309,7 @@ export class Player {
       engine !== null && sourceIsSilent(now, picture.movedAtMs, engine.answeredAtMs, engine.newsAtMs);
     this.restWhileAlone(now);
     if (this.watchdog.shouldReopen(now, moved || this.isExcused() || isSilent)) this.reopenStill(now);
-    if (this.search.isDue(now, !picture.isMoving(now) && !this.isExcused())) void this.follow();
+    void this.follow(now);
     this.fallBack(now);
     void this.comeBack(now);
     this.leaveParts();
@@ -347,11 +357,6 @@ export class Player {
     this.engine?.rest();
   }
 
-  /** Somebody is back. */
-  private rouse(): void {
-    if (this.isResting && this.audience.isThere) void this.open();
-  }
-
   private judge(now: number, moved: boolean): Status {
     const { engine, picture } = this;
     this.newestMs = engine?.newestTimeMs ?? this.newestMs;
@@ -386,10 +391,10 @@ export class Player {
   private onVisibility(): void {
     if (document.hidden) return;
     this.picture.shown(performance.now());
-    if (this.audience.hasPaused) return;
+    if (!this.audience.wantsPlay) return;
     if (this.isResting) void this.open();
     else this.lead.toLive(this.engine, this.pace());
     // Browsers pause muted videos of hidden pages and resume them; iOS does not always.
-    if (this.audience.wantsPlay) this.play();
+    this.play();
   }
 }

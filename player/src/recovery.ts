@@ -52,27 +52,6 @@ export function goesOn(nowMs: number, newsAtMs: number, segmentS: number): boole
   return nowMs - newsAtMs < 1000 * (LATE_S + 1.5 * segmentS);
 }
 
-const FIRST_SEARCH_MS = 3000;
-const LAST_SEARCH_MS = 60_000;
-
-/** When to ask whether the stream has another address now: while its picture stands, ever more rarely. */
-export class Search {
-  private readonly pauses = new Backoff(FIRST_SEARCH_MS, LAST_SEARCH_MS);
-  private dueMs: number | null = null;
-
-  isDue(nowMs: number, stands: boolean): boolean {
-    if (!stands) {
-      this.pauses.reset();
-      this.dueMs = null;
-      return false;
-    }
-    this.dueMs ??= nowMs + this.pauses.next();
-    if (nowMs < this.dueMs) return false;
-    this.dueMs = nowMs + this.pauses.next();
-    return true;
-  }
-}
-
 /**
  * The last rung: whatever hls.js and the browser believe, a picture that does not move gets a new pipeline.
  */

@@ -14,6 +14,11 @@ export const RESTS_AFTER_MS = 60_000;
 export class Rest {
   private alone: number | null = null;
 
+  /** From now on it counts anew. */
+  reset(): void {
+    this.alone = null;
+  }
+
   /** Nobody has watched or listened for long. */
   look(nowMs: number, { hidden, audible, paused }: Audience): boolean {
     const isWatched = !paused && (!hidden || audible);

@@ -82,6 +82,8 @@ export class View {
     }
     this.player = null;
     this.facts.hidden = true;
+    this.mode.hidden = true;
+    delete document.body.dataset.view;
     // Said again only when it is something else.
     if (this.stage.textContent !== message.textContent) this.stage.replaceChildren(message);
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Backoff, goesOn, Search, sourceIsSilent, standsThoughAnswered, Watchdog } from '../src/recovery.ts';
+import { Backoff, goesOn, sourceIsSilent, standsThoughAnswered, Watchdog } from '../src/recovery.ts';
 
 /** Runs the watchdog twice a second; gives the times at which it reopened. */
 function reopenings(dog: Watchdog, fromS: number, toS: number, moves: (second: number) => boolean): number[] {
@@ -70,16 +70,4 @@ test('a stream goes on while its segments come in time', () => {
   assert.ok(!goesOn(10_000, 7400, 1));
   assert.ok(goesOn(10_000, 3100, 4));
   assert.ok(!goesOn(10_000, Number.NEGATIVE_INFINITY, 1));
-});
-
-test('the address is asked for while the picture stands, ever more rarely', () => {
-  const search = new Search();
-  const asked = (fromS: number, toS: number) => {
-    const times: number[] = [];
-    for (let s = fromS; s <= toS; s += 0.5) if (search.isDue(s * 1000, true)) times.push(s);
-    return times;
-  };
-  assert.deepEqual(asked(0, 170), [3, 9, 21, 45, 93, 153]);
-  assert.equal(search.isDue(171_000, false), false);
-  assert.deepEqual(asked(172, 182), [175, 181]);
 });

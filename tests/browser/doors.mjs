@@ -53,16 +53,35 @@ export const followed = (stage) =>
     expect(asked <= 2, `the list was asked for ${asked} times`);
   });
 
-/** The token was withdrawn, or it is a day later. */
+/** The token was withdrawn, or it is a day later: the page itself is refused like all else, until there is another session. */
 export const session = (stage) =>
   inAnother(stage, async (page) => {
     await page.goto(stage.page.url(), { waitUntil: 'domcontentloaded' });
     await isLive(page);
-    await page.route(/\/(api|streams)\//, (route) => route.fulfill({ status: 401, body: '' }));
+    const refuse = (route) => route.fulfill({ status: 401, json: { error: 'refused' } });
+    await page.route(CATALOG, refuse);
+    const { framesPresented } = await heldUpFor(page, 6000);
+    await until(page, 20, 'frames of a stream that needs no session', (now) => {
+      return now.state === 'live' && now.framesPresented > framesPresented;
+    });
+    await page.route('**', refuse);
     await page.getByText('the session is over').waitFor({ timeout: 30_000 });
-    await page.unroute(/\/(api|streams)\//);
+    expect((await page.locator('edge-player').count()) === 0, 'nothing plays beside that');
+    await page.screenshot({ path: stage.shot.path('session') });
+    await page.unroute('**');
+    await page.unroute(CATALOG);
+    await page.locator('edge-player').waitFor({ timeout: 30_000 });
     await isLive(page);
   });
+
+/** The stream alone is away for a while, for long enough that its address is asked for. */
+async function heldUpFor(page, ms) {
+  await page.route(/\/streams\//, (route) => route.abort());
+  await until(page, 30, 'still picture', ({ state }) => state === 'reconnecting');
+  await sleep(ms);
+  await page.unroute(/\/streams\//);
+  return stats(page);
+}
 
 /** What the viewer did not start does not start by itself, and what the viewer stopped stays so. */
 export const unasked = (stage) =>
@@ -103,6 +122,19 @@ export const unasked = (stage) =>
       expect(await isPaused(), 'what was paused from without stays so');
       await page.evaluate(() => window.edgePlayer.goLive());
       await isLive(page);
+      // As phones do it: their pause comes before the page is told that it is hidden.
+      await page.evaluate(() => window.edgePlayer.pause());
+      await sleep(100);
+      await hide(page, true, false);
+      await sleep(3000);
+      await hide(page, false);
+      await isLive(page);
+      expect(!(await isPaused()), 'what the browser paused goes on');
+      await page.evaluate(() => window.edgePlayer.pause());
+      await sleep(3000);
+      await page.evaluate(() => window.edgePlayer.setAttribute('autoplay', ''));
+      await sleep(1000);
+      expect(await isPaused(), 'what the viewer paused stays so');
       const told = await page.evaluate(() => window.told);
       expect(told.includes('live'), `its state can be asked for as it is told: ${told}`);
     } finally {
