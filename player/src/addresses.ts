@@ -46,3 +46,8 @@ export function sheetUrl(playlistUrl: string): string | null {
 export function snapshotUrl(playlistUrl: string): string | null {
   return neighbour(playlistUrl, 'snapshot.jpg');
 }
+
+/** Only the query is another: signed anew, most likely. */
+export function isSamePlace(url: string, other: string): boolean {
+  return url.split('?', 1)[0] === other.split('?', 1)[0];
+}

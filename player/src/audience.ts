@@ -1,27 +1,30 @@
 // Who watches a <video>: whether anybody sees or hears it, and whether the viewer stopped it.
 import { isAudible } from './lead.ts';
 import { Rest } from './rest.ts';
+import type { Wish } from './wish.ts';
 
 /** What browsers pause because its page is hidden, they pause by then. */
 const BROWSERS_PAUSE_MS = 2000;
-/** Phones pause first, and tell then that the page is hidden. */
-const HIDES_WITHIN_MS = 1000;
 
 export class Audience {
   private readonly rest = new Rest();
   private hiddenAtMs = performance.now();
-  /** Whether it is to play, as the viewer did last; `null`: nothing yet. What browsers do to a hidden page is no wish. */
-  private wish: boolean | null = null;
-  private before: { pausedAtMs: number; wish: boolean | null } | null = null;
+  /** The error itself paused it, as in Chromium. */
+  private hasBrokenPaused = false;
 
   constructor(
     private readonly video: HTMLVideoElement,
+    private readonly wish: Wish,
     private readonly beginsPlaying: () => boolean,
     signal: AbortSignal,
   ) {
     document.addEventListener('visibilitychange', () => this.onVisibility(), { signal });
     video.addEventListener('pause', () => this.onPause(), { signal });
-    video.addEventListener('play', () => this.plays(), { signal });
+    video.addEventListener('play', () => this.wish.plays(), { signal });
+    const onError = () => {
+      this.hasBrokenPaused = video.paused;
+    };
+    video.addEventListener('error', onError, { signal });
   }
 
   /** Its page is to be seen, or a window of its own (picture in picture). */
@@ -41,15 +44,11 @@ export class Audience {
 
   /** Whoever did not stop it, and made or found it playing. */
   get wantsPlay(): boolean {
-    return this.wish ?? this.beginsPlaying();
+    return this.wish.isToPlay ?? this.beginsPlaying();
   }
 
   get hasPaused(): boolean {
-    return this.wish === false;
-  }
-
-  plays(): void {
-    this.wish = true;
+    return this.wish.isToPlay === false;
   }
 
   /** The stream is opened: who does that is there. */
@@ -60,20 +59,17 @@ export class Audience {
   private onVisibility(): void {
     if (!document.hidden) return;
     this.hiddenAtMs = performance.now();
-    const { before } = this;
-    if (before && this.hiddenAtMs - before.pausedAtMs < HIDES_WITHIN_MS && !this.canSee)
-      this.wish = before.wish;
+    if (!this.canSee) this.wish.hidden(this.hiddenAtMs);
   }
 
   private onPause(): void {
     // At the end, and by an error, it pauses by itself.
-    if (this.video.ended || this.video.error) return;
+    if (this.video.ended || (this.video.error && this.hasBrokenPaused)) return;
     const now = performance.now();
     const isHiddenFor = now - this.hiddenAtMs;
     const byHand = this.canSee || (isAudible(this.video) && isHiddenFor > BROWSERS_PAUSE_MS);
-    if (!byHand) return;
-    this.before = { pausedAtMs: now, wish: this.wish };
-    this.wish = false;
+    // What browsers do to a hidden page is no wish.
+    if (byHand) this.wish.paused(now);
   }
 
   /** Another player's window is none of this one. */

@@ -1,5 +1,5 @@
 // <edge-player>: the player for any page.
-import type { CacheBusting } from './addresses.ts';
+import { type CacheBusting, isSamePlace } from './addresses.ts';
 import type { Engines } from './engine.ts';
 import { Face } from './face.ts';
 import { Muting } from './muting.ts';
@@ -7,6 +7,7 @@ import { Player } from './player.ts';
 import { parseThresholds, type Report, type Thresholds } from './report.ts';
 import type { Stats } from './stats.ts';
 import { upgradeProperties } from './upgrade.ts';
+import { Wish } from './wish.ts';
 
 const LATENCY_EVERY_MS = 1000;
 /** Looks are half a second apart, or nearly so. */
@@ -52,6 +53,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
     private readonly face: Face;
     private readonly muting: Muting;
     private player: Player | null = null;
+    private wish = new Wish();
     private limits: Thresholds = parseThresholds(null);
     private told: { state: string; latencyMs: number; reportMs: number; news: string } = UNTOLD;
     private pending = false;
@@ -83,6 +85,8 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
 
     attributeChangedCallback(name: string, before: string | null, after: string | null): void {
       if (before === after) return;
+      // What was paused was another stream.
+      if (name === 'src' && !isSamePlace(before ?? '', after ?? '')) this.wish = new Wish();
       if (OPENS_ANEW.includes(name)) {
         this.close();
         this.reopen();
@@ -189,10 +193,12 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
     }
 
     play(): Promise<void> {
+      this.wish.plays();
       return this.face.video.play();
     }
 
     pause(): void {
+      this.wish.stops();
       this.face.video.pause();
     }
 
@@ -229,6 +235,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
         workerPath,
         statusUrl: this.address('status-src'),
         cacheBusting: busting(this.getAttribute('cache-busting')),
+        wish: this.wish,
         autoplay: () => this.autoplay,
         parts: this.getAttribute('parts') !== 'off',
         findAgain: async (src: string) => this.findAgain?.(src),

@@ -23,8 +23,6 @@ export class NativeEngine implements Engine {
   private readonly backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private readonly listeners = new AbortController();
-  /** Errors and loads pause it. */
-  private plays = false;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -33,7 +31,6 @@ export class NativeEngine implements Engine {
     const { signal } = this.listeners;
     video.addEventListener('error', () => this.onError(), { signal });
     video.addEventListener('playing', () => this.onPlaying(), { signal });
-    for (const name of ['play', 'pause']) video.addEventListener(name, () => this.onWish(), { signal });
     this.load();
   }
 
@@ -98,10 +95,6 @@ export class NativeEngine implements Engine {
     this.retryTimer = setTimeout(() => this.load(), this.backoff.next());
   }
 
-  private onWish(): void {
-    if (!this.video.error) this.plays = !this.video.paused;
-  }
-
   private onPlaying(): void {
     this.lastError = null;
     this.backoff.reset();
@@ -112,6 +105,7 @@ export class NativeEngine implements Engine {
     const { video } = this;
     video.src = this.source.fresh(this.source.url);
     video.load();
-    if (this.plays) video.play().catch(() => undefined);
+    // iPhones load no more than the beginning before that.
+    this.source.playOn();
   }
 }

@@ -377,8 +377,6 @@ export class PartsEngine implements Engine {
   /** The browser gave up on what it was fed: it gets a new pipeline, a few times. */
   private onFault(words: string): void {
     if (this.isDestroyed || this.isUnfit) return;
-    // A pipeline that ends takes that along.
-    const isPlaying = !this.video.paused;
     this.lastError = words;
     this.feed.destroy();
     if (lacksDecoder(words)) this.cantDecode = videoOf(this.run?.init.type ?? '');
@@ -388,7 +386,7 @@ export class PartsEngine implements Engine {
       this.dropQueue();
       this.run = null;
       this.feed = this.openFeed();
-      if (isPlaying) this.video.play().catch(() => {});
+      this.source.playOn();
       if (!this.isResting) this.wake();
     }, REOPEN_MS * this.doubts.recentFaults);
   }

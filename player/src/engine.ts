@@ -11,6 +11,8 @@ export interface Source {
   /** The playlist, if it was just read to see what the stream is. */
   opening: string | null;
   workerPath: string | null;
+  /** If that is what the viewer wants: a pipeline that ends takes that along. */
+  playOn(): void;
 }
 
 export interface Engine extends Counts {

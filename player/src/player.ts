@@ -3,11 +3,12 @@ import { type CacheBusting, pastCdn, sheetUrl } from './addresses.ts';
 import { Audience } from './audience.ts';
 import { tryParts } from './beginning.ts';
 import { Comeback } from './comeback.ts';
-import { capabilities, type Engine, type Engines, isOutOfWays } from './engine.ts';
+import { capabilities, type Engine, isOutOfWays } from './engine.ts';
 import { Gauge } from './gauge.ts';
 import { isAudible, Lead, paceOf } from './lead.ts';
 import type { Pace } from './live-edge.ts';
 import { readPlaylist } from './offer.ts';
+import type { Options } from './options.ts';
 import { readPartsPlaylist } from './parts-playlist.ts';
 import { Picture } from './picture.ts';
 import { type Protocol, selectProtocol } from './protocol.ts';
@@ -25,19 +26,6 @@ import { Whereabouts } from './whereabouts.ts';
 const SAMPLE_MS = 500;
 /** Short segments are a tenth of a second apart from a stall: looks are more often than that. */
 const STEER_MS = 20;
-
-export interface Options {
-  engines: Engines;
-  workerPath: string | null;
-  /** Beside the playlist unless it is told. */
-  statusUrl: string | null;
-  cacheBusting: CacheBusting;
-  autoplay: () => boolean;
-  /** Parts are worth their requests: not for one of many small pictures. */
-  parts: boolean;
-  /** As whoever knows the cameras has the address now; `undefined`: no other. */
-  findAgain: (url: string) => Promise<string | undefined>;
-}
 
 export class Player {
   private engine: Engine | null = null;
@@ -74,13 +62,13 @@ export class Player {
     this.picture = new Picture(video, performance.now(), () => this.sample());
     this.lead = new Lead(video);
     const { signal } = this.life;
-    this.audience = new Audience(video, options.autoplay, signal);
+    this.audience = new Audience(video, options.wish, options.autoplay, signal);
     this.whereabouts = new Whereabouts(options.findAgain);
     video.addEventListener('waiting', () => this.onWaiting(), { signal });
     window.addEventListener('online', () => this.isResting || this.engine?.wake(), { signal });
     document.addEventListener('visibilitychange', () => this.onVisibility(), { signal });
     // As the attribute would have it, which forgets who paused.
-    video.addEventListener('canplay', () => this.audience.isThere && this.autoplay(), { signal });
+    video.addEventListener('canplay', () => this.playOn(), { signal });
     video.addEventListener('play', () => this.isResting && this.audience.isThere && this.open(), { signal });
     this.timers = [setInterval(() => this.sample(), SAMPLE_MS), setInterval(() => this.steer(), STEER_MS)];
     this.choose(false);
@@ -102,19 +90,20 @@ export class Player {
 
   /** Of a stream that ended: perhaps it goes on. */
   goLive(): void {
-    this.audience.plays();
+    this.options.wish.plays();
     if (this.status.kind === 'ended' || this.isResting) void this.open();
     else this.lead.toLive(this.engine, this.pace());
-    this.play();
+    this.autoplay();
   }
 
-  /** Autoplay of a muted video is allowed nearly everywhere; where not, the controls are there. */
-  play(): void {
-    this.video.play().catch(() => undefined);
-  }
-
+  /** Of a muted video it is allowed nearly everywhere; where not, the controls are there. What has ended would begin again. */
   autoplay(): void {
-    if (this.audience.wantsPlay) this.play();
+    if (this.audience.wantsPlay && !this.video.ended) this.video.play().catch(() => undefined);
+  }
+
+  /** What browsers pause because it is hidden is left to them. */
+  private playOn(): void {
+    if (this.audience.isThere) this.autoplay();
   }
 
   stats(): Stats {
@@ -188,7 +177,8 @@ export class Player {
     const [protocol] = this.chain;
     const open = protocol && this.options.engines[protocol];
     const fresh = (url: string) => this.fresh(url);
-    const source = { url: this.url, fresh, opening, workerPath: this.options.workerPath };
+    const { workerPath } = this.options;
+    const source = { url: this.url, fresh, opening, workerPath, playOn: () => this.playOn() };
     this.engine = open ? open(this.video, source) : null;
     if (this.sheet) this.engine?.adopt?.(this.sheet);
     if (this.isByParts) this.comeback.began(now);
@@ -361,10 +351,12 @@ export class Player {
     const { engine, picture } = this;
     this.newestMs = engine?.newestTimeMs ?? this.newestMs;
     const isAsked = !this.isResting && !this.isReturning && !engine?.isIdle;
+    // Where nobody plays it, or the browser does not let it begin.
+    const couldPlay = this.video.paused && this.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
     return statusOf({
       nowMs: Date.now() + (engine?.skewMs ?? 0),
-      everPlayed: picture.hasMoved,
-      paused: this.isPaused || this.isResting,
+      everPlayed: picture.hasMoved || couldPlay,
+      paused: this.isPaused || this.isResting || couldPlay,
       ended: engine?.ended ?? false,
       cantPlay: this.verdict.look(now, { moved, isLast: isOutOfWays(engine, this.chain) }),
       idleFor: picture.idleS(now),
@@ -395,6 +387,6 @@ export class Player {
     if (this.isResting) void this.open();
     else this.lead.toLive(this.engine, this.pace());
     // Browsers pause muted videos of hidden pages and resume them; iOS does not always.
-    this.play();
+    this.autoplay();
   }
 }

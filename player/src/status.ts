@@ -19,9 +19,9 @@ export interface Status {
 
 export interface Observation {
   nowMs: number;
-  /** A frame has been on screen since this camera was chosen. */
+  /** A frame has been on screen since this camera was chosen, or could be. */
   everPlayed: boolean;
-  /** The viewer pressed pause. */
+  /** By the viewer, or nobody began it. */
   paused: boolean;
   ended: boolean;
   /** What this browser can't decode of it. */

@@ -1,4 +1,5 @@
 // Where a stream is now, while its picture stands: of a camera that was moved, or a signed address that is good no more.
+import { isSamePlace } from './addresses.ts';
 import { Backoff } from './recovery.ts';
 
 /** What had a picture for so long was found. */
@@ -39,11 +40,6 @@ class Refusals {
     }
     return failedRequests > this.before;
   }
-}
-
-/** Only the query is another: signed anew, most likely. */
-function isSamePlace(url: string, other: string): boolean {
-  return url.split('?', 1)[0] === other.split('?', 1)[0];
 }
 
 /** What is looked at of an engine. */

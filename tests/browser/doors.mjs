@@ -101,7 +101,7 @@ export const unasked = (stage) =>
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
     try {
       await page.goto(`http://127.0.0.1:${server.address().port}/`);
-      await until(page, LIVE_WITHIN_S, 'playlist', ({ requests }) => requests > 2);
+      await until(page, LIVE_WITHIN_S, 'picture', ({ state }) => state === 'paused');
       const isPaused = () => page.evaluate(() => window.edgePlayer.video.paused);
       await hide(page, true, false);
       await hide(page, false);
@@ -115,7 +115,7 @@ export const unasked = (stage) =>
       });
       await hide(page, true, false);
       await sleep(2500);
-      await page.evaluate(() => window.edgePlayer.pause());
+      await page.evaluate(() => window.edgePlayer.video.pause());
       await sleep(1000);
       await hide(page, false);
       await sleep(1000);
@@ -123,7 +123,7 @@ export const unasked = (stage) =>
       await page.evaluate(() => window.edgePlayer.goLive());
       await isLive(page);
       // As phones do it: their pause comes before the page is told that it is hidden.
-      await page.evaluate(() => window.edgePlayer.pause());
+      await page.evaluate(() => window.edgePlayer.video.pause());
       await sleep(100);
       await hide(page, true, false);
       await sleep(3000);
@@ -135,6 +135,28 @@ export const unasked = (stage) =>
       await page.evaluate(() => window.edgePlayer.setAttribute('autoplay', ''));
       await sleep(1000);
       expect(await isPaused(), 'what the viewer paused stays so');
+      // The same stream opened anew, in three ways.
+      await page.evaluate(async () => {
+        const player = window.edgePlayer;
+        const after = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+        player.remove();
+        await after(500);
+        document.body.append(player);
+        await after(1500);
+        player.setAttribute('cache-busting', 'off');
+        await after(1500);
+        player.src = `${player.src}?as=signed-anew`;
+      });
+      await until(page, LIVE_WITHIN_S, 'picture', ({ state }) => state === 'paused');
+      await sleep(2000);
+      expect(await isPaused(), 'also where the same stream is opened anew');
+      await page.evaluate(() => {
+        const player = window.edgePlayer;
+        const { src } = player;
+        player.removeAttribute('src');
+        player.src = src;
+      });
+      await isLive(page);
       const told = await page.evaluate(() => window.told);
       expect(told.includes('live'), `its state can be asked for as it is told: ${told}`);
     } finally {

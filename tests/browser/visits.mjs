@@ -3,12 +3,12 @@ import { expect } from './steps.mjs';
 
 /** Runs before the page's own scripts: counts what it takes and gives back. */
 export function counting() {
-  const held = { intervals: new Set(), urls: new Set(), workers: 0 };
+  const held = { intervals: new Map(), urls: new Set(), workers: 0 };
   window.held = held;
   const { setInterval, clearInterval, Worker } = window;
   window.setInterval = (...args) => {
     const id = setInterval(...args);
-    held.intervals.add(id);
+    held.intervals.set(id, new Error().stack.split('\n').slice(2, 5).join(' < '));
     return id;
   };
   window.clearInterval = (id) => {
@@ -42,7 +42,7 @@ export function hide(page, isHidden, pauses = true) {
   return page.evaluate(
     ([isHidden, pauses]) => {
       Object.defineProperty(document, 'hidden', { configurable: true, get: () => isHidden });
-      if (isHidden && pauses) document.querySelector('edge-player').pause();
+      if (isHidden && pauses) document.querySelector('edge-player').video.pause();
       document.dispatchEvent(new Event('visibilitychange'));
     },
     [isHidden, pauses],
@@ -71,7 +71,8 @@ export async function mountedOften(page) {
       one.remove();
     }
     await pause(300);
-    return { before, most, after: count() };
+    const whose = [...window.held.intervals].slice(before.intervals).map(([, stack]) => stack);
+    return { before, most, after: count(), whose };
   });
   const { before, most, after } = counts;
   expect(most > before.intervals, 'players were mounted');
