@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::support::agent::Place;
 use crate::support::camera::{Camera, CameraOpts};
 use crate::support::supabase_server::{SECRET_KEY, SupabaseServer};
+use crate::support::web_server::WebServer;
 use crate::{BUCKET, minio, my_turn, playlist_of};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -154,4 +155,53 @@ async fn check_names_each_content_type_that_a_bucket_refuses() {
     assert!(told(&output, "warn", "image/jpeg") && told(&output, "warn", "application/json"), "{output}");
     assert!(output.contains("list of MIME types"), "{output}");
     assert!(!output.contains(SECRET_KEY), "{output}");
+}
+
+/// Players by parts ask for what is not there yet: a real nginx, as the README has it, and with what breaks that.
+#[tokio::test]
+async fn check_tells_whether_parts_can_be_asked_for_early() {
+    let _turn = my_turn().await;
+    let place = Place::new("check-parts");
+    let root = place.path().join("streams");
+    std::fs::create_dir_all(&root).unwrap();
+    let said = async |server: &WebServer, profile: &str| {
+        place.write_config(&format!(
+            "location: l\nspool: {}\nstorage: {{type: file, root: {}, public_base_url: \"{}\"}}\n\
+             cameras:\n  - {{id: a, rtsp_url: \"test://\", settings: {{profile: {profile}}}}}\n",
+            place.path().join("spool").display(),
+            root.display(),
+            server.url,
+        ));
+        let output = place.run(&["check"], DEADLINE).await;
+        let line = |line: &&str| line.contains("public read of parts");
+        (output.status.code(), text(&output).lines().find(line).map(str::to_owned), text(&output))
+    };
+    let well = WebServer::showing(&root, |recipe| recipe).await;
+    let (code, line, all) = said(&well, "low").await;
+    assert!(code == Some(0) && line.is_none(), "nobody asks for parts: {all}");
+    let (code, line, all) = said(&well, "sub_second").await;
+    let line = line.unwrap_or_else(|| panic!("{all}"));
+    assert!(code == Some(0) && line.starts_with("ok ") && line.contains("404 before"), "{all}");
+
+    let silent = WebServer::showing(&root, |recipe| recipe.replace(" always;", ";")).await;
+    let (code, line, all) = said(&silent, "sub_second").await;
+    assert!(code == Some(0) && line.is_some_and(|line| line.starts_with("warn ")), "{all}");
+    assert!(all.contains("without CORS headers") && all.contains("`always`"), "{all}");
+
+    let keeps = "alias /";
+    let keeping = "open_file_cache max=100; open_file_cache_errors on; open_file_cache_valid 1h; alias /";
+    let forgetful = WebServer::showing(&root, |recipe| recipe.replace(keeps, keeping)).await;
+    let (code, line, all) = said(&forgetful, "sub_second").await;
+    assert!(code == Some(1) && line.is_some_and(|line| line.starts_with("FAIL ")), "{all}");
+    assert!(all.contains("still answered 404") && all.contains("keep no errors"), "{all}");
+
+    let page_for_all =
+        |recipe: String| recipe.replace("alias /", "error_page 404 =200 /streams/l/any.html; alias /");
+    std::fs::create_dir_all(root.join("l")).unwrap();
+    std::fs::write(root.join("l/any.html"), "an application of one page").unwrap();
+    let wrong = WebServer::showing(&root, page_for_all).await;
+    let (code, line, all) = said(&wrong, "sub_second").await;
+    assert!(code == Some(1) && line.is_some_and(|line| line.contains("answered 200")), "{all}");
+    let left = std::fs::read_dir(root.join("l")).unwrap().count();
+    assert_eq!(left, 1, "nothing is left but the page");
 }

@@ -22,3 +22,4 @@ pub mod supabase_server;
 pub mod throttle;
 pub mod viewer;
 pub mod wait;
+pub mod web_server;

@@ -28,7 +28,7 @@ pub struct Nginx {
     _child: Child,
 }
 
-fn free_address() -> SocketAddr {
+pub(super) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -52,12 +52,39 @@ fn configuration(folder: &Path, agent: SocketAddr, tls: SocketAddr, plain: Socke
         assert!(text.contains(shipped), "the configuration has no {shipped:?} any more");
         text = text.replace(shipped, &ours);
     }
+    whole(folder, &text)
+}
+
+/// The whole file, of what is in its `http`.
+pub(super) fn whole(folder: &Path, http: &str) -> String {
+    let here = folder.display();
     let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let temps: String = temps.map(|name| format!("{name}_temp_path {here}/{name};")).concat();
     format!(
         "user root; daemon off; worker_processes 1; pid {here}/pid; error_log {here}/error.log;\n\
-         events {{ worker_connections 256; }}\nhttp {{ {temps}\n{text}\n}}\n"
+         events {{ worker_connections 256; }}\nhttp {{ {temps}\n{http}\n}}\n"
     )
+}
+
+pub(super) async fn start(folder: &Path, configuration: &str, at: SocketAddr) -> Child {
+    let conf = folder.join("nginx.conf");
+    fs::write(&conf, configuration).unwrap();
+    // Debian has it where not everybody's PATH leads.
+    let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
+    let mut command = Command::new("/usr/bin/env");
+    command.env("PATH", path).args(["nginx", "-p"]).arg(folder).arg("-c").arg(conf);
+    let said = fs::File::create(folder.join("said")).unwrap();
+    command.stdout(Stdio::null()).stderr(said).stdin(Stdio::null()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("no nginx ({error}): {MEND}"));
+    let up = async {
+        while TcpStream::connect(at).await.is_err() {
+            let said = || fs::read_to_string(folder.join("said")).unwrap();
+            assert!(child.try_wait().unwrap().is_none(), "no nginx; {MEND}; it said: {}", said());
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, up).await.unwrap();
+    child
 }
 
 impl Nginx {
@@ -68,23 +95,8 @@ impl Nginx {
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         write("fullchain.pem", &own.cert.pem());
         write("privkey.pem", &own.signing_key.serialize_pem());
-        write("nginx.conf", &configuration(folder.path(), agent, tls, plain));
-        let conf = folder.path().join("nginx.conf");
-        // Debian has it where not everybody's PATH leads.
-        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
-        let mut command = Command::new("/usr/bin/env");
-        command.env("PATH", path).args(["nginx", "-p"]).arg(folder.path()).arg("-c").arg(conf);
-        let said = fs::File::create(folder.path().join("said")).unwrap();
-        command.stdout(Stdio::null()).stderr(said).stdin(Stdio::null()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("no nginx ({error}): {MEND}"));
-        let up = async {
-            while TcpStream::connect(tls).await.is_err() {
-                let said = || fs::read_to_string(folder.path().join("said")).unwrap();
-                assert!(child.try_wait().unwrap().is_none(), "no nginx; {MEND}; it said: {}", said());
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, up).await.unwrap();
+        let configuration = configuration(folder.path(), agent, tls, plain);
+        let child = start(folder.path(), &configuration, tls).await;
         let mut roots = RootCertStore::empty();
         roots.add(own.cert.der().clone()).unwrap();
         let trust = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();

@@ -6,11 +6,11 @@ use crate::domain::choice::{Choice, decide};
 use crate::domain::media::Media;
 use crate::domain::requests::{PlannedParts, Rate};
 
-/// `media` is what the camera was found to send.
-pub(super) fn tell(config: &Config, camera: &Camera, media: &Media, report: &mut Report) {
+/// `media` is what the camera was found to send, if that is known.
+pub(super) fn tell(config: &Config, camera: &Camera, media: Option<&Media>, report: &mut Report) {
     // A folder asks for nothing.
-    if !matches!(config.store, StoreConfig::File(_)) {
-        let choice = decide(&camera.settings.wish(), Some(media));
+    if !matches!(config.store, StoreConfig::File(_) | StoreConfig::None) {
+        let choice = decide(&camera.settings.wish(), media);
         report.pass(&format!("requests of {}", camera.id), in_words(config, &camera.settings, &choice));
     }
 }

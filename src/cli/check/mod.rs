@@ -3,6 +3,7 @@
 mod costs;
 mod encoders;
 mod storage;
+mod viewers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -178,9 +179,12 @@ async fn check_cameras(
         match probe(&workshop, &camera.source, Aim::Frames, PATIENCE).await {
             Ok(media) => {
                 report.pass(&what, format!("{}: {media}", camera.source));
-                costs::tell(config, camera, &media, report);
+                costs::tell(config, camera, Some(&media), report);
             }
-            Err(error) => report.fail(&what, format!("{}: {error}", camera.source), mend(&error)),
+            Err(error) => {
+                report.fail(&what, format!("{}: {error}", camera.source), mend(&error));
+                costs::tell(config, camera, None, report);
+            }
         }
     }
     Ok(())

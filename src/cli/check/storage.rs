@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Report;
+use super::{Report, viewers};
 use crate::clock;
 use crate::config::model::{Camera, Config, StoreConfig};
 use crate::domain::class::ObjectClass;
@@ -49,7 +49,11 @@ pub(super) async fn check(config: &Config, cameras: &[&Camera], report: &mut Rep
         ),
         Err(error) => fail(report, "list", &error),
     }
-    public_read(config, &key, &body, report).await;
+    if viewers::check(config, &key, &body, report).await
+        && cameras.iter().any(|c| c.settings.sub_second.is_some())
+    {
+        viewers::check_parts(config, &*store, &name, report).await;
+    }
     delete(&*store, &key, &mut fail, report).await;
 }
 
@@ -99,7 +103,7 @@ async fn types(
 }
 
 /// A store's own limit is that of a large segment over a slow uplink.
-async fn within<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(super) async fn within<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let late = || StoreError::Unavailable { reason: format!("no answer in {} s", CALL_PATIENCE.as_secs()) };
     tokio::time::timeout(CALL_PATIENCE, call).await.unwrap_or_else(|_| Err(late()))
 }
@@ -125,49 +129,6 @@ async fn delete(
 }
 
 const CALL_PATIENCE: Duration = Duration::from_secs(30);
-const PUBLIC_PATIENCE: Duration = Duration::from_secs(10);
-
-/// As a browser on another site would read it.
-async fn public_read(config: &Config, key: &ObjectKey, body: &Bytes, report: &mut Report) {
-    const WHAT: &str = "public read";
-    let Some(url) = store::public_url(&config.store, key) else {
-        return report
-            .skip(WHAT, "the folder has no `public_base_url`; `http.listen` serves it on this machine");
-    };
-    let read = async {
-        let client = reqwest::Client::builder().timeout(PUBLIC_PATIENCE).build()?;
-        let answer = client.get(url.clone()).header("origin", "https://viewer.example").send().await?;
-        let cors = answer.headers().contains_key("access-control-allow-origin");
-        Ok::<_, reqwest::Error>((answer.status(), cors, answer.bytes().await?))
-    };
-    match read.await {
-        Err(error) => report.fail(WHAT, format!("{url}: {}", error.without_url()), "check `public_base_url`"),
-        Ok((status, _, _)) if !status.is_success() => {
-            report.fail(WHAT, format!("{url} answers {status}"), public_mend(&config.store));
-        }
-        Ok((_, _, read)) if read != *body => {
-            report.fail(WHAT, format!("{url} answers other bytes"), "check that `public_base_url` shows this very bucket");
-        }
-        Ok((_, false, _)) => report.warn(
-            WHAT,
-            format!("{url} answers without CORS headers"),
-            "allow GET and HEAD from any origin in the bucket's CORS rules, or pages on other sites can't play it",
-        ),
-        Ok((_, true, _)) => report.pass(WHAT, url.as_str()),
-    }
-}
-
-fn public_mend(store: &StoreConfig) -> &'static str {
-    match store {
-        StoreConfig::Supabase(_) => "make the bucket public (Storage > bucket > Edit bucket > Public bucket)",
-        StoreConfig::S3(_) => {
-            "let everybody s3:GetObject in the bucket's policy, or set `public_base_url` (R2, CDN)"
-        }
-        StoreConfig::File(_) | StoreConfig::None => {
-            "check that the web server shows this folder at `public_base_url`"
-        }
-    }
-}
 
 fn mend(store: &StoreConfig, error: &StoreError) -> &'static str {
     match (error, store) {
