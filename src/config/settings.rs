@@ -138,6 +138,14 @@ impl Said {
         }
     }
 
+    pub(super) fn is_passed_through(&self) -> bool {
+        self.passthrough == Some(true)
+    }
+
+    pub(super) fn part_duration(&self) -> Option<Duration> {
+        self.part
+    }
+
     pub(super) fn is_sub_second(&self) -> bool {
         self.profile == Some(Profile::SubSecond)
     }
@@ -241,10 +249,14 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, base: &Sai
     let profile_spot = frames.profile.as_ref().map(|given| given.spot.clone());
     let kind_spot = segment_type.as_ref().map(|given| given.spot.clone());
     sub_second::refuse_renditions(reader, &said, profile_spot.as_ref(), renditions_spot);
-    sub_second::refuse_clash(reader, &said, profile_spot, kind_spot, (part, &frames.duration), compat_spot);
+    let fps_spot = frames.fps.as_ref().map(|given| given.spot.clone());
+    let quality_spot = frames.quality.as_ref().map(|given| given.spot.clone());
+    let (lengths, rate_spot) = ((part, &frames.duration), fps_spot.or(quality_spot));
+    sub_second::refuse_clash(reader, &said, profile_spot, kind_spot, lengths, (rate_spot, compat_spot));
     refuse_clash(reader, &said, segment_type.map(|given| given.spot), video.map(|given| given.spot));
     // With a value that is wrong by itself the others say nothing.
     if frames_are_read {
+        frames.warn_of_profile(reader);
         frames.refuse_torn(reader, &said);
     }
     said
@@ -296,6 +308,18 @@ impl Frames {
             profile: reader.word(section, "profile", &profiles),
             fps: reader.integer(section, "target_fps", 1..=FPS_MAX),
             duration: reader.duration(section, "segment_duration", SEGMENTS),
+        }
+    }
+
+    /// The delay that a profile stands for is that of its segments.
+    fn warn_of_profile(&self, reader: &mut Reader<'_>) {
+        let (Some(profile), Some(duration)) = (&self.profile, &self.duration) else { return };
+        let (usual, _) = profile.value.segments();
+        let is_for_delay = matches!(profile.value, Profile::Realtime | Profile::Low);
+        if is_for_delay && duration.value > usual && Profile::nearest(duration.value) != profile.value {
+            let (name, usual) = (profile.value.name(), usual.as_secs_f64());
+            let wins = format!("segment_duration ({} s) wins over its", duration.value.as_secs_f64());
+            reader.warn(&profile.spot, format!("is {name}, and {wins} {usual} s; leave one of the two out"));
         }
     }
 

@@ -13,7 +13,7 @@ pub(super) fn refuse_clash(
     profile: Option<Spot>,
     segment_type: Option<Spot>,
     (part, segment): (Option<Given<Duration>>, &Option<Given<Duration>>),
-    compat: Option<Spot>,
+    (rate, compat): (Option<Spot>, Option<Spot>),
 ) {
     if !said.is_sub_second() {
         for spot in part.map(|part| part.spot).into_iter().chain(compat) {
@@ -31,8 +31,10 @@ pub(super) fn refuse_clash(
     if let Some(spot) = part.as_ref().or(segment.as_ref()).map(|given| &given.spot) {
         refuse_long(reader, said, spot);
     }
-    if let Some(part) = part {
-        refuse_torn(reader, said, &part);
+    // One that nobody gave fits by itself.
+    let rate = rate.filter(|_| !said.is_passed_through());
+    if let (Some(length), Some(spot)) = (said.part_duration(), part.map(|part| part.spot).or(rate)) {
+        refuse_torn(reader, said, length, &spot);
     }
 }
 
@@ -71,21 +73,23 @@ pub(super) fn refuse_renditions(
 }
 
 /// All parts are alike only if each is a whole number of frames.
-fn refuse_torn(reader: &mut Reader<'_>, said: &Said, part: &Given<Duration>) {
+fn refuse_torn(reader: &mut Reader<'_>, said: &Said, part: Duration, spot: &Spot) {
     let rate = said.settings().target_fps;
-    let count = frames(rate, part.value);
+    let count = frames(rate, part);
     if is_whole(count) {
         return;
     }
     let seconds = |frames: f64| (frames > 0.0).then(|| frames / f64::from(rate)).filter(is_short_number);
     let near = join(seconds(count.floor()), seconds(count.ceil()));
-    let mend = near
-        .map_or_else(|| "use another one, or another target_fps".to_owned(), |near| format!("use {near}"));
-    let length = part.value.as_secs_f64();
+    let mend = near.map_or_else(
+        || "use another one, or another target_fps".to_owned(),
+        |near| format!("use parts of {near} s"),
+    );
+    let length = part.as_secs_f64();
     let count = shown(count);
     reader.fault(
-        &part.spot,
-        format!("{length} s at {rate} fps are {count} frames, not a whole number; {mend}"),
+        spot,
+        format!("parts of {length} s at {rate} fps are {count} frames, not a whole number; {mend}"),
     );
 }
 

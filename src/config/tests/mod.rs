@@ -3,6 +3,7 @@
 mod golden;
 mod pick;
 mod prices;
+mod profiles;
 mod property;
 mod shapes;
 mod shipped;
