@@ -145,7 +145,11 @@ impl Sheet {
         };
         let told = Told {
             sheet: &Self {
-                player: Player { cache_busting: now.has_slow_cdn, ..self.player.clone() },
+                player: Player {
+                    cache_busting: now.has_slow_cdn,
+                    low_latency: self.player.low_latency && !now.without_parts,
+                    ..self.player.clone()
+                },
                 parts: self.parts.clone().filter(|_| !now.without_parts).map(whole),
                 ..self.clone()
             },
