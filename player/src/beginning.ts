@@ -59,7 +59,7 @@ async function lookForParts(url: string, freshUrl: string, signal: AbortSignal):
   const text = await readPlaylist(freshUrl, signal);
   const parts = text === null ? null : (readPartsPlaylist(text, url)?.parts ?? null);
   if (!parts || signal.aborted) return null;
-  const store = new Store();
+  const store = new Store(true);
   signal.addEventListener('abort', () => store.drop());
   const found = await fetchBeginning(parts, new Runs(), store);
   if (signal.aborted || found === null || found === 'unknown codecs' || !isTaken(found.run.init.type))

@@ -6,7 +6,7 @@ import { clockSkewMs } from './clock.ts';
 import { lacksDecoder, refusedOf, videoOf } from './codecs.ts';
 import { Doubts } from './doubts.ts';
 import type { Engine, Source } from './engine.ts';
-import { Lag } from './lag.ts';
+import { Lag, meanS } from './lag.ts';
 import { isAudible } from './lead.ts';
 import { MediaFeed } from './media-feed.ts';
 import { isTaken } from './media-source.ts';
@@ -41,7 +41,7 @@ export class PartsEngine implements Engine {
   answeredAtMs = Number.NEGATIVE_INFINITY;
   newsAtMs = Number.NEGATIVE_INFINITY;
   breaks = 0;
-  private readonly store = new Store();
+  private readonly store: Store;
   private readonly listeners = new AbortController();
   private feed: MediaFeed;
   /** `null` until it is known where to go on. */
@@ -68,6 +68,7 @@ export class PartsEngine implements Engine {
     private readonly video: HTMLVideoElement,
     private readonly source: Source,
   ) {
+    this.store = new Store(source.opening !== null);
     this.feed = this.openFeed();
     const { signal } = this.listeners;
     const onError = () => this.onFault(video.error?.message || 'it could not be decoded');
@@ -81,7 +82,9 @@ export class PartsEngine implements Engine {
   }
 
   get lagS(): number {
-    return this.lag.of(this.run?.parts.run, this.queue?.next, this.newsAtMs);
+    const { run, queue } = this;
+    const fetched = run && queue && { run: run.parts.run, next: queue.next, startS: queue.nextS };
+    return this.lag.of(fetched, this.newsAtMs);
   }
 
   get livePosition(): number | null {
@@ -309,11 +312,11 @@ export class PartsEngine implements Engine {
     this.lag.saw(parts, this.answeredAtMs);
     if (queue && run?.parts.run === parts.run) {
       run.learnTimes(parts);
-      // With what opens them now; as planned they last what they did.
-      run.parts = { ...parts, partS: run.parts.partS };
+      // With what opens them now.
+      run.parts = parts;
       const behind = parts.next - queue.next;
       const isBehind = this.isUnsure ? behind > 1 : !this.wasWell && behind > 0;
-      if (!isBehind && behind * parts.partS < MOST_BEHIND_S) return;
+      if (!isBehind && behind * meanS(parts) < MOST_BEHIND_S) return;
     }
     void this.join(parts);
   }

@@ -4,6 +4,7 @@
 // come or not. One that is missing while a later one is there is late or lost. It is waited for as long as there is
 // something to show; then playback goes on with the next part behind it that begins with a keyframe. Where no part
 // comes at all the camera, the agent or the network is silent: what is to be done then the playlist says.
+import { median } from './median.ts';
 import type { PartClock } from './part-clock.ts';
 
 export interface Part {
@@ -20,6 +21,7 @@ export interface Place {
   head: number;
   /** The run's time at which it begins. */
   startS: number;
+  /** How long a part lasts, as far as one knows: those that come tell better. */
   partS: number;
 }
 
@@ -57,12 +59,16 @@ const PATIENCE_MS = 1000;
 /** Without any part for so long beyond the time that one was due, the playlist is asked. */
 export const SILENT_MS = 600;
 const LOOK_MS = 100;
+/** A camera that stammers makes a long part or two; at night all become longer. */
+const MEASURED = 7;
 
 export class PartQueue {
   private readonly asks = new Map<number, Ask>();
   private readonly held = new Map<number, Part>();
   private head: number;
-  private readonly partS: number;
+  private partS: number;
+  /** Of the last ones. */
+  private lengths: number[] = [];
   /** The run's time behind the last part that was taken. */
   private endS: number;
   private lastCameMs: number;
@@ -83,6 +89,11 @@ export class PartQueue {
 
   get next(): number {
     return this.head;
+  }
+
+  /** The run's time at which that begins. */
+  get nextS(): number {
+    return this.endS;
   }
 
   due(nowMs: number): Due {
@@ -145,8 +156,10 @@ export class PartQueue {
       this.held.delete(this.head);
       this.head += 1;
       this.endS = part.endS;
+      this.lengths = [...this.lengths, part.endS - part.startS].slice(-MEASURED);
       taken.push(part);
     }
+    this.partS = median(this.lengths) ?? this.partS;
     return taken;
   }
 

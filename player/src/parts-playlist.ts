@@ -1,6 +1,8 @@
 // What a playlist tells a player that fetches parts by their names. Pure, and all that knows how parts are written down:
 // as low-latency HLS does (EXT-X-PART), with a number at the end of each part's name that counts on by one.
 
+import { median } from './median.ts';
+
 export interface ListedPart {
   number: number;
   durationS: number;
@@ -17,7 +19,7 @@ export interface Parts {
   initUrl: string;
   /** The first one that the playlist does not name. */
   next: number;
-  /** How long one lasts, as planned. */
+  /** How long one lasts, mostly: PART-TARGET is as long as the longest. */
   partS: number;
   listed: readonly ListedPart[];
   url(number: number): string;
@@ -52,12 +54,12 @@ const SEALED = /[?&](x-amz-signature|x-goog-signature|sig|token)=/i;
 /** `null`: no playlist of a stream in parts. */
 export function readPartsPlaylist(text: string, playlistUrl: string): PartsPlaylist | null {
   if (!/^#EXTM3U/.test(text) || !/^#EXT-X-PART-INF:/m.test(text)) return null;
-  const partS = Number(attribute(lineOf(text, '#EXT-X-PART-INF:'), 'PART-TARGET'));
-  if (!(partS > 0 && partS < 10)) return null;
+  const longestS = Number(attribute(lineOf(text, '#EXT-X-PART-INF:'), 'PART-TARGET'));
+  if (!(longestS > 0 && longestS < 10)) return null;
   const seen = walk(text, playlistUrl);
   const isEnded = /^#EXT-X-ENDLIST/m.test(text);
   const { nextSegment, newestMs } = seen;
-  return { parts: partsOf(seen, partS), nextSegment, newestMs, isEnded };
+  return { parts: partsOf(seen, longestS), nextSegment, newestMs, isEnded };
 }
 
 interface Walk {
@@ -105,7 +107,7 @@ function walk(text: string, playlistUrl: string): Walk {
   return seen;
 }
 
-function partsOf({ named, hint, initUrl }: Walk, partS: number): Parts | null {
+function partsOf({ named, hint, initUrl }: Walk, longestS: number): Parts | null {
   const last = named.at(-1)?.name;
   const model = hint ?? last;
   if (!model || !initUrl) return null;
@@ -115,6 +117,7 @@ function partsOf({ named, hint, initUrl }: Walk, partS: number): Parts | null {
   const listed = ofRun.map(({ part }) => part);
   // The shortest tells how far names are filled up: 999999 comes before 1000000.
   const digits = Math.min(model.digits, ...ofRun.map(({ name }) => name.digits));
+  const partS = median(listed.map(({ durationS }) => durationS)) ?? longestS;
   const newest = listed.at(-1)?.number ?? -1;
   // What is hinted at is not there yet; a playlist without a hint ends with its last part.
   const next = Math.max(hint ? hint.number : 0, newest + 1);

@@ -17,8 +17,13 @@ const ANSWERING_MS = 2000;
 export class Store {
   requests = 0;
   faults = 0;
-  private answeredAtMs = Number.NEGATIVE_INFINITY;
+  private answeredAtMs: number;
   private life = new AbortController();
+
+  /** `answers`: it did a moment ago. */
+  constructor(answers = false) {
+    this.answeredAtMs = answers ? performance.now() : Number.NEGATIVE_INFINITY;
+  }
 
   get(url: string): Promise<Answer> {
     return this.asker()(url);

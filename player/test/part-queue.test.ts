@@ -11,6 +11,9 @@ const LOOK_MS = 10;
 interface World {
   /** When a part is in the store, in ms behind its end; `null`: never. */
   lateMs?: (number: number) => number | null;
+  /** How long parts are, and how long the place says that they are. */
+  lengthS?: (number: number) => number;
+  partS?: number;
   /** No request is answered while that holds. */
   cut?: (nowMs: number) => boolean;
   seconds: number;
@@ -26,29 +29,26 @@ interface Outcome {
   silentMs: number | null;
 }
 
-function makePart(number: number): Part {
+function makePart(number: number, lengthS = (_number: number) => PART_S): Part {
   const independent = number % PER_SEGMENT === 0;
-  return {
-    number,
-    startS: number * PART_S,
-    endS: (number + 1) * PART_S,
-    independent,
-    bytes: new ArrayBuffer(1),
-  };
+  let startS = 0;
+  for (let before = 0; before < number; before += 1) startS += lengthS(before);
+  return { number, startS, endS: startS + lengthS(number), independent, bytes: new ArrayBuffer(1) };
 }
 
 /** A store, a network and a picture that has `AHEAD_S` to show. */
 const AHEAD_S = 0.3;
 
-function play({ lateMs = () => 60, cut = () => false, seconds }: World): Outcome {
-  const queue = new PartQueue({ head: 0, startS: 0, partS: PART_S }, new PartClock(), 0);
+function play(world: World): Outcome {
+  const { lateMs = () => 60, cut = () => false, lengthS = () => PART_S, partS = PART_S, seconds } = world;
+  const queue = new PartQueue({ head: 0, startS: 0, partS }, new PartClock(), 0);
   const outcome: Outcome = { shown: [], atMs: new Map(), requests: [], queue, silentMs: null };
   let answers: { atMs: number; sentMs: number; number: number; there: boolean }[] = [];
   let endMs = 0;
   for (let now = 0; now < seconds * 1000; now += LOOK_MS) {
     for (const { number, sentMs, there } of answers.filter(({ atMs }) => atMs <= now)) {
       if (cut(now)) queue.failed(number, now);
-      else if (there) queue.came(makePart(number), sentMs, now);
+      else if (there) queue.came(makePart(number, lengthS), sentMs, now);
       else queue.missing(number, now);
     }
     answers = answers.filter(({ atMs }) => atMs > now);
@@ -62,7 +62,7 @@ function play({ lateMs = () => 60, cut = () => false, seconds }: World): Outcome
       queue.asked(number, now);
       outcome.requests.push(number);
       const late = lateMs(number);
-      const there = late !== null && now + RTT_MS / 2 >= (number + 1) * PART_S * 1000 + late;
+      const there = late !== null && now + RTT_MS / 2 >= makePart(number, lengthS).endS * 1000 + late;
       answers.push({ atMs: now + RTT_MS, sentMs: now, number, there });
     }
     assert.ok(answers.length <= 6, 'no more requests at a time than connections');
@@ -81,6 +81,26 @@ test('parts are shown in order, each soon after it is there, at little more than
   assert.ok(Math.max(...delays) < 120, `${Math.max(...delays)}`);
   assert.ok(requests.length / shown.length < 1.5, `${requests.length}`);
   assert.equal(queue.lost, 0);
+});
+
+test('a part that was long, or a camera that is slower at night, makes no later one late', () => {
+  const late = ({ shown, atMs }: Outcome, lengthS: (number: number) => number, from: number) => {
+    const delays = shown
+      .slice(from)
+      .map((at) => (atMs.get(at) ?? 0) - makePart(at, lengthS).endS * 1000 - 60);
+    return Math.max(...delays);
+  };
+  // The playlist was read while it named a stammer of the camera.
+  const stammer = (number: number) => (number % 50 === 3 ? 0.7 : PART_S);
+  const joined = play({ seconds: 8, partS: 0.7 });
+  assert.ok(late(joined, () => PART_S, 8) < 120, `${late(joined, () => PART_S, 8)}`);
+  const stammers = play({ seconds: 60, partS: 0.7, lengthS: stammer });
+  assert.ok(late(stammers, stammer, 20) < 120, `${late(stammers, stammer, 20)}`);
+  const dawn = (number: number) => (number < 40 ? 0.5 : PART_S);
+  const day = play({ seconds: 60, partS: 0.5, lengthS: dawn });
+  assert.ok(late(day, dawn, 45) < 120, `${late(day, dawn, 45)}`);
+  const dusk = play({ seconds: 60, lengthS: (number) => (number < 100 ? PART_S : 0.5) });
+  assert.ok(dusk.requests.length / dusk.shown.length < 2, `${dusk.requests.length} for ${dusk.shown.length}`);
 });
 
 test('one that overtakes another waits for it', () => {

@@ -40,6 +40,17 @@ segment_${RUN}_000041.m4s
 #EXT-X-PRELOAD-HINT:TYPE=PART,URI="part_${RUN}_000210.m4s"
 `;
 
+test('one long part does not tell how long the others are', () => {
+  const long = PLAYLIST.replace('PART-TARGET=0.200000', 'PART-TARGET=0.700000').replace(
+    part(202),
+    part(202).replace('0.200000', '0.700000'),
+  );
+  assert.equal(readPartsPlaylist(long, AT)?.parts?.partS, 0.2);
+  const alone = HEAD.replace('0.200000', '0.500000');
+  const hint = `#EXT-X-PRELOAD-HINT:TYPE=PART,URI="part_${RUN}_000000.m4s"`;
+  assert.equal(readPartsPlaylist(`${alone}\n${hint}\n`, AT)?.parts?.partS, 0.5);
+});
+
 test('a playlist tells where to go on, and how the next parts are called', () => {
   const read = readPartsPlaylist(PLAYLIST, AT);
   assert.ok(read?.parts);
