@@ -12,8 +12,11 @@ const MOST_STEP_MS = 1000;
 export class Lead {
   private live = new LiveEdge();
   private breaks = 0;
-  /** What the browser told, and all of pipelines that are no more. */
-  private counted = 0;
+  /** Times that the picture stood for want of data, of all pipelines. */
+  stalls = 0;
+  /** What stands now did play, and whether that was counted. */
+  private isStall = false;
+  private isCounted = false;
   /** Seeks to the live edge and over holes. */
   jumps = 0;
   /** That the picture stood for want of data, of all pipelines. */
@@ -28,17 +31,12 @@ export class Lead {
     return this.live.floorS;
   }
 
-  /** Times that the picture had to wait. */
-  get stalls(): number {
-    return this.counted + this.live.dries;
-  }
-
   /** Of another pipeline nothing is known yet. */
   begin(pace: Pace): void {
-    this.counted += this.live.dries;
     this.live = new LiveEdge(pace);
     this.live.returned();
     this.standsSinceMs = null;
+    this.isStall = this.isCounted = false;
   }
 
   paceIs(pace: Pace): void {
@@ -49,7 +47,7 @@ export class Lead {
   stalled(nowMs: number): void {
     // It stood before that, while silence went on.
     if (this.live.isDry) return;
-    this.counted += 1;
+    this.isStall = true;
     this.live.stalled(nowMs);
   }
 
@@ -82,12 +80,17 @@ export class Lead {
   private count(nowMs: number, engine: Engine | null): void {
     const { live, video } = this;
     const isDry = live.isDry || video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
+    if (!isDry) this.isStall = this.isCounted = false;
     if (!engine || !isDry || video.paused || video.seeking) {
       this.standsSinceMs = null;
       return;
     }
     this.standsSinceMs ??= nowMs;
     if (nowMs - this.standsSinceMs < LEAST_MS) return;
+    if ((this.isStall || live.isDry) && !this.isCounted) {
+      this.isCounted = true;
+      this.stalls += 1;
+    }
     this.waitedMs += Math.min(nowMs - Math.max(this.standsSinceMs, this.countedToMs), MOST_STEP_MS);
     this.countedToMs = nowMs;
   }

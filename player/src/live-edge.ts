@@ -112,8 +112,7 @@ export class LiveEdge {
   private backUntilMs = Number.NEGATIVE_INFINITY;
   private settledAtMs = Number.NEGATIVE_INFINITY;
   private rate = 1;
-  /** Times that the picture stood while its silence went on: the browser does not tell of that. */
-  dries = 0;
+  /** The picture stands while its silence goes on: the browser does not tell of that. */
   isDry = false;
   private excess: number | null = null;
 
@@ -124,7 +123,10 @@ export class LiveEdge {
   /** The stream turned out to be another one than was thought. */
   paceIs(pace: Pace): void {
     const [longer, shorter] = [pace.segmentS, this.pace.segmentS].sort((a, b) => b - a) as [number, number];
-    const [isOther, isHeardOtherwise] = [longer > 1.2 * shorter, pace.floor !== this.pace.floor];
+    // A floor of its own is none of the segments'.
+    const isTied = pace.floor === undefined || this.pace.floor === undefined;
+    const isOther = isTied && longer > 1.2 * shorter;
+    const isHeardOtherwise = pace.floor !== this.pace.floor;
     const { usual } = this.floor;
     this.floor = floorOf(pace);
     if (isOther || this.base === 0) this.base = this.floor.usual;
@@ -179,10 +181,7 @@ export class LiveEdge {
 
   private seeDry({ nowMs, currentTime, waiting }: Sight, end: number): void {
     const isDry = this.pace.floor !== undefined && !waiting && currentTime > end + DRY_S;
-    if (isDry && !this.isDry) {
-      this.dries += 1;
-      this.stalled(nowMs);
-    }
+    if (isDry && !this.isDry) this.stalled(nowMs);
     this.isDry = isDry;
   }
 

@@ -32,6 +32,7 @@ export interface Observation {
   behind: number | null;
   /** Seconds that it was asked for something new, and had nothing. */
   silentFor: number;
+  byParts: boolean;
   segmentS: number;
   /** Wall clock of the newest picture there is; `null`: never seen one. */
   newestMs: number | null;
@@ -42,7 +43,9 @@ export interface Observation {
 /** A shorter pause is a hiccup that needs no words. */
 export const FROZEN_AFTER_S = 2;
 /** Below this the distance is the normal play of buffer and playlist. */
-export const BEHIND_AFTER_S = 3;
+const BEHIND_AFTER_S = 3;
+/** By parts that is a sixth of it. */
+const BEHIND_BY_PARTS_S = 1;
 /** A camera that restarts takes less. */
 const OFFLINE_AFTER_S = 20;
 /** The newest picture of a stream that goes on is no older than this. */
@@ -57,7 +60,8 @@ export function statusOf(seen: Observation): Status {
   if (!seen.everPlayed) return { kind: 'waiting', label: 'waiting for the stream' };
   if (seen.paused) return { kind: 'paused', label: 'paused' };
   if (seen.idleFor >= FROZEN_AFTER_S) return { kind: 'reconnecting', label: 'reconnecting' };
-  if (seen.behind !== null && seen.behind >= BEHIND_AFTER_S) {
+  const mostS = seen.byParts ? BEHIND_BY_PARTS_S : BEHIND_AFTER_S;
+  if (seen.behind !== null && seen.behind >= mostS) {
     return { kind: 'behind', label: `behind by ${duration(seen.behind)}` };
   }
   return { kind: 'live', label: 'live' };

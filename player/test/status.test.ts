@@ -21,6 +21,7 @@ const playing: Observation = {
   cantPlay: null,
   idleFor: 0,
   behind: 0,
+  byParts: false,
   silentFor: 1,
   segmentS: 2,
   newestMs: NOW - 3000,
@@ -40,6 +41,8 @@ test('a moving picture near the edge is live', () => {
 
 test('a picture far from the edge says by how much', () => {
   assert.deepEqual(statusOf({ ...playing, behind: 7.6 }), { kind: 'behind', label: 'behind by 8 s' });
+  assert.equal(statusOf({ ...playing, behind: 1.4, byParts: true }).label, 'behind by 1 s');
+  assert.equal(statusOf({ ...playing, behind: 0.9, byParts: true }).kind, 'live');
   assert.equal(statusOf({ ...playing, behind: 600 }).label, 'behind by 10 min');
 });
 
