@@ -15,11 +15,12 @@ const engines: Engines = {
 /** Beside this file; browsers take no worker from another origin, and then hls.js does without. */
 function workerPath(): string | null {
   const path = new URL('hls.worker.js', import.meta.url);
-  return path.origin === location.origin ? path.href : null;
+  return path.origin === globalThis.location?.origin ? path.href : null;
 }
 
 export const EdgePlayer = edgePlayer(engines, workerPath());
 export type EdgePlayer = InstanceType<typeof EdgePlayer>;
 
 // Two copies of this file on one page are one too many, and no error.
-if (!customElements.get('edge-player')) customElements.define('edge-player', EdgePlayer);
+const elements = globalThis.customElements;
+if (elements && !elements.get('edge-player')) elements.define('edge-player', EdgePlayer);
