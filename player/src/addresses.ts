@@ -47,7 +47,13 @@ export function snapshotUrl(playlistUrl: string): string | null {
   return neighbour(playlistUrl, 'snapshot.jpg');
 }
 
-/** Only the query is another: signed anew, most likely. */
-export function isSamePlace(url: string, other: string): boolean {
-  return url.split('?', 1)[0] === other.split('?', 1)[0];
+/** What opens an address, or gets past a CDN: with others it is the same place. */
+const OPENS = /^(expires|signature|token|sig|t|policy|key-pair-id|x-amz-.*|x-goog-.*)$/i;
+
+/** Without what may be signed anew. */
+export function placeOf(address: string): string {
+  const url = new URL(address);
+  for (const key of [...url.searchParams.keys()]) if (OPENS.test(key)) url.searchParams.delete(key);
+  url.hash = '';
+  return url.href;
 }

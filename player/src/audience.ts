@@ -5,12 +5,15 @@ import type { Wish } from './wish.ts';
 
 /** What browsers pause because its page is hidden, they pause by then. */
 const BROWSERS_PAUSE_MS = 2000;
+const BROWSERS_RESUME_MS = 1000;
 
 export class Audience {
   private readonly rest = new Rest();
   private hiddenAtMs = performance.now();
-  /** The error itself paused it, as in Chromium. */
-  private hasBrokenPaused = false;
+  private shownAtMs = Number.NEGATIVE_INFINITY;
+  /** The one that was told of, and whether it had paused already: Chromium does that first. */
+  private error: MediaError | null = null;
+  private hasErrorPaused = false;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -20,11 +23,8 @@ export class Audience {
   ) {
     document.addEventListener('visibilitychange', () => this.onVisibility(), { signal });
     video.addEventListener('pause', () => this.onPause(), { signal });
-    video.addEventListener('play', () => this.wish.plays(), { signal });
-    const onError = () => {
-      this.hasBrokenPaused = video.paused;
-    };
-    video.addEventListener('error', onError, { signal });
+    video.addEventListener('play', () => this.onPlay(), { signal });
+    video.addEventListener('error', () => this.onError(), { signal });
   }
 
   /** Its page is to be seen, or a window of its own (picture in picture). */
@@ -57,19 +57,50 @@ export class Audience {
   }
 
   private onVisibility(): void {
-    if (!document.hidden) return;
-    this.hiddenAtMs = performance.now();
-    if (!this.canSee) this.wish.hidden(this.hiddenAtMs);
+    const now = performance.now();
+    if (!document.hidden) {
+      this.shownAtMs = now;
+      return;
+    }
+    this.hiddenAtMs = now;
+    if (!this.canSee) this.wish.hidden(now);
+  }
+
+  private onError(): void {
+    this.error = this.video.error;
+    this.hasErrorPaused = this.video.paused;
+  }
+
+  // Events come late: what counts is how it is now.
+  private onPlay(): void {
+    const { video } = this;
+    if (video.paused) return;
+    this.hasErrorPaused = false;
+    if (this.isResumedByBrowser()) video.pause();
+    else this.wish.plays();
   }
 
   private onPause(): void {
+    const { video } = this;
     // At the end, and by an error, it pauses by itself.
-    if (this.video.ended || (this.video.error && this.hasBrokenPaused)) return;
+    if (!video.paused || video.ended || this.isPausedByError()) return;
     const now = performance.now();
     const isHiddenFor = now - this.hiddenAtMs;
-    const byHand = this.canSee || (isAudible(this.video) && isHiddenFor > BROWSERS_PAUSE_MS);
+    const byHand = this.canSee || (isAudible(video) && isHiddenFor > BROWSERS_PAUSE_MS);
     // What browsers do to a hidden page is no wish.
     if (byHand) this.wish.paused(now);
+  }
+
+  /** Chromium resumes what it had paused of a hidden page, also if the page stopped it meanwhile. */
+  private isResumedByBrowser(): boolean {
+    const { userActivation } = navigator as { userActivation?: UserActivation };
+    const isBack = performance.now() - this.shownAtMs < BROWSERS_RESUME_MS;
+    return this.hasPaused && isBack && userActivation?.isActive === false;
+  }
+
+  private isPausedByError(): boolean {
+    const { error } = this.video;
+    return error !== null && (this.hasErrorPaused || error !== this.error);
   }
 
   /** Another player's window is none of this one. */

@@ -1,5 +1,5 @@
 // <edge-player>: the player for any page.
-import { type CacheBusting, isSamePlace } from './addresses.ts';
+import { type CacheBusting, placeOf } from './addresses.ts';
 import type { Engines } from './engine.ts';
 import { Face } from './face.ts';
 import { Muting } from './muting.ts';
@@ -16,6 +16,9 @@ const REPORT_EVERY_MS = 10_000;
 /** What makes another stream of it; the rest is taken up while it plays. */
 const OPENS_ANEW = ['src', 'status-src', 'cache-busting', 'parts'];
 const SETTABLE = ['src', 'statusSrc', 'muted', 'autoplay', 'controls', 'thresholds', 'onreport', 'findAgain'];
+
+/** Servers that render pages import it, too: there the tag is all that it is. */
+const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
 
 type OnReport = ((report: Report) => void) | null;
 type FindAgain = ((src: string) => Promise<string | undefined>) | null;
@@ -34,7 +37,7 @@ export interface StateDetail {
 
 /** The class over the engines of this build. */
 export function edgePlayer(engines: Engines, workerPath: string | null) {
-  return class EdgePlayer extends HTMLElement {
+  return class EdgePlayer extends Base {
     static readonly observedAttributes = [
       ...OPENS_ANEW,
       'muted',
@@ -85,8 +88,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
 
     attributeChangedCallback(name: string, before: string | null, after: string | null): void {
       if (before === after) return;
-      // What was paused was another stream.
-      if (name === 'src' && !isSamePlace(before ?? '', after ?? '')) this.wish = new Wish();
+      if (name === 'src') this.isAnother(before, after);
       if (OPENS_ANEW.includes(name)) {
         this.close();
         this.reopen();
@@ -118,7 +120,13 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
     }
 
     set muted(value: boolean) {
+      const { video } = this.face;
+      const wasPlaying = !video.paused;
       this.muting.muted = value;
+      if (!wasPlaying || !video.paused) return;
+      // The browser allows no sound that nobody asked for: rather none than a picture that stands.
+      this.muting.muted = true;
+      video.play().catch(() => undefined);
     }
 
     get autoplay(): boolean {
@@ -193,8 +201,14 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
     }
 
     play(): Promise<void> {
+      const { video } = this.face;
+      const before = this.wish.isToPlay;
       this.wish.plays();
-      return this.face.video.play();
+      return video.play().catch((error: unknown) => {
+        const isRefused = error instanceof DOMException && error.name === 'NotAllowedError';
+        if (isRefused && video.paused) this.wish.refused(before);
+        throw error;
+      });
     }
 
     pause(): void {
@@ -204,6 +218,20 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
 
     goLive(): void {
       this.player?.goLive();
+    }
+
+    /** What was paused was another stream. */
+    private isAnother(before: string | null, after: string | null): void {
+      const [from, to] = [resolved(before), resolved(after)];
+      if (from && !(to && placeOf(from) === placeOf(to))) this.wish = new Wish();
+    }
+
+    private toggle(): void {
+      const { video } = this.face;
+      // What is being opened is paused for the moment.
+      const wants = video.readyState > 0 ? !video.paused : (this.wish.isToPlay ?? this.autoplay);
+      if (wants) this.pause();
+      else void this.play().catch(() => undefined);
     }
 
     private put(name: string, value: string | null): void {
@@ -222,7 +250,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
     }
 
     private open(): void {
-      const url = this.address('src');
+      const url = resolved(this.src);
       this.told = { ...UNTOLD, reportMs: performance.now() };
       if (!url) {
         const hint = this.src ? 'Give src the http(s) address of a stream.m3u8.' : '';
@@ -233,12 +261,12 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       const options = {
         engines,
         workerPath,
-        statusUrl: this.address('status-src'),
+        statusUrl: resolved(this.statusSrc),
         cacheBusting: busting(this.getAttribute('cache-busting')),
         wish: this.wish,
         autoplay: () => this.autoplay,
         parts: this.getAttribute('parts') !== 'off',
-        findAgain: async (src: string) => this.findAgain?.(src),
+        findAgain: async (src: string) => resolved((await this.findAgain?.(src)) ?? null) ?? undefined,
       };
       const player = new Player(this.face.video, url, options, (stats) => this.tell(stats));
       this.player = player;
@@ -253,17 +281,6 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
     private close(): void {
       this.player?.destroy();
       this.player = null;
-    }
-
-    private address(name: string): string | null {
-      const text = this.getAttribute(name);
-      if (!text) return null;
-      try {
-        const url = new URL(text, document.baseURI);
-        return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : null;
-      } catch {
-        return null;
-      }
     }
 
     private dressVideo(): void {
@@ -325,7 +342,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       const { video } = this.face;
       const onVideo = event.composedPath()[0] === video;
       const action = {
-        k: () => (video.paused ? void this.play().catch(() => undefined) : this.pause()),
+        k: () => this.toggle(),
         m: () => {
           this.muted = !this.muted;
         },
@@ -335,7 +352,7 @@ export function edgePlayer(engines: Engines, workerPath: string | null) {
       }[event.key.toLowerCase()];
       // With controls the browser has the space bar.
       const space = event.key === ' ' && onVideo && !video.controls;
-      if (space) video.paused ? void this.play().catch(() => undefined) : this.pause();
+      if (space) this.toggle();
       else if (action) action();
       else return;
       event.preventDefault();
@@ -349,6 +366,16 @@ const UNTOLD = {
   reportMs: Number.NEGATIVE_INFINITY,
   news: 'false',
 };
+
+function resolved(text: string | null): string | null {
+  if (!text) return null;
+  try {
+    const url = new URL(text, document.baseURI);
+    return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : null;
+  } catch {
+    return null;
+  }
+}
 
 function busting(text: string | null): CacheBusting {
   return text === 'on' || text === 'off' ? text : 'auto';

@@ -56,7 +56,7 @@ export class NativeEngine implements Engine {
   /** What it asks for while the video stands is not known. */
   get isIdle(): boolean {
     const { paused, readyState } = this.video;
-    return paused && readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+    return paused && readyState >= HTMLMediaElement.HAVE_METADATA;
   }
 
   get ended(): boolean {

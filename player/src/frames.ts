@@ -27,7 +27,7 @@ export class FrameCounter {
 
   private listen(): void {
     this.handle = this.video.requestVideoFrameCallback((_now, frame) => {
-      const before = frame.presentedFrames < this.browserCount ? 0 : this.browserCount;
+      const before = frame.presentedFrames <= this.browserCount ? 0 : this.browserCount;
       this.presented += frame.presentedFrames - before;
       this.browserCount = frame.presentedFrames;
       this.listen();

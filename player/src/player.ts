@@ -330,9 +330,13 @@ export class Player {
     this.gauge.look(now, this.totals.with(this.engine), { moving, excused, latency, waitedMs });
   }
 
-  /** By the viewer: what was opened just now begins paused. */
+  /** By the viewer, or nobody began it: what was opened just now is paused until there is something to play. */
   private get isPaused(): boolean {
-    return this.video.paused && (this.picture.isPlaying || this.audience.hasPaused);
+    const { paused, readyState } = this.video;
+    // iPhones load no more than that before it plays.
+    const { HAVE_METADATA, HAVE_CURRENT_DATA } = HTMLMediaElement;
+    const couldPlay = readyState >= (this.engine?.isLed === false ? HAVE_METADATA : HAVE_CURRENT_DATA);
+    return paused && (couldPlay || this.audience.hasPaused);
   }
 
   /** Nobody expects a picture that moves. */
@@ -341,27 +345,29 @@ export class Player {
   }
 
   private restWhileAlone(now: number): void {
-    const mayRest = this.engine && !this.isResting && (this.picture.hasMoved || document.hidden);
+    const { engine } = this;
+    const isSeen = this.picture.hasMoved || this.isPaused || document.hidden;
+    const mayRest = engine && !engine.ended && !this.isResting && isSeen;
     if (!this.audience.isLongGone(now) || !mayRest) return;
     this.isResting = true;
-    this.engine?.rest();
+    engine.rest();
   }
 
   private judge(now: number, moved: boolean): Status {
     const { engine, picture } = this;
     this.newestMs = engine?.newestTimeMs ?? this.newestMs;
     const isAsked = !this.isResting && !this.isReturning && !engine?.isIdle;
-    // Where nobody plays it, or the browser does not let it begin.
-    const couldPlay = this.video.paused && this.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+    const isPaused = this.isPaused || this.isResting;
     return statusOf({
       nowMs: Date.now() + (engine?.skewMs ?? 0),
-      everPlayed: picture.hasMoved || couldPlay,
-      paused: this.isPaused || this.isResting || couldPlay,
+      everPlayed: picture.hasMoved || isPaused,
+      paused: isPaused,
       ended: engine?.ended ?? false,
       cantPlay: this.verdict.look(now, { moved, isLast: isOutOfWays(engine, this.chain) }),
       idleFor: picture.idleS(now),
       behind: secondsBehind(this.latencies()),
       silentFor: this.silence.look(now, newsOf(engine, picture), isAsked),
+      byParts: this.isByParts,
       segmentS: this.pace().segmentS,
       newestMs: this.sheets.newestMs(this.newestMs),
       isListed: this.newestMs !== null,
@@ -383,7 +389,9 @@ export class Player {
   private onVisibility(): void {
     if (document.hidden) return;
     this.picture.shown(performance.now());
-    if (!this.audience.wantsPlay) return;
+    if (this.status.kind === 'ended') return;
+    // What nobody has seen yet is looked at, if not played.
+    if (!this.audience.wantsPlay && (!this.isResting || this.picture.hasMoved)) return;
     if (this.isResting) void this.open();
     else this.lead.toLive(this.engine, this.pace());
     // Browsers pause muted videos of hidden pages and resume them; iOS does not always.

@@ -1,5 +1,5 @@
 // A wall of cameras: still pictures where the agent keeps them, else muted streams of what is in view, a bounded number at a time.
-import { pastCdn, snapshotUrl } from './addresses.ts';
+import { pastCdn, placeOf, snapshotUrl } from './addresses.ts';
 import type { Camera } from './catalog.ts';
 import { madeAtMs } from './clock.ts';
 import type { EdgePlayer } from './edge-player.ts';
@@ -29,7 +29,10 @@ class Tile {
   readonly node = document.createElement('li');
   visible = false;
   still = false;
+  /** While it plays. */
   player: EdgePlayer | null = null;
+  /** Out of view it keeps what the viewer did with it, and nothing else. */
+  private kept: EdgePlayer | null = null;
   private readonly view = document.createElement('div');
   private readonly link = document.createElement('a');
   private readonly age = document.createElement('span');
@@ -39,7 +42,7 @@ class Tile {
   private askedMs = Number.NEGATIVE_INFINITY;
   private asking: AbortController | null = null;
 
-  constructor(readonly camera: Camera) {
+  constructor(public camera: Camera) {
     this.node.className = 'tile';
     this.view.className = 'view';
     const url = new URL(location.href);
@@ -54,18 +57,23 @@ class Tile {
 
   play(options: Options): void {
     if (this.player) return;
+    this.kept ??= this.make(options);
+    this.kept.src = this.camera.playlistUrl;
+    this.player = this.kept;
+    this.view.replaceChildren(this.player);
+  }
+
+  private make(options: Options): EdgePlayer {
     const player = document.createElement('edge-player') as EdgePlayer;
     for (const name of ['muted', 'autoplay', 'quiet']) player.setAttribute(name, '');
     player.setAttribute('stats', 'none');
-    // Seven requests a second are for one picture, not for a wall.
+    // Five requests a second are for one picture, not for a wall.
     player.setAttribute('parts', 'off');
     player.setAttribute('label', `Live video of ${this.camera.name}`);
-    player.src = this.camera.playlistUrl;
     player.findAgain = options.findAgain;
     // The tile's link is its one way in for the keyboard.
     player.tabIndex = -1;
-    this.player = player;
-    this.view.replaceChildren(player);
+    return player;
   }
 
   stop(): void {
@@ -157,7 +165,11 @@ export class Wall {
   /** Tiles of cameras that stay are left alone. */
   show(cameras: readonly Camera[]): void {
     const before = new Map(this.tiles.map((tile) => [key(tile.camera), tile]));
-    this.tiles = cameras.map((camera) => before.get(key(camera)) ?? this.add(camera));
+    this.tiles = cameras.map((camera) => {
+      const tile = before.get(key(camera));
+      if (tile) tile.camera = camera;
+      return tile ?? this.add(camera);
+    });
     const kept = new Set(this.tiles);
     for (const tile of before.values()) {
       if (kept.has(tile)) continue;
@@ -210,5 +222,5 @@ export class Wall {
 }
 
 function key({ id, name, playlistUrl }: Camera): string {
-  return JSON.stringify([id, name, playlistUrl]);
+  return JSON.stringify([id, name, placeOf(playlistUrl)]);
 }

@@ -1,5 +1,5 @@
 // Where a stream is now, while its picture stands: of a camera that was moved, or a signed address that is good no more.
-import { isSamePlace } from './addresses.ts';
+import { placeOf } from './addresses.ts';
 import { Backoff } from './recovery.ts';
 
 /** What had a picture for so long was found. */
@@ -64,6 +64,6 @@ export class Whereabouts {
     const found = await this.findAgain(url).catch(() => undefined);
     if (!found || found === url) return null;
     // It answers as it is: a new pipeline would only show the last seconds again.
-    return isSamePlace(found, url) && engine?.isLed && !isRefused ? null : found;
+    return placeOf(found) === placeOf(url) && engine?.isLed && !isRefused ? null : found;
   }
 }

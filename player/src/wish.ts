@@ -17,6 +17,11 @@ export class Wish {
     this.pause = null;
   }
 
+  /** By the browser: it is as before. */
+  refused(before: boolean | null): void {
+    if (this.value) this.value = before;
+  }
+
   /** Without doubt, and also of what is paused just now. */
   stops(): void {
     this.value = false;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pastCdn, sheetUrl, snapshotUrl } from '../src/addresses.ts';
+import { pastCdn, placeOf, sheetUrl, snapshotUrl } from '../src/addresses.ts';
 
 const SUPABASE = 'https://abc.supabase.co/storage/v1/object/public/streams/l/c/';
 
@@ -48,4 +48,11 @@ test('what lies beside a playlist has the query that opens the folder, and no ot
   );
   assert.equal(snapshotUrl(`${at}stream.m3u8?signature=ab`), `${at}snapshot.jpg`);
   assert.equal(sheetUrl('https://h/other/index.m3u8'), null);
+});
+
+test('what is signed anew is the same place, another query is another', () => {
+  const [place, other] = ['https://a/c/stream.m3u8?cam=1', 'https://a/c/stream.m3u8?cam=2'].map(placeOf);
+  assert.equal(placeOf('https://a/c/stream.m3u8?cam=1&expires=1&signature=2'), place);
+  assert.equal(placeOf('https://a/c/stream.m3u8?X-Amz-Signature=1&cam=1&X-Amz-Date=3#x'), place);
+  assert.notEqual(place, other);
 });

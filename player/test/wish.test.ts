@@ -43,6 +43,16 @@ test('an order to stop is no browser, also if the event of it comes after', () =
   assert.equal(wish.isToPlay, false);
 });
 
+test('what the browser refused is as before', () => {
+  const wish = new Wish();
+  wish.stops();
+  wish.plays();
+  wish.refused(false);
+  assert.equal(wish.isToPlay, false);
+  wish.refused(true);
+  assert.equal(wish.isToPlay, false, 'nothing was asked for since');
+});
+
 test('a pause is undone once', () => {
   const wish = new Wish();
   wish.paused(1000);

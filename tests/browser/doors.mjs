@@ -83,8 +83,8 @@ async function heldUpFor(page, ms) {
   return stats(page);
 }
 
-/** What the viewer did not start does not start by itself, and what the viewer stopped stays so. */
-export const unasked = (stage) =>
+/** A page of somebody else's, with one player, which nobody starts. */
+const inOwnPage = (stage, step) =>
   inAnother(stage, async (page) => {
     const { playlistUrl } = await stats(stage.page);
     const script = new URL('assets/edge-player.js', stage.page.url()).href;
@@ -101,65 +101,129 @@ export const unasked = (stage) =>
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
     try {
       await page.goto(`http://127.0.0.1:${server.address().port}/`);
-      await until(page, LIVE_WITHIN_S, 'picture', ({ state }) => state === 'paused');
-      const isPaused = () => page.evaluate(() => window.edgePlayer.video.paused);
-      await hide(page, true, false);
-      await hide(page, false);
-      await sleep(1000);
-      expect(await isPaused(), 'a glance at another tab starts nothing');
-      await page.evaluate(() => window.edgePlayer.play());
-      await isLive(page);
-      // As by the keyboard's media keys.
-      await page.evaluate(() => {
-        window.edgePlayer.muted = false;
-      });
-      await hide(page, true, false);
-      await sleep(2500);
-      await page.evaluate(() => window.edgePlayer.video.pause());
-      await sleep(1000);
-      await hide(page, false);
-      await sleep(1000);
-      expect(await isPaused(), 'what was paused from without stays so');
-      await page.evaluate(() => window.edgePlayer.goLive());
-      await isLive(page);
-      // As phones do it: their pause comes before the page is told that it is hidden.
-      await page.evaluate(() => window.edgePlayer.video.pause());
-      await sleep(100);
-      await hide(page, true, false);
-      await sleep(3000);
-      await hide(page, false);
-      await isLive(page);
-      expect(!(await isPaused()), 'what the browser paused goes on');
-      await page.evaluate(() => window.edgePlayer.pause());
-      await sleep(3000);
-      await page.evaluate(() => window.edgePlayer.setAttribute('autoplay', ''));
-      await sleep(1000);
-      expect(await isPaused(), 'what the viewer paused stays so');
-      // The same stream opened anew, in three ways.
-      await page.evaluate(async () => {
-        const player = window.edgePlayer;
-        const after = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-        player.remove();
-        await after(500);
-        document.body.append(player);
-        await after(1500);
-        player.setAttribute('cache-busting', 'off');
-        await after(1500);
-        player.src = `${player.src}?as=signed-anew`;
-      });
-      await until(page, LIVE_WITHIN_S, 'picture', ({ state }) => state === 'paused');
-      await sleep(2000);
-      expect(await isPaused(), 'also where the same stream is opened anew');
-      await page.evaluate(() => {
-        const player = window.edgePlayer;
-        const { src } = player;
-        player.removeAttribute('src');
-        player.src = src;
-      });
-      await isLive(page);
-      const told = await page.evaluate(() => window.told);
-      expect(told.includes('live'), `its state can be asked for as it is told: ${told}`);
+      await step(page, playlistUrl);
     } finally {
       server.close();
     }
+  });
+
+const isPaused = (page) => page.evaluate(() => window.edgePlayer.video.paused);
+
+/** What is said to a player before it has a stream holds. */
+export const beforehand = (stage) =>
+  inOwnPage(stage, async (page, src) => {
+    const make = (order) =>
+      page.evaluate(
+        ([src, order]) => {
+          window.edgePlayer.remove();
+          const player = document.createElement('edge-player');
+          for (const name of ['muted', order === 'pause' ? 'autoplay' : 'controls'])
+            player.setAttribute(name, '');
+          player.setAttribute('parts', 'off');
+          document.body.append(player);
+          player[order]()?.catch(() => {});
+          player.src = src;
+          window.edgePlayer = player;
+        },
+        [src, order],
+      );
+    await make('pause');
+    await until(
+      page,
+      LIVE_WITHIN_S,
+      'picture',
+      ({ state, buffered }) => state === 'paused' && buffered.length > 0,
+    );
+    await sleep(1500);
+    expect(await isPaused(page), 'what was paused before it had a stream does not play');
+    await make('play');
+    await isLive(page);
+    await page.evaluate(() => window.edgePlayer.setAttribute('cache-busting', 'off'));
+    await until(page, LIVE_WITHIN_S, 'new stream', ({ state }) => state !== 'live');
+    await isLive(page);
+  });
+
+/** What the viewer did not start does not start by itself, and what the viewer stopped stays so. */
+export const unasked = (stage) =>
+  inOwnPage(stage, async (page) => {
+    await until(page, LIVE_WITHIN_S, 'picture', ({ state }) => state === 'paused');
+    await hide(page, true, false);
+    await hide(page, false);
+    await sleep(1000);
+    expect(await isPaused(page), 'a glance at another tab starts nothing');
+    await page.evaluate(() => window.edgePlayer.play());
+    await isLive(page);
+    // As by the keyboard's media keys.
+    await page.evaluate(() => {
+      window.edgePlayer.muted = false;
+    });
+    await hide(page, true, false);
+    await sleep(2500);
+    await page.evaluate(() => window.edgePlayer.video.pause());
+    await sleep(1000);
+    await hide(page, false);
+    await sleep(1000);
+    expect(await isPaused(page), 'what was paused from without stays so');
+    await page.evaluate(() => window.edgePlayer.goLive());
+    await isLive(page);
+    // As phones do it: their pause comes before the page is told that it is hidden.
+    await page.evaluate(async () => {
+      const { video } = window.edgePlayer;
+      const paused = new Promise((resolve) => video.addEventListener('pause', resolve, { once: true }));
+      video.pause();
+      await paused;
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    });
+    await sleep(3000);
+    await hide(page, false);
+    await isLive(page);
+    expect(!(await isPaused(page)), 'what the browser paused goes on');
+    await page.evaluate(() => window.edgePlayer.pause());
+    await sleep(3000);
+    await page.evaluate(() => window.edgePlayer.setAttribute('autoplay', ''));
+    await sleep(1000);
+    expect(await isPaused(page), 'what the viewer paused stays so');
+    // The same stream opened anew, in three ways.
+    await page.evaluate(async () => {
+      const player = window.edgePlayer;
+      const after = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+      player.remove();
+      await after(500);
+      document.body.append(player);
+      await after(1500);
+      player.setAttribute('cache-busting', 'off');
+      await after(1500);
+      player.src = `${player.src}?t=1`;
+    });
+    await until(
+      page,
+      LIVE_WITHIN_S,
+      'picture',
+      ({ state, buffered }) => state === 'paused' && buffered.length,
+    );
+    await sleep(1500);
+    expect(await isPaused(page), 'also where the same stream is opened anew');
+    await page.evaluate(() => {
+      const player = window.edgePlayer;
+      const { src } = player;
+      player.removeAttribute('src');
+      player.src = src;
+    });
+    await isLive(page);
+    // As Chromium does with what it has paused itself, whatever the page says meanwhile.
+    await page.evaluate(() => (window.edgePlayer.muted = true));
+    await hide(page, true);
+    await page.evaluate(() => window.edgePlayer.pause());
+    await sleep(500);
+    await page.evaluate(() => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => false });
+      document.dispatchEvent(new Event('visibilitychange'));
+      Object.defineProperty(navigator, 'userActivation', { value: { isActive: false } });
+      window.edgePlayer.video.play().catch(() => {});
+    });
+    await sleep(1000);
+    expect(await isPaused(page), 'what the page stopped while hidden stays so');
+    const told = await page.evaluate(() => window.told);
+    expect(told.includes('live'), `its state can be asked for as it is told: ${told}`);
   });

@@ -9,7 +9,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { followed, session, unasked } from './doors.mjs';
+import { beforehand, followed, session, unasked } from './doors.mjs';
 import { heldUp, SEGMENTS } from './held-up.mjs';
 import { launch, listen, scratchFolder } from './play.mjs';
 import { bestOf, expect, stats, until } from './steps.mjs';
@@ -420,6 +420,7 @@ const STEPS = {
   followed,
   session,
   unasked,
+  beforehand,
   behind,
   offline,
 };
