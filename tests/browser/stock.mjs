@@ -1,8 +1,8 @@
 // Plays a playlist in players that are not ours, stock hls.js, each in a frame of its own, and looks for stalls.
 //
-//   node stock.mjs --playlist URL [--seconds 60] [--first-frame 15] [--by-parts] NAME=path/to/hls.js[,{"config": ...}] ...
+//   node stock.mjs --playlist URL [--seconds 60] [--first-frame 15] [--by-parts] [--over-a-break] NAME=path/to/hls.js[,{"config": ...}] ...
 //
-// `--by-parts`: from parts, not from whole segments. Exit 0: all played. 1: one did not, with the reasons. 2: it could not be tried.
+// `--by-parts`: from parts, not from whole segments. `--over-a-break`: the stream stands once, and goes on. Exit 0: all played. 1: one did not, with the reasons. 2: it could not be tried.
 import { readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +14,9 @@ import { launch, scratchFolder } from './play.mjs';
 
 /** Two segments: a playlist that is taken wrongly stops playback for good or for as long; less is the machine's doing. */
 const STALL_MS = 2000;
+/** A camera that comes back, what hls.js keeps back, and its second look at the playlist. */
+const BREAK_MS = 15_000;
+const BREAK_ERRORS = 6;
 /** hls.js mends what it tells of, but a playlist that it takes wrongly makes it tell at every segment. */
 const MOST_ERRORS = 3;
 /** By parts from the box: about a second, and what a busy machine takes. */
@@ -25,10 +28,11 @@ const TRIES = 3;
 
 const page = (playlist, config) => `<!doctype html><video id="video" muted></video>
 <script src="hls.js"></script><script>
-window.seen = { fatal: [], errors: [], parts: 0, fragments: 0, samples: [] };
+window.seen = { fatal: [], errors: [], parts: 0, fragments: 0, samples: [], runs: [] };
 const hls = new Hls(${config});
 hls.on(Hls.Events.ERROR, (_, { details, fatal }) => (fatal ? seen.fatal : seen.errors).push(details));
 hls.on(Hls.Events.FRAG_LOADED, (_, { part }) => (part ? seen.parts++ : seen.fragments++));
+hls.on(Hls.Events.FRAG_CHANGED, (_, { frag: { cc } }) => seen.runs.includes(cc) || seen.runs.push(cc));
 hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
 hls.loadSource(${JSON.stringify(playlist)});
 hls.attachMedia(video);
@@ -43,6 +47,7 @@ function options() {
       seconds: { type: 'string', default: '60' },
       'first-frame': { type: 'string', default: '15' },
       'by-parts': { type: 'boolean', default: false },
+      'over-a-break': { type: 'boolean', default: false },
     },
   });
   const players = positionals.map((text) => {
@@ -55,6 +60,9 @@ function options() {
     seconds: Number(values.seconds),
     firstFrame: Number(values['first-frame']),
     byParts: values['by-parts'],
+    mostErrors: MOST_ERRORS + (values['over-a-break'] ? BREAK_ERRORS : 0),
+    stallMs: values['over-a-break'] ? BREAK_MS : STALL_MS,
+    brokenS: values['over-a-break'] ? BREAK_MS / 1000 : 0,
     players,
   };
 }
@@ -76,20 +84,22 @@ function serve({ playlist, players }) {
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
 }
 
-function faults({ firstFrameMs, playedS, stalls }, { fatal, errors }, { seconds, firstFrame }) {
+function faults({ firstFrameMs, playedS, stalls }, { fatal, errors, runs }, wanted) {
+  const { seconds, firstFrame, mostErrors, brokenS } = wanted;
   const found = fatal.map((error) => `hls.js gave up: ${error}`);
-  if (errors.length > MOST_ERRORS) found.push(`hls.js says ${errors.join(', ')}`);
+  if (errors.length > mostErrors) found.push(`hls.js says ${errors.join(', ')}`);
+  if (brokenS && runs.length < 2) found.push('there was no break to play over');
   if (firstFrameMs === null) return [...found, 'no frame'];
   if (firstFrameMs > firstFrame * 1000) found.push(`the first frame came after ${firstFrameMs} ms`);
   if (stalls.length) found.push(`stood still for ${stalls.join(', ')} ms`);
-  const least = seconds * 0.97 - firstFrame;
+  const least = seconds * 0.97 - firstFrame - brokenS;
   if (playedS < least) found.push(`played ${playedS.toFixed(1)} s of ${seconds}`);
   return found;
 }
 
-function verdict({ name }, { samples, fatal, errors, parts, fragments }, wanted, pauses) {
-  const judged = playback(samples, STALL_MS, pauses);
-  const wrong = faults(judged, { fatal, errors }, wanted);
+function verdict({ name }, { samples, fatal, errors, runs, parts, fragments }, wanted, pauses) {
+  const judged = playback(samples, wanted.stallMs, pauses);
+  const wrong = faults(judged, { fatal, errors, runs }, wanted);
   if (wanted.byParts && parts < 3 * fragments)
     wrong.push(`took ${parts} parts and ${fragments} whole segments`);
   const newest = samples.filter(([ms]) => ms > samples.at(-1)[0] - NEAR_FOR_MS);
@@ -126,7 +136,8 @@ async function run(wanted, context) {
     for (let left = TRIES - 1; ; left -= 1) {
       const { isWell, stoodMs } = await play(wanted, tab, `http://127.0.0.1:${port}/`);
       if (isWell) return;
-      if (left <= 0 || stoodMs < MACHINE_STOOD_MS) break;
+      // There is one break.
+      if (left <= 0 || wanted.brokenS || stoodMs < MACHINE_STOOD_MS) break;
       console.log(`once more, as the machine stood still for ${Math.round(stoodMs)} ms`);
     }
     process.exitCode = 1;
