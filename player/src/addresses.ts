@@ -55,5 +55,7 @@ export function placeOf(address: string): string {
   const url = new URL(address);
   for (const key of [...url.searchParams.keys()]) if (OPENS.test(key)) url.searchParams.delete(key);
   url.hash = '';
+  // Written alike, whether something was taken out or not.
+  url.search = url.searchParams.toString();
   return url.href;
 }

@@ -14,6 +14,8 @@ export class Audience {
   /** The one that was told of, and whether it had paused already: Chromium does that first. */
   private error: MediaError | null = null;
   private hasErrorPaused = false;
+  /** The browser did, of a hidden page. */
+  private hasPausedHidden = false;
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -78,6 +80,7 @@ export class Audience {
     this.hasErrorPaused = false;
     if (this.isResumedByBrowser()) video.pause();
     else this.wish.plays();
+    this.hasPausedHidden = false;
   }
 
   private onPause(): void {
@@ -89,13 +92,14 @@ export class Audience {
     const byHand = this.canSee || (isAudible(video) && isHiddenFor > BROWSERS_PAUSE_MS);
     // What browsers do to a hidden page is no wish.
     if (byHand) this.wish.paused(now);
+    else this.hasPausedHidden = true;
   }
 
   /** Chromium resumes what it had paused of a hidden page, also if the page stopped it meanwhile. */
   private isResumedByBrowser(): boolean {
     const { userActivation } = navigator as { userActivation?: UserActivation };
     const isBack = performance.now() - this.shownAtMs < BROWSERS_RESUME_MS;
-    return this.hasPaused && isBack && userActivation?.isActive === false;
+    return this.hasPausedHidden && this.hasPaused && isBack && userActivation?.isActive === false;
   }
 
   private isPausedByError(): boolean {

@@ -6,7 +6,7 @@ import { clockSkewMs } from './clock.ts';
 import { lacksDecoder, refusedOf, videoOf } from './codecs.ts';
 import { Doubts } from './doubts.ts';
 import type { Engine, Source } from './engine.ts';
-import { Lag, meanS } from './lag.ts';
+import { lagS, meanS } from './lag.ts';
 import { isAudible } from './lead.ts';
 import { MediaFeed } from './media-feed.ts';
 import { isTaken } from './media-source.ts';
@@ -59,7 +59,6 @@ export class PartsEngine implements Engine {
   private wasWell = false;
   private readonly doubts = new Doubts();
   private readonly reading = new ReadTimes();
-  private readonly lag = new Lag();
   private readonly bitrate = new Bitrate(MEASURED_PARTS);
   private timer: ReturnType<typeof setTimeout> | undefined;
   private reopenTimer: ReturnType<typeof setTimeout> | undefined;
@@ -83,8 +82,7 @@ export class PartsEngine implements Engine {
 
   get lagS(): number {
     const { run, queue } = this;
-    const fetched = run && queue && { run: run.parts.run, next: queue.next, startS: queue.nextS };
-    return this.lag.of(fetched, this.newsAtMs);
+    return run && queue ? lagS(run.clock, queue.nextS, this.newsAtMs) : 0;
   }
 
   get livePosition(): number | null {
@@ -268,7 +266,7 @@ export class PartsEngine implements Engine {
       this.readText(new TextDecoder().decode(answer.bytes));
     } else this.lastError = `playlist: ${answer.is === 'fault' ? answer.words : `HTTP ${answer.status}`}`;
     if (answer.is === 'missing') this.past.refused += 1;
-    this.isUnsure = false;
+    if (!this.isJoining) this.isUnsure = false;
     this.tick();
   }
 
@@ -309,7 +307,6 @@ export class PartsEngine implements Engine {
 
   private follow(parts: Parts): void {
     const { queue, run } = this;
-    this.lag.saw(parts, this.answeredAtMs);
     if (queue && run?.parts.run === parts.run) {
       run.learnTimes(parts);
       // With what opens them now.
@@ -325,7 +322,7 @@ export class PartsEngine implements Engine {
   private async join(parts: Parts): Promise<void> {
     this.isJoining = true;
     const found = await fetchBeginning(parts, this.runs, this.store);
-    this.isJoining = false;
+    this.isJoining = this.isUnsure = false;
     if (this.isDestroyed || this.isResting || this.isUnfit) return;
     if (found === 'unknown codecs') this.giveUp('its codecs are not known here');
     else if (!found || !this.begin(found, parts)) this.strike(parts);

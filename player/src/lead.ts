@@ -45,10 +45,10 @@ export class Lead {
 
   /** As the browser says. */
   stalled(nowMs: number): void {
-    // It stood before that, while silence went on.
-    if (this.live.isDry) return;
+    if (this.isStall) return;
     this.isStall = true;
-    this.live.stalled(nowMs);
+    // Else it stood before that, while silence went on.
+    if (!this.live.isDry) this.live.stalled(nowMs);
   }
 
   /** `null`: nothing plays, or is to. */

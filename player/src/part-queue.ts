@@ -68,7 +68,7 @@ export class PartQueue {
   private head: number;
   private partS: number;
   /** Of the last ones. */
-  private lengths: number[] = [];
+  private lengths: number[];
   /** The run's time behind the last part that was taken. */
   private endS: number;
   private lastCameMs: number;
@@ -83,6 +83,8 @@ export class PartQueue {
   ) {
     this.head = place.head;
     this.partS = place.partS;
+    // The first one may be a segment's last, which is short.
+    this.lengths = [place.partS, place.partS];
     this.endS = place.startS;
     this.lastCameMs = nowMs;
   }

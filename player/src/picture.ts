@@ -21,7 +21,7 @@ export class Picture {
     /** The first frame is there: looks are half a second apart. */
     onFirst: () => void = () => {},
   ) {
-    this.frames = new FrameCounter(video, () => this.hasMoved || onFirst());
+    this.frames = new FrameCounter(video, () => this.isPlaying || onFirst());
     this.movedAtMs = nowMs;
   }
 

@@ -49,7 +49,6 @@ export class Player {
   private readonly life = new AbortController();
   private readonly timers: ReturnType<typeof setInterval>[];
   private newestMs: number | null = null;
-  private starved = false;
   private reopened = 0;
   private status: Status = { kind: 'waiting', label: 'waiting for the stream' };
 
@@ -69,7 +68,7 @@ export class Player {
     document.addEventListener('visibilitychange', () => this.onVisibility(), { signal });
     // As the attribute would have it, which forgets who paused.
     video.addEventListener('canplay', () => this.playOn(), { signal });
-    video.addEventListener('play', () => this.isResting && this.audience.isThere && this.open(), { signal });
+    video.addEventListener('play', () => this.onPlay(), { signal });
     this.timers = [setInterval(() => this.sample(), SAMPLE_MS), setInterval(() => this.steer(), STEER_MS)];
     this.choose(false);
     void this.open();
@@ -136,8 +135,7 @@ export class Player {
 
   /** Best first; where one can't play it, the next one's turn comes. */
   private choose(parts: boolean): void {
-    const streams = { playlist: true, parts, webRtc: false };
-    this.chain = selectProtocol(capabilities(this.options.engines), streams);
+    this.chain = selectProtocol(capabilities(this.options.engines), { playlist: true, parts, webRtc: false });
   }
 
   /** The playlist says what the stream is; an engine of parts goes on from there. */
@@ -170,7 +168,6 @@ export class Player {
     this.lead.begin(this.pace());
     this.drop();
     this.isReturning = this.isResting = false;
-    this.starved = false;
     const now = performance.now();
     this.picture.opened(now);
     this.silence.opened(now, this.status.kind === 'offline');
@@ -294,7 +291,6 @@ export class Player {
     const { engine, picture } = this;
     const now = performance.now();
     const moved = picture.look(now);
-    if (moved) this.starved = false;
     const isSilent =
       engine !== null && sourceIsSilent(now, picture.movedAtMs, engine.answeredAtMs, engine.newsAtMs);
     this.restWhileAlone(now);
@@ -380,9 +376,13 @@ export class Player {
     return latenciesOf(engine, seen, this.pace().segmentS, this.lead.floorS);
   }
 
+  private onPlay(): void {
+    // What the browser began may be stopped already.
+    if (!this.video.paused && this.isResting && this.audience.isThere) void this.open();
+  }
+
   private onWaiting(): void {
-    if (!this.picture.isPlaying || this.video.seeking || this.starved) return;
-    this.starved = true;
+    if (!this.picture.isPlaying || this.video.seeking) return;
     this.lead.stalled(performance.now());
   }
 

@@ -70,7 +70,8 @@ class Tile {
     // Five requests a second are for one picture, not for a wall.
     player.setAttribute('parts', 'off');
     player.setAttribute('label', `Live video of ${this.camera.name}`);
-    player.findAgain = options.findAgain;
+    // The list may have signed it anew.
+    player.findAgain = async (src) => (await options.findAgain(src)) ?? this.camera.playlistUrl;
     // The tile's link is its one way in for the keyboard.
     player.tabIndex = -1;
     return player;

@@ -55,4 +55,6 @@ test('what is signed anew is the same place, another query is another', () => {
   assert.equal(placeOf('https://a/c/stream.m3u8?cam=1&expires=1&signature=2'), place);
   assert.equal(placeOf('https://a/c/stream.m3u8?X-Amz-Signature=1&cam=1&X-Amz-Date=3#x'), place);
   assert.notEqual(place, other);
+  const [plain, signed] = ['https://a/?name=Front%20Door', 'https://a/?name=Front%20Door&signature=1'];
+  assert.equal(placeOf(signed), placeOf(plain));
 });

@@ -103,6 +103,12 @@ test('a part that was long, or a camera that is slower at night, makes no later 
   assert.ok(dusk.requests.length / dusk.shown.length < 2, `${dusk.requests.length} for ${dusk.shown.length}`);
 });
 
+test('who begins with the short end of a segment does not ask for all others too early', () => {
+  const lengthS = (number: number) => (number % 5 === 0 ? 0.04 : 0.24);
+  const { requests, shown } = play({ seconds: 3, partS: 0.24, lengthS });
+  assert.ok(requests.length - shown.length < 8, `${requests.length} for ${shown.length}`);
+});
+
 test('one that overtakes another waits for it', () => {
   const { shown, queue } = play({ seconds: 30, lateMs: (n) => (n % 10 === 3 ? 330 : 60) });
   assert.deepEqual(
